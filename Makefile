@@ -1,0 +1,46 @@
+# One-liners for developers. ARGS= goes to the tool: make test ARGS="tests/sdk -k bundle"
+BIN := .venv/bin
+PATHS := src tests examples
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart format lint types imports check test test-sdk wheel clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+setup:  ## .venv with the project (editable) and everything its checks need
+	scripts/install test
+
+quickstart:  ## Install and run a first job
+	scripts/quickstart
+
+format: setup  ## Rewrite the code in its one format
+	$(BIN)/ruff check --quiet --fix-only $(PATHS) || true
+	$(BIN)/ruff format $(PATHS)
+
+lint: setup  ## Style, likely bugs, format; the SDK stays within Python 3.8
+	$(BIN)/ruff check $(PATHS) $(ARGS)
+	$(BIN)/ruff format --check $(PATHS)
+	$(BIN)/vermin --quiet --no-tips --target=3.8- --violations src/foundations
+
+types: setup  ## Static types
+	$(BIN)/basedpyright --pythonpath $(BIN)/python $(ARGS)
+
+imports: setup  ## Which part may import which (.importlinter)
+	$(BIN)/lint-imports $(ARGS)
+
+check: lint types imports  ## All of the above
+
+test: setup  ## The whole test suite, in parallel
+	scripts/test $(ARGS)
+
+test-sdk: setup  ## The SDK's tests on Python 3.8 (PYTHON38 names it)
+	scripts/test-sdk $(ARGS)
+
+wheel: setup  ## dist/foundations_atlas-*.whl
+	$(BIN)/uv build --wheel --out-dir dist $(ARGS)
+
+clean:  ## Remove what can be made again; jobs in .atlas stay
+	rm -rf .venv dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests examples -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,82 @@
+"""A process that has the runner's modules loaded and forks one runner for each assignment.
+
+Speaks on the socket whose number is its argument: an assignment comes as 8 bytes of length and
+JSON; the new runner's identity, or `error:` and why there is none, goes back. Ends when the
+server hangs up; the runners do not.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+
+from atlas_runner import attempt
+from atlas_runner.process import identify
+from foundations.contract.report import Assignment
+
+
+def main() -> None:
+    """Serve until the other side hangs up."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    # Runners that end are nobody's to wait for: the kernel removes them.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()  # pages that the collector never touches stay shared with every runner
+    while True:
+        data = _receive(connection)
+        if data is None:
+            return
+        try:
+            pid = os.fork()
+        except OSError as error:
+            connection.sendall(f"error:{error}".encode())
+            continue
+        if pid == 0:
+            connection.close()
+            _be_runner(data)
+        connection.sendall(identify(pid).encode())
+
+
+def _receive(connection: socket.socket) -> bytes | None:
+    head = _exactly(connection, 8)
+    return _exactly(connection, int.from_bytes(head, "big")) if head else None
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    parts = []
+    while size:
+        part = connection.recv(min(size, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _be_runner(data: bytes) -> None:
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        assignment = Assignment(**json.loads(data))
+        logging.basicConfig(
+            level=logging.WARNING,
+            format=f"%(asctime)s runner of {assignment.job_id}: %(levelname)s: %(message)s",
+        )
+        attempt.run(assignment)
+        code = 0
+    except BaseException:
+        logging.exception("The runner failed.")
+    finally:
+        # Not sys.exit: what the fork server would do at its own end is not the runner's to do.
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

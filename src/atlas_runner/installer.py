@@ -1,0 +1,213 @@
+"""uv as the installer: where it is, its settings, and running it with its output passed on."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas_runner.descendants import identify
+from atlas_runner.errors import PreparationStopped, RequirementsFailed, StartFailed
+from atlas_runner.interpreter import InterpreterInfo
+
+_TAIL = 16_384
+_MESSAGE_LINES = 20
+_ERROR_MARKS = ("error:", "\N{MULTIPLICATION SIGN}")
+# They would make uv work on another environment than the one it is told.
+_FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_WORKING_DIRECTORY",
+            "UV_PROJECT", "PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__")  # fmt: skip
+# pip's setting -> uv's variable, and what uv puts between several values.
+_FROM_PIP = {
+    "index-url": ("UV_INDEX_URL", " "),
+    "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "no-index": ("UV_NO_INDEX", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+}
+
+
+def find_uv() -> str:
+    """Return the path of uv: the one that was installed with Atlas, else the PATH's.
+
+    Raises StartFailed when there is none.
+    """
+    with contextlib.suppress(ImportError, FileNotFoundError):
+        from uv import find_uv_bin  # noqa: PLC0415 - only builds need it
+
+        return os.fspath(find_uv_bin())
+    found = shutil.which("uv")
+    if found is None:
+        raise StartFailed("uv, which installs a job's requirements, was not found.",
+                          "Install it: pip install uv.")  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True)
+class Installer:
+    """uv, set up to build one environment.
+
+    While uv runs, its identity stands in the file `lock`: whoever gets the lock after this
+    process was killed knows what to end before building in the same place.
+    """
+
+    uv: str
+    python: str
+    env: dict[str, str]
+    cwd: Path
+    write: Callable[[bytes], object]
+    stop_fd: int
+    lock: int
+
+    @classmethod
+    def create(
+        cls,
+        home: Path,
+        info: InterpreterInfo,
+        job_dir: Path,
+        write: Callable[[bytes], object],
+        stop_fd: int,
+        lock: int,
+    ) -> Installer:
+        """Find uv and settle its environment variables; the user's own settings win."""
+        env = settings(os.environ, home, info)
+        return cls(find_uv(), info.executable, env, job_dir, write, stop_fd, lock)
+
+    def make_environment(self, place: Path) -> None:
+        """Make an empty virtual environment of the submitter's Python version."""
+        self._run("venv", "--quiet", "--no-project", "--python", self.python, str(place))
+
+    def install(self, python: Path, requirements: Path) -> None:
+        """Install what `requirements` asks for into the environment of `python`.
+
+        Raises RequirementsFailed with uv's own error, PreparationStopped when told to stop.
+        """
+        self._run("pip", "install", "--python", str(python), "-r", os.path.abspath(requirements))
+
+    def _run(self, *arguments: str) -> None:
+        process = subprocess.Popen(
+            [self.uv, *arguments],
+            env=self.env,
+            cwd=self.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            self._name_in_lock(identify(process.pid))
+            tail = self._pass_on(process)
+            code = process.wait()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+            self._name_in_lock("")
+        if code != 0:
+            raise RequirementsFailed(_error(tail, code))
+
+    def _name_in_lock(self, text: str) -> None:
+        os.ftruncate(self.lock, 0)
+        os.pwrite(self.lock, text.encode(), 0)
+
+    def _pass_on(self, process: subprocess.Popen[bytes]) -> str:
+        """Hand on the output as it comes; return the end of it."""
+        assert process.stdout is not None
+        output = process.stdout.fileno()
+        watched = [output, self.stop_fd] if self.stop_fd >= 0 else [output]
+        tail = b""
+        while True:
+            ready = select.select(watched, [], [])[0]
+            if self.stop_fd in ready:
+                raise PreparationStopped("The job was stopped while its environment was built.")
+            chunk = os.read(output, 65536)
+            if not chunk:
+                return tail.decode(errors="replace")
+            self.write(chunk)
+            tail = (tail + chunk)[-_TAIL:]
+
+
+def _error(output: str, code: int) -> str:
+    """Return uv's error, which runs to the end from the line that starts with one of its marks."""
+    lines = output.rstrip().splitlines()
+    starts = [i for i, line in enumerate(lines) if line.lstrip().startswith(_ERROR_MARKS)]
+    said = lines[starts[0] :] if starts else lines[-5:]
+    if not said:
+        how = f"was ended by signal {-code}" if code < 0 else f"failed with code {code}"
+        return f"uv {how} and said nothing."
+    if len(said) > _MESSAGE_LINES:  # a failed build: the reason is at its end
+        said = [said[0], "...", *said[-_MESSAGE_LINES:]]
+    return "\n".join(said)
+
+
+def settings(environ: Mapping[str, str], home: Path, info: InterpreterInfo) -> dict[str, str]:
+    """Return uv's environment variables; pip's index settings count where uv's are not set."""
+    env = {name: value for name, value in environ.items() if name not in _FOREIGN}
+    env.setdefault("UV_CACHE_DIR", str(home / "cache" / "uv"))
+    env.setdefault("UV_COMPILE_BYTECODE", "1")
+    env.setdefault("UV_LINK_MODE", _link_mode(env["UV_CACHE_DIR"], home))
+    env["UV_PYTHON_DOWNLOADS"] = "never"
+    env["UV_NO_PROGRESS"] = "1"
+    for name, value in _pip_settings(env, info):
+        variable, separator = _FROM_PIP[name]
+        if variable == "UV_INDEX_URL" and "UV_DEFAULT_INDEX" in env:
+            continue
+        if variable == "UV_EXTRA_INDEX_URL" and variable not in env:
+            # Who gave pip several indexes relies on its rule: the best version of them all. uv by
+            # itself takes the first index that has the package, in whatever version.
+            env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+        env.setdefault(variable, separator.join(value.split()))
+    return env
+
+
+def _link_mode(cache: str, home: Path) -> str:
+    """Return "hardlink" where the cache and the environments share a file system."""
+    os.makedirs(cache, exist_ok=True)
+    envs = home / "envs"
+    envs.mkdir(parents=True, exist_ok=True)
+    return "hardlink" if os.stat(cache).st_dev == os.stat(envs).st_dev else "copy"
+
+
+def _pip_settings(env: dict[str, str], info: InterpreterInfo) -> Iterator[tuple[str, str]]:
+    """Yield pip's settings that matter here, the strongest first: variables, then files."""
+    for name in _FROM_PIP:
+        value = env.get("PIP_" + name.upper().replace("-", "_"))
+        if value:
+            yield name, value
+    if env.get("PIP_CONFIG_FILE") == os.devnull:
+        return
+    for path in _pip_files(env, info):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            continue  # pip itself would refuse it; the index then is the default one
+        for section in ("install", "global"):
+            for name in _FROM_PIP:
+                value = parser.get(section, name, fallback="")
+                if value.strip():
+                    yield name, value
+
+
+def _pip_files(env: dict[str, str], info: InterpreterInfo) -> Iterator[str]:
+    if "PIP_CONFIG_FILE" in env:
+        yield env["PIP_CONFIG_FILE"]
+    yield os.path.join(info.prefix, "pip.conf")
+    user = os.path.expanduser("~")
+    yield os.path.join(env.get("XDG_CONFIG_HOME", os.path.join(user, ".config")), "pip", "pip.conf")
+    if sys.platform == "darwin":
+        yield os.path.join(user, "Library", "Application Support", "pip", "pip.conf")
+    yield os.path.join(user, ".pip", "pip.conf")
+    yield "/etc/pip.conf"

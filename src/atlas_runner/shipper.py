@@ -1,0 +1,235 @@
+"""Brings an attempt's log and journal to the server, as they are written.
+
+One thread of the runner. What cannot be sent stays in its file; sending starts again where the
+server left off, so nothing is lost or doubled, however long the server is away.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from atlas_runner import inotify
+from atlas_runner.workspace import Workspace
+from foundations.blobs import BlobDir
+from foundations.client.api import Api
+from foundations.contract import events, manifest, report
+from foundations.contract.codec import plain
+from foundations.contract.report import Assignment, JournalBatch, Report, Result
+from foundations.errors import Fenced, FoundationsError, StorageFull, Unreachable
+from foundations.journal.reader import Batch, JournalReader
+
+log = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 256 * 1024
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 3.0
+# Where the kernel cannot tell of changed files, they are looked at this often.
+_LOOK_INTERVAL = 0.1
+
+
+class Shipper:
+    """Sends reports. `stop_worker` is called when the server wants the attempt to end."""
+
+    def __init__(
+        self, assignment: Assignment, workspace: Workspace, runner: str,
+        stop_worker: Callable[[], None],
+    ) -> None:
+        self.fenced = False
+        self._assignment = assignment
+        self._workspace = workspace
+        self._runner = runner
+        self._stop_worker = stop_worker
+        self._api = Api(assignment.server, assignment.token)
+        self._blobs = BlobDir(assignment.blobs)
+        self._reader = JournalReader(str(workspace.journal_dir))
+        self._log_offset = 0
+        self._phase = report.PREPARING
+        self._environment: dict[str, Any] | None = None
+        self._environment_sent = True
+        self._dirty = assignment.recover
+        self._result: Result | None = None
+        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._watcher = self._watch()
+        self._adopted: dict[str, tuple[str, int]] = {}
+        self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def set_phase(self, phase: str) -> None:
+        """Tell the server how far the attempt is."""
+        self._phase = phase
+        self._wake()
+
+    def set_environment(self, environment: dict[str, Any]) -> None:
+        """Tell the server what the worker runs with."""
+        self._environment = environment
+        self._environment_sent = False
+        self._wake()
+
+    def finish(self, result: Result) -> None:
+        """Send all that is left, then the result; returns when the server has it.
+
+        That may be days later. Returns at once when the attempt has been given up.
+        """
+        self._result = result
+        self._wake()
+        self._thread.join()
+
+    def _wake(self) -> None:
+        self._dirty = True
+        os.eventfd_write(self._wake_fd, 1)
+
+    def _watch(self) -> inotify.Watcher | None:
+        if not inotify.available():
+            return None
+        watcher = inotify.Watcher()
+        self._workspace.log_path.touch()
+        watcher.add(self._workspace.log_path)
+        watcher.add(self._workspace.journal_dir)
+        return watcher
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self.fenced:
+            try:
+                if self._send_once():
+                    return
+                pause = _FIRST_PAUSE
+            except Fenced as error:
+                log.warning("%s", error)
+                self.fenced = True
+                self._stop_worker()
+            except (Unreachable, StorageFull) as error:
+                log.warning("%s", error)
+                self._find_server()
+                time.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            except FoundationsError:
+                log.exception("The server refused a report; it is sent again.")
+                time.sleep(_LONGEST_PAUSE)
+
+    def _send_once(self) -> bool:
+        """Send what is new, or sleep until there is something; True once the result is sent."""
+        result = self._result
+        data = self._read_log()
+        batches = self._reader.read(finish=result is not None)
+        self._report_broken()
+        is_last = result is not None and not batches and len(data) < _CHUNK_BYTES
+        if not data and not batches and not self._dirty and not is_last:
+            self._sleep()
+            if not self._something_new():
+                self._dirty = True  # the heartbeat is due
+            return False
+        self._send(data, batches, result if is_last else None)
+        for batch in batches:
+            self._reader.advance(batch)
+        return is_last
+
+    def _send(self, data: bytes, batches: list[Batch], result: Result | None) -> None:
+        self._dirty = False
+        environment = None if self._environment_sent else self._environment
+        reply = self._api.report(
+            plain(
+                Report(
+                    attempt=self._assignment.attempt,
+                    phase=report.FINISHED if result else self._phase,
+                    runner=self._runner,
+                    log_offset=self._log_offset,
+                    log=base64.b64encode(data).decode(),
+                    journal=[self._outgoing(batch) for batch in batches],
+                    environment=environment,
+                    result=result,
+                )
+            )
+        )
+        if environment is not None:
+            self._environment_sent = True
+        self._log_offset = reply["log_size"]
+        if reply["stop"]:
+            self._stop_worker()
+
+    def _read_log(self) -> bytes:
+        try:
+            with self._workspace.log_path.open("rb") as file:
+                file.seek(self._log_offset)
+                return file.read(_CHUNK_BYTES)
+        except FileNotFoundError:
+            return b""
+
+    def _something_new(self) -> bool:
+        if self._watcher is None:
+            return self._dirty
+        return bool(self._watcher.read_events()) or self._dirty
+
+    def _sleep(self) -> None:
+        poll = select.poll()
+        poll.register(self._wake_fd, select.POLLIN)
+        seconds = self._assignment.heartbeat
+        if self._watcher is not None:
+            poll.register(self._watcher.fileno(), select.POLLIN)
+        else:
+            seconds = _LOOK_INTERVAL
+        for fd, _ in poll.poll(seconds * 1000):
+            if fd == self._wake_fd:
+                os.eventfd_read(self._wake_fd)
+
+    def _outgoing(self, batch: Batch) -> JournalBatch:
+        lines = [
+            self._with_content(line) if line["k"] == events.ARTIFACT else line
+            for line in batch.events
+        ]
+        return JournalBatch(batch.writer, batch.first_n, lines)
+
+    def _with_content(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Move a saved artifact into the store and say in its event where it is."""
+        staged = str(line["staged"])
+        if staged not in self._adopted:
+            path = self._workspace.artifacts_dir / staged
+            try:
+                self._adopted[staged] = self._adopt(path, bool(line.get("folder")))
+            except FileNotFoundError:
+                # Stored by a runner that died before the server knew; its bytes are there.
+                self._adopted[staged] = ("", int(line["size"]))
+        digest, size = self._adopted[staged]
+        return {**line, "digest": digest, "size": size}
+
+    def _adopt(self, path: Path, folder: bool) -> tuple[str, int]:
+        if not folder:
+            return self._blobs.adopt(str(path))
+        entries = []
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and not file.is_symlink():
+                digest, size = self._blobs.adopt(str(file), durable=False)
+                entries.append((str(file.relative_to(path)), manifest.FILE, digest, size))
+        total = manifest.total_size(entries)
+        return self._blobs.put_bytes(manifest.encode(entries)), total
+
+    def _report_broken(self) -> None:
+        for writer, number, excerpt in self._reader.broken:
+            text = f"Foundations WARNING: line {number} of journal {writer} is broken: {excerpt!r}\n"
+            with self._workspace.log_path.open("ab") as file:
+                file.write(text.encode())
+        self._reader.broken.clear()
+
+    def _find_server(self) -> None:
+        """Look where the server is now: it may have come back on another port."""
+        try:
+            facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())
+        except (OSError, ValueError):
+            return
+        if facts.get("url") and facts["url"] != self._api.url:
+            self._api.close()
+            self._api = Api(facts["url"], self._assignment.token)
+
+

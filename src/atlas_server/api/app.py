@@ -1,0 +1,35 @@
+"""The application: every endpoint, its guard and its error shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import FileResponse
+
+from atlas_server.api import errors
+from atlas_server.api.guard import Guard
+from atlas_server.api.jobs import JobRoutes
+from foundations._version import __version__
+
+_PAGE = Path(__file__).parent / "page.html"
+
+
+def create_app(job_routes: JobRoutes, *others: APIRouter) -> FastAPI:
+    """Return the ASGI application."""
+    # No interactive documentation: its pages load scripts from elsewhere.
+    app = FastAPI(title="Atlas", version=__version__, docs_url=None, redoc_url=None,
+                  openapi_url="/api/v1/openapi.json")
+    app.add_middleware(Guard)
+    errors.install(app)
+    app.include_router(job_routes.router(), prefix="/api/v1")
+    for router in others:
+        app.include_router(router, prefix="/api/v1")
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(_PAGE)
+
+    return app
+
+

@@ -1,0 +1,83 @@
+"""The logs of attempts: one append-only file each, written at known offsets."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import threading
+from pathlib import Path
+
+from foundations.errors import StorageFull
+
+
+class LogArchive:
+    """Keeps what workers print, byte for byte."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+
+    def append(self, job_id: str, attempt: int, offset: int, data: bytes) -> int:
+        """Add `data`, which begins at byte `offset` of the log, and return the log's new size.
+
+        Sending the same bytes twice is harmless. Bytes that would leave a gap are not taken:
+        the size that comes back tells the sender where to go on. Raises StorageFull.
+        """
+        path = self._path(job_id, attempt)
+        with self._lock:
+            size = path.stat().st_size if path.exists() else 0
+            fresh = data[max(0, size - offset) :]
+            if offset > size or not fresh:
+                return size
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("ab") as file:
+                    file.write(fresh)
+            except OSError as error:
+                _truncate(path, size)
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise StorageFull("The server's disk is full; the log waits.") from error
+                raise
+            return size + len(fresh)
+
+    def size(self, job_id: str, attempt: int) -> int:
+        """Return the log's size in bytes, 0 when nothing has been printed."""
+        path = self._path(job_id, attempt)
+        return path.stat().st_size if path.exists() else 0
+
+    def read(self, job_id: str, attempt: int, offset: int, limit: int) -> bytes:
+        """Return up to `limit` bytes of the log from `offset`."""
+        path = self._path(job_id, attempt)
+        if not path.exists():
+            return b""
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(limit)
+
+    def tail_offset(self, job_id: str, attempt: int, lines: int) -> int:
+        """Return the offset at which the last `lines` lines begin."""
+        position = size = self.size(job_id, attempt)
+        newlines = 0
+        while position > 0:
+            start = max(0, position - 65536)
+            block = self.read(job_id, attempt, start, position - start)
+            for index in range(len(block) - 1, -1, -1):
+                # The newline that ends the log closes its last line, it does not begin another.
+                if block[index] == 0x0A and start + index != size - 1:
+                    newlines += 1
+                    if newlines == lines:
+                        return start + index + 1
+            position = start
+        return 0 if lines > 0 else size
+
+    def remove(self, job_id: str) -> None:
+        """Delete every log of a job."""
+        shutil.rmtree(self._path(job_id, 0).parent, ignore_errors=True)
+
+    def _path(self, job_id: str, attempt: int) -> Path:
+        return self._root / job_id[:2] / job_id / f"{attempt}.log"
+
+
+def _truncate(path: Path, size: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(size)

@@ -1,0 +1,163 @@
+"""File, environment and flags become one frozen ServerConfig, checked once."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from foundations.errors import ConfigError
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Everything that can be set about a server.
+
+    `cpus`, `memory` (bytes) and `gpus` declare what the machine has; None: what is found.
+    `visible_gpus` limits the GPUs used to these indices or UUIDs. Ports: 0 takes a free one.
+    Times are in seconds.
+    """
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 5000
+    gui_port: int = 5555
+    cpus: float | None = None
+    memory: int | None = None
+    gpus: int | None = None
+    visible_gpus: tuple[str, ...] | None = None
+    python: str = sys.executable
+    heartbeat: float = 10.0
+    lease: float = 30.0
+    grace: float = 10.0
+    patience: float = 300.0
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the running server's lock, address and process number are."""
+        return self.home / "run"
+
+    @property
+    def state_file(self) -> Path:
+        """Tells clients and runners where the server is."""
+        return self.run_dir / "server.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the one server of this home."""
+        return self.run_dir / "server.lock"
+
+    @property
+    def log_file(self) -> Path:
+        """What the server says when it runs in the background."""
+        return self.home / "logs" / "server.log"
+
+    @property
+    def database(self) -> Path:
+        """The embedded database."""
+        return self.home / "database" / "atlas.db"
+
+    @property
+    def blobs(self) -> Path:
+        """The content store."""
+        return self.home / "blobs"
+
+    @property
+    def logs(self) -> Path:
+        """The logs of jobs."""
+        return self.home / "job_data" / "logs"
+
+
+_FILE = Path("config") / "server.config.yaml"
+_SETTABLE = {field.name for field in fields(ServerConfig)} - {"home"}
+
+
+def load(flags: dict[str, Any]) -> ServerConfig:
+    """Return the configuration: flags beat environment variables, which beat the file.
+
+    `flags` has fields of ServerConfig; those that are None were not given. Raises ConfigError.
+    """
+    home = Path(os.environ.get("FOUNDATIONS_HOME") or Path.home() / ".foundations").expanduser()
+    values = {**_from_file(home / _FILE), **_from_environment()}
+    values.update({name: value for name, value in flags.items() if value is not None})
+    config = ServerConfig(home=home.absolute())
+    for name, value in values.items():
+        config = replace(config, **{name: _checked(name, value)})
+    if config.host not in _LOOPBACK:
+        raise ConfigError(
+            f"This server cannot listen on {config.host}: it has no users or passwords yet.",
+            "Keep it on 127.0.0.1 and reach it from elsewhere through an SSH tunnel: "
+            f"ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
+        )
+    return config
+
+
+def parse_memory(text: str | float) -> int:
+    """Return a size in bytes: `8GB`, `512MB`, plain bytes, or gigabytes up to 4096.
+
+    Raises ConfigError.
+    """
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?)i?b?\s*", str(text).lower())
+    try:
+        number = float(found[1]) if found else -1.0
+    except ValueError:
+        number = -1.0
+    if found is None or number <= 0:
+        raise ConfigError(f"'{text}' is not an amount of memory.", "Write it as 8GB or 512MB.")
+    power = "kmgt".find(found[2]) + 1 if found[2] else (3 if number <= 4096 else 0)
+    return int(number * 1024**power)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    import yaml  # noqa: PLC0415 - most homes have no such file
+
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold `name: value` lines.")
+    unknown = sorted(set(values) - _SETTABLE)
+    if unknown:
+        known = ", ".join(sorted(_SETTABLE))
+        raise ConfigError(f"{path}: unknown setting {unknown[0]!r}.", f"Settings are: {known}.")
+    return values
+
+
+def _from_environment() -> dict[str, Any]:
+    names = {f"ATLAS_{name.upper()}": name for name in _SETTABLE - {"visible_gpus"}}
+    found = {name: os.environ[key] for key, name in names.items() if os.environ.get(key)}
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        listed = os.environ["CUDA_VISIBLE_DEVICES"]
+        found["visible_gpus"] = tuple(part.strip() for part in listed.split(",") if part.strip())
+    return found
+
+
+def _checked(name: str, value: Any) -> Any:
+    try:
+        if name in ("port", "gui_port"):
+            return _in_range(int(value), 0, 65535)
+        if name == "gpus":
+            return _in_range(int(value), 0, 1024)
+        if name == "memory":
+            return parse_memory(value)
+        if name in ("cpus", "heartbeat", "lease", "grace", "patience"):
+            return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
+        if name == "visible_gpus":
+            return tuple(str(item) for item in value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
+    return str(value)
+
+
+def _in_range(value: Any, low: float, high: float) -> Any:
+    if not low <= value <= high:
+        raise ValueError(value)
+    return value

@@ -1,0 +1,63 @@
+"""Jobs and attempts as the services and the scheduler see them: frozen, without SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from foundations.contract.spec import Resources
+from foundations.contract.states import JobState, StateReason
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job as the store holds it; times are seconds since the epoch."""
+
+    id: int
+    job_id: str
+    project: str
+    name: str | None
+    user: str
+    state: JobState
+    reason: StateReason | None
+    message: str | None
+    exit_code: int | None
+    priority: int
+    resources: Resources
+    timeout: float | None
+    retries: int
+    attempts: int
+    submitted_at: float
+    queued_at: float
+    not_before: float | None
+    started_at: float | None
+    finished_at: float | None
+    bundle: str
+    outputs: str | None
+    spec: dict[str, Any]
+    environment: dict[str, Any] | None
+    usage: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One execution of a job. `allocation` is the JSON form of `domain.resources.Allocation`."""
+
+    id: int
+    job: int
+    job_id: str
+    number: int
+    token: str
+    executor: str
+    allocation: dict[str, Any]
+    handle: str | None
+    lease_until: float
+    recoveries: int
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    exit_code: int | None
+    reason: str | None
+    message: str | None
+    usage: dict[str, Any] | None
+    late_result: dict[str, Any] | None

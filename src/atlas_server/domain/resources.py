@@ -1,0 +1,340 @@
+"""CPUs, memory and GPUs: what nodes have, what jobs ask for, what is free.
+
+Amounts are counted in whole thousandths of a CPU or GPU and in bytes: sums of floats drift, sums
+of integers do not. Thousandths are rounded down, so that n times 1/n always fits into one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from foundations.contract.spec import Resources
+
+WHOLE = 1000
+"""Thousandths of one CPU or GPU."""
+
+GIGABYTE = 1024**3
+_BILLION = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One device; `memory` in bytes."""
+
+    uuid: str
+    name: str
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine that jobs can be placed on: `cpus` in cores, `memory` in bytes.
+
+    A node that is not `accepting` keeps its running jobs and gets no new ones.
+    """
+
+    name: str
+    cpus: float
+    memory: int
+    gpus: tuple[Gpu, ...] = ()
+    accepting: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What one attempt holds: `cpus` in cores, `memory` in bytes, `gpus` as (uuid, share)."""
+
+    node: str
+    cpus: float
+    memory: int
+    gpus: tuple[tuple[str, float], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` reads it back."""
+        return {
+            "node": self.node,
+            "cpus": self.cpus,
+            "memory": self.memory,
+            "gpus": [[uuid, share] for uuid, share in self.gpus],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Allocation:
+        """The allocation that `to_json` wrote. Raises KeyError, TypeError or ValueError."""
+        return cls(
+            node=str(value["node"]),
+            cpus=float(value["cpus"]),
+            memory=int(value["memory"]),
+            gpus=tuple((str(uuid), float(share)) for uuid, share in value["gpus"]),
+        )
+
+
+# Named tuples and not dataclasses: one decision compares and unpacks very many of them.
+class Demand(NamedTuple):
+    """An amount of everything: thousandths of CPUs, bytes, thousandths of GPUs."""
+
+    cpus: int = 0
+    memory: int = 0
+    gpus: int = 0
+
+    def plus(self, other: Demand, times: int = 1) -> Demand:
+        """This amount and `times` the other."""
+        return Demand(
+            self.cpus + other.cpus * times,
+            self.memory + other.memory * times,
+            self.gpus + other.gpus * times,
+        )
+
+
+class Held(NamedTuple):
+    """An allocation on a known node, counted in thousandths and bytes."""
+
+    cpus: int
+    memory: int
+    gpus: tuple[tuple[str, int], ...]
+
+    def amount(self) -> Demand:
+        """How much it is, whichever the devices."""
+        return Demand(self.cpus, self.memory, sum(share for _, share in self.gpus))
+
+    def on(self, node: str) -> Allocation:
+        """The same as an allocation on that node."""
+        return Allocation(
+            node,
+            self.cpus / WHOLE,
+            self.memory,
+            tuple((uuid, share / WHOLE) for uuid, share in self.gpus),
+        )
+
+
+def thousandths(amount: float) -> int:
+    """Whole thousandths, rounded down but for what is float error."""
+    return math.floor(amount * WHOLE + 1e-6)
+
+
+def demand_of(request: Resources) -> Demand:
+    """A valid request, counted; memory that is not counted is 0."""
+    return Demand(thousandths(request.cpus), request.memory or 0, thousandths(request.gpus))
+
+
+def held_by(allocation: Allocation) -> Held:
+    """An allocation, counted."""
+    return Held(
+        thousandths(allocation.cpus),
+        allocation.memory,
+        tuple((uuid, thousandths(share)) for uuid, share in allocation.gpus),
+    )
+
+
+def capacity(nodes: Iterable[Node]) -> Demand:
+    """Everything that the nodes have, used or free."""
+    total = Demand()
+    for node in nodes:
+        total = total.plus(Demand(thousandths(node.cpus), node.memory, WHOLE * len(node.gpus)))
+    return total
+
+
+def dominant_share(amount: Demand, total: Demand) -> int:
+    """The largest part that an amount is of the total, over all resources, in billionths."""
+    return max(
+        amount.cpus * _BILLION // (total.cpus or 1),
+        amount.memory * _BILLION // (total.memory or 1),
+        amount.gpus * _BILLION // (total.gpus or 1),
+    )
+
+
+def validate(request: Resources) -> str | None:
+    """What is wrong with a request, or None. Whether any node is large enough: `can_ever_fit`."""
+    cpus, memory, gpus = request.cpus, request.memory, request.gpus
+    if not _is_number(cpus) or cpus < 0.001:
+        return f"cpus must be a number from 0.001 on, not {cpus!r}"
+    if memory is not None and (type(memory) is not int or memory <= 0):
+        return f"memory must be a whole number of bytes above 0, not {memory!r}"
+    if not _is_number(gpus) or gpus < 0 or 0 < gpus < 0.001 or (gpus > 1 and gpus != int(gpus)):
+        return f"gpus must be a whole number, or a share of one GPU below 1, not {gpus!r}"
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+class Free:
+    """What is free on one node while one decision is made; changes as jobs are put on it."""
+
+    __slots__ = ("all_cpus", "cpus", "gpus", "memory", "node", "unused_gpus", "whole", "widest")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.all_cpus = self.cpus = thousandths(node.cpus)
+        self.memory = node.memory
+        self.gpus = {gpu.uuid: WHOLE for gpu in node.gpus}
+        self._measure_gpus()
+
+    def _measure_gpus(self) -> None:
+        """Of devices: how many nobody uses, the largest free share of one, all that is free."""
+        shares = list(self.gpus.values())
+        self.whole = shares.count(WHOLE)
+        self.widest = max(shares, default=0)
+        self.unused_gpus = sum(shares)
+
+    def copy(self) -> Free:
+        """The same, to be changed on its own."""
+        twin = object.__new__(Free)
+        twin.node, twin.cpus, twin.memory = self.node, self.cpus, self.memory
+        twin.all_cpus, twin.gpus = self.all_cpus, dict(self.gpus)
+        twin.whole, twin.widest, twin.unused_gpus = self.whole, self.widest, self.unused_gpus
+        return twin
+
+    def fits(self, demand: Demand) -> bool:
+        """Whether all of it is free here now."""
+        cpus, memory, gpus = demand
+        return (
+            cpus <= self.cpus
+            and (memory <= self.memory or not memory)
+            and (not gpus or self.fits_gpus(gpus))
+        )
+
+    def fits_gpus(self, gpus: int) -> bool:
+        """Whether so many thousandths are free: a share on one device, whole ones on several."""
+        return gpus <= self.widest if gpus < WHOLE else gpus <= self.whole * WHOLE
+
+    def options(self, demand: Demand) -> Iterator[Held]:
+        """Ways to hold a demand that fits here, best first.
+
+        A share goes to the fullest device with room for it; whole devices are taken in order.
+        """
+        cpus, memory, gpus = demand
+        if gpus == 0:
+            yield Held(cpus, memory, ())
+        elif gpus < WHOLE:
+            # Stable: among equally full devices the first of the node.
+            for uuid, share in sorted(self.gpus.items(), key=lambda item: item[1]):
+                if share >= gpus:
+                    yield Held(cpus, memory, ((uuid, gpus),))
+        else:
+            unused = [uuid for uuid, share in self.gpus.items() if share == WHOLE]
+            yield Held(cpus, memory, tuple((uuid, WHOLE) for uuid in unused[: gpus // WHOLE]))
+
+    def leftover(self, demand: Demand) -> tuple[int, int, float]:
+        """How badly a demand that fits would use this node: the least is the best fit.
+
+        GPUs first, whole ones above all: a job without GPUs belongs where it keeps none of them
+        from others. Then the part that is left of the resource that gets scarcest here.
+        """
+        cpus, memory, gpus = demand
+        if gpus == 0:
+            spare_gpus = self.unused_gpus
+        elif gpus < WHOLE:
+            spare_gpus = min(share for share in self.gpus.values() if share >= gpus) - gpus
+        else:
+            spare_gpus = self.whole * WHOLE - gpus
+        spare = (self.cpus - cpus) / self.all_cpus if self.all_cpus else 0.0
+        if memory:
+            spare = min(spare, (self.memory - memory) / self.node.memory)
+        return spare_gpus, len(self.gpus), spare
+
+    def take(self, held: Held) -> None:
+        """Count something as used. Devices that the node no longer has are passed over."""
+        self._change(held, -1)
+
+    def give(self, held: Held) -> None:
+        """Undo `take`."""
+        self._change(held, 1)
+
+    def _change(self, held: Held, sign: int) -> None:
+        self.cpus += sign * held.cpus
+        self.memory += sign * held.memory
+        if held.gpus:
+            for uuid, share in held.gpus:
+                if uuid in self.gpus:
+                    self.gpus[uuid] += sign * share
+            self._measure_gpus()
+
+
+def can_ever_fit(request: Resources, nodes: Sequence[Node]) -> str | None:
+    """None where some node is large enough, else the sentence that says what is too much.
+
+    Nodes that do not accept jobs now count as well: they may again.
+    """
+    demand = demand_of(request)
+    empty = [Free(node) for node in nodes]
+    if any(free.fits(demand) for free in empty):
+        return None
+    if not empty:
+        return f"asks for {_words(demand)}; there is no node"
+    most_gpus = max(len(free.gpus) for free in empty)
+    if demand.gpus > most_gpus * WHOLE:
+        return f"asks for {_gpus(demand.gpus)}; the largest node has {most_gpus or 'none'}"
+    most_memory = max(free.memory for free in empty)
+    if demand.memory > most_memory:
+        return (
+            f"asks for {_memory(demand.memory)} of memory; "
+            f"the largest node has {_memory(most_memory)}"
+        )
+    most_cpus = max(free.cpus for free in empty)
+    if demand.cpus > most_cpus:
+        return f"asks for {_cpus(demand.cpus)}; the largest node has {_amount(most_cpus)}"
+    return f"asks for {_words(demand)}; no single node has all of it"
+
+
+def shortage(demand: Demand, frees: Sequence[Free]) -> str:
+    """What a demand waits for: "2 GPUs: 1 of 4 is free".
+
+    `frees` are the nodes large enough for it, at least one; the one that lacks least is named.
+    """
+    free = min(frees, key=lambda one: _lacking(demand, one))
+    where = f" on {free.node.name}" if len(frees) > 1 else ""
+    if demand.gpus and not free.fits_gpus(demand.gpus):
+        if demand.gpus < WHOLE:
+            left = _amount(max(free.widest, 0))
+            return f"{_gpus(demand.gpus)}: at most {left} of one is free{where}"
+        number = "is" if free.whole == 1 else "are"
+        return f"{_gpus(demand.gpus)}: {free.whole} of {len(free.gpus)} {number} free{where}"
+    if demand.memory > free.memory:
+        left = _memory(max(free.memory, 0))
+        return (
+            f"{_memory(demand.memory)} of memory: "
+            f"{left} of {_memory(free.node.memory)} is free{where}"
+        )
+    left, total = max(free.cpus, 0), free.all_cpus
+    number = "is" if left == WHOLE else "are"
+    return f"{_cpus(demand.cpus)}: {_amount(left)} of {_amount(total)} {number} free{where}"
+
+
+def _lacking(demand: Demand, free: Free) -> tuple[bool, float]:
+    """For ordering: nodes with the GPUs first, then those that lack the smallest part."""
+    free_gpus = free.widest if demand.gpus < WHOLE else free.whole * WHOLE
+    missing = [
+        (demand.gpus - free_gpus) / max(demand.gpus, 1),
+        (demand.memory - free.memory) / max(demand.memory, 1),
+        (demand.cpus - free.cpus) / max(demand.cpus, 1),
+    ]
+    return demand.gpus > free_gpus, sum(max(part, 0.0) for part in missing)
+
+
+def _words(demand: Demand) -> str:
+    parts = [_gpus(demand.gpus)] if demand.gpus else []
+    parts += [f"{_memory(demand.memory)} of memory"] if demand.memory else []
+    return " and ".join([*parts, _cpus(demand.cpus)])
+
+
+def _amount(count: int) -> str:
+    return f"{count / WHOLE:g}" if count < 1000 * WHOLE else f"{count / WHOLE:.0f}"
+
+
+def _gpus(count: int) -> str:
+    if count < WHOLE:
+        return f"{_amount(count)} of a GPU"
+    return f"{_amount(count)} GPU" + ("" if count == WHOLE else "s")
+
+
+def _cpus(count: int) -> str:
+    return f"{_amount(count)} CPU" + ("" if count == WHOLE else "s")
+
+
+def _memory(count: int) -> str:
+    return f"{count / GIGABYTE:.3g} GB" if count < 1000 * GIGABYTE else f"{count // GIGABYTE} GB"

@@ -1,0 +1,190 @@
+"""Runs attempts on this machine, as processes that outlive the server.
+
+Runners are forked from a small server process that has their modules loaded: a new interpreter
+for each would cost more than many jobs take. When a runner ends, its pidfd wakes the scheduler.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from atlas_runner.process import process_alive
+from atlas_server.domain.ports import Handle, Launch, LaunchFailed, Observation
+from atlas_server.domain.resources import Node
+from atlas_server.executors.inventory import DeclaredInventory, this_machine
+
+log = logging.getLogger(__name__)
+
+_FORK_TIMEOUT = 30.0
+
+
+class LocalExecutor:
+    """The executor of a single machine."""
+
+    name = "local"
+
+    def __init__(self, declared: DeclaredInventory, changed: Callable[[], None]) -> None:
+        self._node = this_machine(declared)
+        self._forks = ForkServer()
+        self._exits = ExitWatch(changed)
+
+    def prepare(self) -> None:
+        """Get ready to start runners quickly."""
+        self._forks.start()
+
+    def nodes(self) -> Sequence[Node]:
+        """Return this machine."""
+        return (self._node,)
+
+    def launch(self, launch: Launch) -> Handle:
+        """Fork a runner and hand it its assignment."""
+        handle = self._forks.fork(launch.assignment)
+        self._exits.watch(handle)
+        return handle
+
+    def observe(self, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
+        """Tell the living from the gone; what is alive is watched from now on."""
+        found = {}
+        for handle in handles:
+            alive = process_alive(handle)
+            found[handle] = Observation.ALIVE if alive else Observation.GONE
+            if alive:
+                self._exits.watch(handle)
+        return found
+
+    def stop(self, handle: Handle, *, grace: float) -> None:
+        """Send the runner SIGTERM: it ends its worker within its own grace period."""
+        del grace  # the runner was told its grace when it was launched
+        if process_alive(handle):
+            try:
+                os.kill(int(handle.split(":")[0]), signal.SIGTERM)
+            except ProcessLookupError:
+                return
+
+    def close(self) -> None:
+        """End the fork server; its runners go on."""
+        self._forks.close()
+        self._exits.close()
+
+
+class ForkServer:
+    """The process that runners are forked from; started when first needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process now, so that the first job need not wait for it."""
+        with self._lock:
+            self._connect()
+
+    def fork(self, assignment: dict[str, object]) -> Handle:
+        """Return the identity of a new runner process. Raises LaunchFailed."""
+        data = json.dumps(assignment).encode()
+        with self._lock:
+            try:
+                return self._ask(data)
+            except ConnectionError:
+                # It had died while idle: no runner of this assignment can have come of it.
+                self.close()
+                log.warning("The runners' fork server had ended; it is started again.")
+            try:
+                return self._ask(data)
+            except (OSError, ConnectionError) as error:
+                self.close()
+                raise LaunchFailed(f"no runner could be started: {error}") from error
+
+    def close(self) -> None:
+        """Let the process end."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def _ask(self, data: bytes) -> Handle:
+        connection = self._connect()
+        connection.sendall(len(data).to_bytes(8, "big") + data)
+        answer = connection.recv(4096)
+        if not answer:
+            raise ConnectionError("the fork server ended")
+        handle = answer.decode()
+        if handle.startswith("error:"):
+            raise LaunchFailed(handle[6:])
+        return handle
+
+    def _connect(self) -> socket.socket:
+        if self._connection is None:
+            ours, theirs = socket.socketpair()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "atlas_runner.forkserver", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            theirs.close()
+            ours.settimeout(_FORK_TIMEOUT)
+            self._connection = ours
+        return self._connection
+
+
+class ExitWatch:
+    """Calls back when a watched process ends; without pidfds the scheduler looks by itself."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._watched: dict[str, int] = {}
+        self._epoll = select.epoll() if hasattr(select, "epoll") and hasattr(os, "pidfd_open") else None
+        if self._epoll is not None:
+            threading.Thread(target=self._run, name="runner-exits", daemon=True).start()
+
+    def watch(self, handle: Handle) -> None:
+        """Call back once when the process of `handle` ends."""
+        if self._epoll is None:
+            return
+        with self._lock:
+            if handle in self._watched:
+                return
+            try:
+                fd = os.pidfd_open(int(handle.split(":")[0]))
+            except OSError:
+                self._changed()
+                return
+            self._watched[handle] = fd
+            self._epoll.register(fd, select.EPOLLIN)
+        # The number may have gone to another process before the pidfd was open.
+        if not process_alive(handle):
+            self._changed()
+
+    def close(self) -> None:
+        """Forget every process."""
+        with self._lock:
+            for fd in self._watched.values():
+                os.close(fd)
+            self._watched.clear()
+
+    def _run(self) -> None:
+        assert self._epoll is not None
+        while True:
+            ended = {fd for fd, _ in self._epoll.poll()}
+            with self._lock:
+                for handle, fd in list(self._watched.items()):
+                    if fd in ended:
+                        del self._watched[handle]
+                        os.close(fd)
+            self._changed()
+
+

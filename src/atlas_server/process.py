@@ -1,0 +1,166 @@
+"""The server as a process: one for each home, in the foreground or the background."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import IO, Any
+
+from atlas_server.config import ServerConfig
+from foundations.errors import FoundationsError
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+
+
+class AlreadyRunning(FoundationsError):
+    """Another server holds this home."""
+
+    code = "already_running"
+
+
+def running(config: ServerConfig) -> dict[str, Any] | None:
+    """Return the state file's facts of the server that runs, or None."""
+    if not _is_locked(config):
+        return None
+    try:
+        state = json.loads(config.state_file.read_text())
+    except (OSError, ValueError):
+        return None  # it is starting or ending just now
+    return state if isinstance(state, dict) else None
+
+
+def run_here(config: ServerConfig, ready_fd: int | None) -> int:
+    """Serve in this process. `ready_fd` gets a JSON line: the state, or the error."""
+    report = os.fdopen(ready_fd, "w") if ready_fd is not None else None
+    try:
+        lock = _take_lock(config)
+        # To standard error, which is the log file of a server in the background.
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        # Both tell of every step; only their trouble is of interest here.
+        for chatty in ("alembic", "uvicorn.error"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        # Late: the commands that only look at a server need none of what it is built of.
+        from atlas_server import serve  # noqa: PLC0415
+
+        def ready(server: serve.Server) -> None:
+            if report is None:
+                print(f"Atlas server: API {server.url}, GUI {server.gui_url}. Ctrl-C stops it.",
+                      flush=True)
+            else:
+                _tell(report, json.loads(config.state_file.read_text()))
+
+        with lock:
+            serve.serve(config, ready)
+    except FoundationsError as error:
+        if report is None or report.closed:
+            raise
+        _tell(report, {"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+        return 1
+    return 0
+
+
+def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str, Any], bool]:
+    """Start a server with the arguments `argv` and wait until it is ready.
+
+    Returns its state, and whether it is a new one: one that runs already is as good. Raises
+    FoundationsError with what the server said when it could not start.
+    """
+    state = running(config)
+    if state is not None:
+        return state, False
+    config.log_file.parent.mkdir(parents=True, exist_ok=True)
+    reading, writing = os.pipe()
+    with config.log_file.open("ab") as log, os.fdopen(reading) as answers:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "atlas_server.main", *argv, "--foreground",
+             "--ready-fd", str(writing)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            pass_fds=[writing], start_new_session=True, cwd="/",
+        )
+        os.close(writing)
+        ready, _, _ = select.select([answers], [], [], _START_SECONDS)
+        line = answers.readline() if ready else ""
+    if not line:
+        process.poll()
+        raise FoundationsError("The server did not start.", "See why: atlas-server logs")
+    answer = json.loads(line)
+    if "error" not in answer:
+        return answer, True
+    if answer["error"]["code"] == AlreadyRunning.code:
+        return _wait_for_other(config), False
+    raise FoundationsError(answer["error"]["message"], answer["error"]["hint"])
+
+
+def stop(config: ServerConfig) -> bool:
+    """Stop the server and wait until it has ended; False when none runs."""
+    if not _is_locked(config):
+        return False
+    pid = int(config.lock_file.read_text() or 0)
+    if pid <= 0:
+        return False
+    pidfd = os.pidfd_open(pid)
+    try:
+        # Only now is the number certain to be the lock holder's for as long as we look.
+        if not _is_locked(config):
+            return False
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        if not select.select([pidfd], [], [], _STOP_SECONDS)[0]:
+            raise FoundationsError(f"The server (process {pid}) does not end.",
+                                   f"Its jobs survive: kill -9 {pid}")
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _take_lock(config: ServerConfig) -> IO[str]:
+    config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config.run_dir.mkdir(exist_ok=True)
+    lock = config.lock_file.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise AlreadyRunning(f"A server for {config.home} is already running.",
+                             "Look at it: atlas-server status") from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _is_locked(config: ServerConfig) -> bool:
+    try:
+        with config.lock_file.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _wait_for_other(config: ServerConfig) -> dict[str, Any]:
+    """Somebody else is starting the server at this moment: wait for theirs."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        state = running(config)
+        if state is not None:
+            return state
+        time.sleep(0.02)
+    raise FoundationsError("Another server is starting and does not get ready.",
+                           "See why: atlas-server logs")
+
+
+def _tell(report: IO[str], answer: dict[str, Any]) -> None:
+    report.write(json.dumps(answer) + "\n")
+    report.close()

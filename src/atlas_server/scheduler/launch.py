@@ -1,0 +1,113 @@
+"""Starts the attempts that placement has chosen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import Any
+
+from atlas_server.domain.ports import Executor, Launch, LaunchFailed
+from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.domain.resources import Allocation
+from atlas_server.services.jobs import Jobs
+from foundations.contract.codec import plain
+from foundations.contract.report import Assignment
+from foundations.contract.states import StateReason
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """What every runner is told: where the server is, where work and blobs lie, its pace."""
+
+    server: Callable[[], str]
+    home: str
+    blobs: str
+    interpreter: str
+    heartbeat: float
+    grace: float
+    lease: float
+
+
+class Launcher:
+    """Begins attempts in the store, then has the executor start their runners."""
+
+    def __init__(self, jobs: Jobs, settings: RunnerSettings) -> None:
+        self._jobs = jobs
+        self._settings = settings
+        # Handles that no report has written to the store yet, by attempt.
+        self.handles: dict[int, str] = {}
+
+    def launch(
+        self, job_id: str, allocation: Allocation, executor: Executor
+    ) -> tuple[JobRecord, AttemptRecord] | None:
+        """Start a queued job; None when it did not come to that (the store says what became of it).
+        """
+        begun = self._jobs.begin_attempt(job_id, allocation, executor.name, self._settings.lease)
+        if begun is None:
+            return None
+        job, attempt, secrets = begun
+        assignment = self._assignment(job, attempt, allocation, secrets, recover=False)
+        if not self._start(executor, attempt, allocation, assignment):
+            return None
+        return job, attempt
+
+    def recover(self, job: JobRecord, attempt: AttemptRecord, executor: Executor) -> None:
+        """Start a runner that takes in what a dead one left behind."""
+        allocation = Allocation.from_json(attempt.allocation)
+        assignment = self._assignment(job, attempt, allocation, {}, recover=True)
+        self._start(executor, attempt, allocation, assignment)
+
+    def forget_except(self, attempts: Set[int]) -> None:
+        """Drop the handles of attempts that are over."""
+        for attempt in self.handles.keys() - attempts:
+            del self.handles[attempt]
+
+    def _start(
+        self,
+        executor: Executor,
+        attempt: AttemptRecord,
+        allocation: Allocation,
+        assignment: dict[str, Any],
+    ) -> bool:
+        launch = Launch(attempt.id, attempt.job_id, allocation, assignment)
+        try:
+            # In memory only: the runner's first report writes it down, and until then a server
+            # that comes back waits for that report or for the end of the lease.
+            self.handles[attempt.id] = executor.launch(launch)
+        except LaunchFailed as error:
+            log.error("Job %s could not be started: %s", attempt.job_id, error)
+            self._jobs.give_up(attempt, str(error), StateReason.START_FAILED)
+            return False
+        return True
+
+    def _assignment(
+        self,
+        job: JobRecord,
+        attempt: AttemptRecord,
+        allocation: Allocation,
+        secrets: dict[str, str],
+        *,
+        recover: bool,
+    ) -> dict[str, Any]:
+        settings = self._settings
+        spec = {**job.spec, "interpreter": job.spec.get("interpreter") or settings.interpreter}
+        return plain(
+            Assignment(
+                attempt=attempt.id,
+                token=attempt.token,
+                job_id=job.job_id,
+                number=attempt.number,
+                server=settings.server(),
+                home=settings.home,
+                blobs=settings.blobs,
+                spec=spec,
+                environment={**job.spec["environment"], **secrets},
+                devices=[uuid for uuid, _ in allocation.gpus],
+                heartbeat=settings.heartbeat,
+                grace=settings.grace,
+                recover=recover,
+            )
+        )

@@ -1,0 +1,228 @@
+"""The scheduler: one thread that observes, reconciles, places and launches.
+
+It sleeps until something changes: a job (the feed), a runner's end (the executor), or the next
+moment at which a retry is due, a lease ends or a reservation turns hard.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from atlas_server.domain.placement import (
+    Decision,
+    Policy,
+    Running,
+    explain,
+    explain_many,
+    place,
+    standing_of,
+)
+from atlas_server.domain.ports import Executor
+from atlas_server.domain.queue import WaitQueue, Waiting
+from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.domain.resources import Allocation, Node
+from atlas_server.scheduler.launch import Launcher
+from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.services.feed import Feed
+from atlas_server.services.jobs import Clock
+from atlas_server.services.snapshots import Snapshots
+from foundations.contract.states import JobState
+
+log = logging.getLogger(__name__)
+
+# Even when nothing changes: backends may have lost a runner without a word.
+_LONGEST_SLEEP = 30.0
+
+
+class Scheduler:
+    """Brings waiting jobs and free resources together."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        feed: Feed,
+        executors: Mapping[str, Executor],
+        launcher: Launcher,
+        reconciler: Reconciler,
+        clock: Clock,
+        policy: Policy,
+    ) -> None:
+        self._snapshots = snapshots
+        self._executors = executors
+        self._launcher = launcher
+        self._reconciler = reconciler
+        self._clock = clock
+        self._policy = policy
+        self._queue = WaitQueue()
+        self._held: dict[str, tuple[JobRecord, AttemptRecord]] = {}
+        self._seq = 0
+        # Guards what the API reads of the queue while the thread works on it.
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._forget = feed.listen(None, self._wake.set, moves_only=True)
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Read the queue and begin to schedule."""
+        self._load()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look again now."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the thread; runners are left to themselves."""
+        self._stopping = True
+        self._forget()
+        self._wake.set()
+        self._thread.join()
+
+    def nodes(self) -> list[Node]:
+        """Return every node of every executor."""
+        return [node for executor in self._executors.values() for node in executor.nodes()]
+
+    def allocations(self) -> list[Allocation]:
+        """Return what running jobs hold."""
+        return [item.allocation for item in self._running()]
+
+    def waiting(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
+        """Return how many jobs wait, and for those whose turn is next: (job ID, why it waits)."""
+        nodes, running, now = self.nodes(), self._running(), self._clock.now()
+        with self._lock:
+            standing = standing_of(nodes, running)
+            ahead = [job.job_id for job in self._queue.ranked(standing, limit)]
+            ahead += [job.job_id for job in self._queue.delayed()[: limit - len(ahead)]]
+            why = explain_many(ahead, self._queue, nodes, running, now, self._policy)
+            return len(self._queue), [(job_id, why[job_id]) for job_id in ahead]
+
+    def why_waits(self, job_id: str) -> tuple[int | None, str] | None:
+        """Return (jobs ahead, the reason in a sentence); None when the job does not wait."""
+        nodes, running, now = self.nodes(), self._running(), self._clock.now()
+        with self._lock:
+            if job_id not in self._queue:
+                return None
+            position = self._queue.position(job_id, standing_of(nodes, running))
+            why = explain(job_id, self._queue, nodes, running, now, self._policy)
+            return position, why
+
+    def _run(self) -> None:
+        while not self._stopping:
+            # Cleared first: a change during the step is seen by the next one.
+            self._wake.clear()
+            try:
+                pause = self._step()
+            except Exception:
+                # A scheduler that dies stops every job: log, wait, go on.
+                log.exception("The scheduler met an unexpected error; it goes on.")
+                pause = 5.0
+            self._wake.wait(pause)
+
+    def _step(self) -> float:
+        self._observe()
+        now = self._clock.now()
+        self._reconciler.run(list(self._held.values()), self._executors, now)
+        self._observe()
+        with self._lock:
+            self._queue.release_due(now)
+            decision = place(self._queue, self.nodes(), self._running(), now, self._policy)
+        started = self._launch(decision)
+        # What could not be launched has freed its place: place again at once.
+        return 0.0 if started < len(decision.starts) else self._pause(decision, now)
+
+    def _launch(self, decision: Decision) -> int:
+        started = 0
+        for start in decision.starts:
+            executor = self._executor_of(start.allocation)
+            begun = self._launcher.launch(start.job_id, start.allocation, executor)
+            with self._lock:
+                self._queue.remove(start.job_id)
+            if begun is not None:
+                self._held[start.job_id] = begun
+                started += 1
+        return started
+
+    def _executor_of(self, allocation: Allocation) -> Executor:
+        for executor in self._executors.values():
+            if any(node.name == allocation.node for node in executor.nodes()):
+                return executor
+        raise LookupError(f"no executor has the node {allocation.node}")
+
+    def _pause(self, decision: Decision, now: float) -> float:
+        moments = [now + _LONGEST_SLEEP]
+        due = self._queue.next_due()
+        if due is not None:
+            moments.append(due)
+        for reservation in decision.reservations:
+            if reservation.job_id in self._queue:
+                hard_at = self._queue.get(reservation.job_id).queued_at + self._policy.patience
+                moments.append(hard_at if hard_at > now else moments[0])
+        lease = self._reconciler.next_check()
+        if lease is not None:
+            moments.append(lease)
+        return max(0.01, min(moments) - now)
+
+    def _load(self) -> None:
+        self._seq, jobs, attempts = self._snapshots.unfinished()
+        by_job = {attempt.job_id: attempt for attempt in attempts}
+        for job in jobs:
+            self._place_in_memory(job, by_job.get(job.job_id))
+        self._reconciler.restarted(attempts)
+
+    def _observe(self) -> None:
+        """Bring the queue and the held resources up to date with the event log."""
+        while True:
+            self._seq, gone, jobs, attempts = self._snapshots.changes(self._seq)
+            if not jobs and not gone:
+                return
+            by_job = {attempt.job_id: attempt for attempt in attempts}
+            for job_id in gone:
+                self._drop(job_id)
+            for job in jobs:
+                self._place_in_memory(job, by_job.get(job.job_id))
+
+    def _place_in_memory(self, job: JobRecord, attempt: AttemptRecord | None) -> None:
+        self._drop(job.job_id)
+        if job.state is JobState.QUEUED:
+            with self._lock:
+                self._queue.add(_waiting(job))
+        elif not job.state.is_final and attempt is not None:
+            self._held[job.job_id] = (job, attempt)
+
+    def _drop(self, job_id: str) -> None:
+        self._held.pop(job_id, None)
+        with self._lock:
+            if job_id in self._queue:
+                self._queue.remove(job_id)
+
+    def _running(self) -> list[Running]:
+        return [_running(job, attempt) for job, attempt in list(self._held.values())]
+
+
+def _waiting(job: JobRecord) -> Waiting:
+    return Waiting(
+        job_id=job.job_id,
+        user=job.user,
+        priority=job.priority,
+        arrival=job.id,
+        resources=job.resources,
+        queued_at=job.queued_at,
+        not_before=job.not_before,
+        timeout=job.timeout,
+    )
+
+
+def _running(job: JobRecord, attempt: AttemptRecord) -> Running:
+    return Running(
+        job_id=job.job_id,
+        user=job.user,
+        allocation=Allocation.from_json(attempt.allocation),
+        started_at=attempt.started_at or attempt.created_at,
+        timeout=job.timeout,
+        priority=job.priority,
+    )
+
+

@@ -1,0 +1,96 @@
+"""Compares what the store says of running attempts with what their backends say.
+
+The runner's word beats the backend's: only a runner that is gone, or that has been silent past
+its lease without a handle to ask about, is given up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from atlas_server.domain.ports import Executor, Observation
+from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.scheduler.launch import Launcher
+from atlas_server.services.jobs import Jobs
+from atlas_server.services.leases import Leases
+from foundations.contract.states import JobState, StateReason
+
+log = logging.getLogger(__name__)
+
+Held = tuple[JobRecord, AttemptRecord]
+
+# A second and third runner may die while they take in what the first one left; then it is enough.
+_MOST_RECOVERIES = 3
+
+
+class Reconciler:
+    """Asks runners to stop, and ends attempts that nobody works on any more."""
+
+    def __init__(self, jobs: Jobs, leases: Leases, launcher: Launcher, grace: float) -> None:
+        self._jobs = jobs
+        self._leases = leases
+        self._launcher = launcher
+        self._grace = grace
+        self._asked_to_stop: set[int] = set()
+        self._next_check: float | None = None
+
+    def restarted(self, attempts: Iterable[AttemptRecord]) -> None:
+        """Give every attempt a new lease: while the server was away nobody could renew one."""
+        self._leases.renew([attempt.id for attempt in attempts])
+
+    def next_check(self) -> float | None:
+        """Return when the next lease without a handle ends."""
+        return self._next_check
+
+    def run(self, held: Sequence[Held], executors: Mapping[str, Executor], now: float) -> None:
+        """Act on every attempt that holds resources."""
+        self._next_check = None
+        open_attempts = {attempt.id for _, attempt in held}
+        self._asked_to_stop &= open_attempts
+        self._launcher.forget_except(open_attempts)
+        for name, executor in executors.items():
+            own = [item for item in held if item[1].executor == name]
+            self._run_on(executor, own, now)
+
+    def _run_on(self, executor: Executor, held: Sequence[Held], now: float) -> None:
+        handles = {attempt.id: self._handle(attempt) for _, attempt in held}
+        known = [handle for handle in handles.values() if handle]
+        observed = executor.observe(known) if known else {}
+        for job, attempt in held:
+            handle = handles[attempt.id]
+            if handle is None:
+                self._check_lease(job, attempt, executor, now)
+            elif observed.get(handle) is Observation.GONE:
+                self._recover(job, attempt, executor)
+            elif job.state is JobState.STOPPING and attempt.id not in self._asked_to_stop:
+                self._asked_to_stop.add(attempt.id)
+                executor.stop(handle, grace=self._grace)
+
+    def _handle(self, attempt: AttemptRecord) -> str | None:
+        # The newest launch of this server's life counts: a recovery has another handle.
+        return self._launcher.handles.get(attempt.id) or attempt.handle
+
+    def _check_lease(
+        self, job: JobRecord, attempt: AttemptRecord, executor: Executor, now: float
+    ) -> None:
+        lease_until = self._leases.until(attempt.id)
+        if lease_until <= now:
+            log.warning("The runner of job %s never reported.", job.job_id)
+            self._recover(job, attempt, executor)
+        elif self._next_check is None or lease_until < self._next_check:
+            self._next_check = lease_until
+
+    def _recover(self, job: JobRecord, attempt: AttemptRecord, executor: Executor) -> None:
+        # The report that ended the attempt may have come between our read and the look.
+        current = self._leases.current(attempt.id)
+        if current is None or current.ended_at is not None:
+            return
+        if current.recoveries < _MOST_RECOVERIES:
+            log.warning("The runner of job %s is gone; taking in what it left.", job.job_id)
+            self._leases.count_recovery(current)
+            self._launcher.recover(job, current, executor)
+            return
+        self._launcher.handles.pop(attempt.id, None)
+        self._jobs.give_up(current, "The job's runner died and so did its successors.",
+                           StateReason.LOST)

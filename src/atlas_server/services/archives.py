@@ -1,0 +1,159 @@
+"""Jobs' files as others get them: tarballs, differences, and their removal."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from atlas_server.archive.bundles import Bundles
+from atlas_server.archive.logs import LogArchive
+from atlas_server.domain.records import JobRecord
+from atlas_server.store import jobs, tracking
+from atlas_server.store.engine import Store
+from foundations.contract.codec import finite
+from foundations.contract.manifest import Entry
+
+_LONGEST_DIFF = 200_000
+_LARGEST_TEXT = 1_000_000
+
+
+class Archives:
+    """Use cases over what jobs consist of and leave behind."""
+
+    def __init__(self, store: Store, bundles: Bundles, logs: LogArchive) -> None:
+        self._store = store
+        self._bundles = bundles
+        self._logs = logs
+
+    def members(self, job: JobRecord, *, source: bool, results: bool) -> list[Entry]:
+        """Return the files of a job: the code as submitted, with the results over it."""
+        found: dict[str, Entry] = {}
+        if source:
+            found.update({entry.path: entry for entry in self._bundles.entries(job.bundle)})
+        if results and job.outputs:
+            for entry in self._bundles.entries(job.outputs):
+                found[entry.path] = entry
+        return _without_clashes(found)
+
+    def artifact_members(self, job: JobRecord) -> list[Entry]:
+        """Return the newest version of each artifact, by key."""
+        with self._store.read() as connection:
+            rows = tracking.artifacts_of(connection, job.id)
+        newest = {row["key"]: row for row in rows}
+        found: dict[str, Entry] = {}
+        for key, row in newest.items():
+            name = _as_path(key, row["filename"])
+            if row["folder"]:
+                for entry in self._bundles.entries(row["digest"]):
+                    path = f"{name}/{entry.path}"
+                    found[path] = entry._replace(path=path)
+            else:
+                found[name] = Entry(name, "f", row["digest"], row["size"])
+        return _without_clashes(found)
+
+    def diff(self, first: JobRecord, second: JobRecord) -> dict[str, Any]:
+        """Return how two jobs differ in code, parameters, settings and environment."""
+        with self._store.read() as connection:
+            params = tracking.params_of(connection, [first.id, second.id])
+        old, new = first.environment or {}, second.environment or {}
+        return {
+            "files": list(self._changed_files(first, second)),
+            "params": _changes(
+                {**(first.spec["params"] or {}), **params.get(first.id, {})},
+                {**(second.spec["params"] or {}), **params.get(second.id, {})},
+            ),
+            "spec": _changes(_comparable(first.spec), _comparable(second.spec)),
+            "packages": _changes(old.get("packages", {}), new.get("packages", {})),
+            "environment": _changes(
+                {name: value for name, value in old.items() if name != "packages"},
+                {name: value for name, value in new.items() if name != "packages"},
+            ),
+        }
+
+    def remove(self, job: JobRecord, artifacts: set[tuple[str, bool]]) -> None:
+        """Delete the logs of a job that is no longer in the store, and blobs that only it used.
+
+        `artifacts` are (digest, is a folder) that the job had.
+        """
+        self._logs.remove(job.job_id)
+        manifests = {job.bundle, job.outputs, *(digest for digest, folder in artifacts if folder)}
+        candidates = {digest for digest, folder in artifacts if not folder}
+        for digest in manifests - {None}:
+            candidates |= self._bundles.everything(str(digest))
+        self._bundles.release(candidates, self.live)
+
+    def live(self) -> dict[str, bool]:
+        """Return every digest in use, and whether it is a manifest."""
+        with self._store.read() as connection:
+            found = dict.fromkeys(jobs.manifests_in_use(connection), True)
+            for digest, folder in tracking.artifact_digests(connection):
+                found[digest] = folder or found.get(digest, False)
+        return found
+
+    def artifact_digests(self, job: JobRecord) -> set[tuple[str, bool]]:
+        """Return (digest, is a folder) of the job's artifacts."""
+        with self._store.read() as connection:
+            return tracking.artifact_digests(connection, job.id)
+
+    def _changed_files(self, first: JobRecord, second: JobRecord) -> Iterator[dict[str, Any]]:
+        old = {entry.path: entry for entry in self._bundles.entries(first.bundle)}
+        new = {entry.path: entry for entry in self._bundles.entries(second.bundle)}
+        for path in sorted(old.keys() | new.keys()):
+            before, after = old.get(path), new.get(path)
+            if before == after:
+                continue
+            change = "added" if before is None else "removed" if after is None else "changed"
+            yield {"path": path, "change": change, "diff": self._text_diff(path, before, after)}
+
+    def _text_diff(self, path: str, before: Entry | None, after: Entry | None) -> str | None:
+        old, new = self._lines(before), self._lines(after)
+        if old is None or new is None:
+            return None
+        lines = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
+        return "\n".join(lines)[:_LONGEST_DIFF]
+
+    def _lines(self, entry: Entry | None) -> list[str] | None:
+        """The lines of a text file, None for anything else."""
+        if entry is None:
+            return []
+        if entry.kind not in ("f", "x") or entry.size > _LARGEST_TEXT:
+            return None
+        with self._bundles.blobs.open(entry.value) as file:
+            try:
+                return file.read().decode().splitlines()
+            except UnicodeDecodeError:
+                return None
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return {name: [old, new]} of what differs; None where a name is missing."""
+    return {
+        name: [finite(old.get(name)), finite(new.get(name))]
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    }
+
+
+def _comparable(spec: dict[str, Any]) -> dict[str, Any]:
+    apart = ("params", "bundle", "origin", "rerun_of", "parent")
+    return {name: value for name, value in spec.items() if name not in apart}
+
+
+def _as_path(key: str, filename: str) -> str:
+    """A file name for an artifact's key; keys may hold anything."""
+    cleaned = "_".join(part for part in key.split("/") if part not in ("", ".", ".."))
+    name = cleaned.replace("\0", "_") or "artifact"
+    suffix = "." + filename.rpartition(".")[2] if "." in filename else ""
+    return name if not suffix or name.endswith(suffix) else name + suffix
+
+
+def _without_clashes(found: dict[str, Entry]) -> list[Entry]:
+    """Leave out what lies below a path that is a file or link: a job may replace a folder by one."""
+    blocking = {path for path, entry in found.items() if entry.kind != "d"}
+    return [
+        entry
+        for path, entry in sorted(found.items())
+        if not any(path[:i] in blocking for i, letter in enumerate(path) if letter == "/")
+        and not (entry.kind == "d" and any(other.startswith(path + "/") for other in blocking))
+    ]

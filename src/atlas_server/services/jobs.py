@@ -1,0 +1,346 @@
+"""The life of a job: the only place where a job's state changes.
+
+Every change is one transaction: the state by compare-and-set, its event beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Connection
+
+from atlas_server.archive.bundles import Bundles
+from atlas_server.domain import lifecycle
+from atlas_server.domain.placement import can_ever_fit
+from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.domain.resources import Allocation, Node, validate
+from atlas_server.services.feed import Feed
+from atlas_server.store import events, jobs, projects, tracking
+from atlas_server.store.engine import Store
+from foundations.contract.codec import plain
+from foundations.contract.environment import looks_secret
+from foundations.contract.report import Result
+from foundations.contract.spec import JobSpec
+from foundations.contract.states import JobState, StateReason
+from foundations.errors import InvalidRequest, Refused
+
+MASK = "********"
+_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Clock(Protocol):
+    """Time, identities and chance, so that tests can choose them."""
+
+    def now(self) -> float: ...  # noqa: D102
+    def new_id(self) -> str: ...  # noqa: D102
+    def new_token(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The state that a result leads to, before retries are considered."""
+
+    state: JobState
+    reason: StateReason | None
+
+
+class Jobs:
+    """Use cases that change jobs."""
+
+    def __init__(
+        self,
+        store: Store,
+        feed: Feed,
+        bundles: Bundles,
+        clock: Clock,
+        nodes: Callable[[], Sequence[Node]],
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._bundles = bundles
+        self._clock = clock
+        self._nodes = nodes
+
+    def check(self, spec: JobSpec) -> None:
+        """Raise InvalidRequest or Refused where `spec` could never run here."""
+        _check_spec(spec)
+        refusal = can_ever_fit(spec.resources, self._nodes())
+        if refusal:
+            raise Refused(f"The job {refusal}.", "Ask for less, or see `foundations info`.")
+
+    def submit(self, spec: JobSpec, job_id: str | None = None) -> JobRecord:
+        """Queue a job; when this returns the job survives a power cut.
+
+        A client that chooses `job_id` may send the same job twice, where an answer was lost.
+        Raises InvalidRequest, Refused, BlobsMissing or StorageFull; nothing is queued then.
+        """
+        self.check(spec)
+        now, job_id = self._clock.now(), self._checked_id(job_id)
+        with self._store.read() as connection:
+            known = jobs.find(connection, job_id)
+        if known is not None:
+            return _same_job(known, spec)
+        shown, secrets = _split_secrets(spec)
+        # The lock keeps blobs that this job needs from being swept before its row is there.
+        with self._bundles.in_use(spec.bundle), self._store.write(durable=True) as connection:
+            key = jobs.insert_job(
+                connection,
+                {
+                    "job_id": job_id,
+                    "project_id": projects.ensure(connection, spec.project, now),
+                    "name": spec.name,
+                    "user": spec.user or "unknown",
+                    "state": JobState.QUEUED.value,
+                    "priority": spec.priority,
+                    "cpus": spec.resources.cpus,
+                    "memory": spec.resources.memory,
+                    "gpus": spec.resources.gpus,
+                    "timeout": spec.timeout,
+                    "retries": spec.retries,
+                    "attempts": 0,
+                    "submitted_at": now,
+                    "queued_at": now,
+                    "bundle": spec.bundle,
+                    "spec": plain(shown),
+                    "secrets": secrets or None,
+                },
+            )
+            tracking.set_tags(connection, key, spec.tags)
+            events.append(connection, now, "job.state", job_id, {"state": "queued"})
+        self._feed.notify(job_id)
+        with self._store.read() as connection:
+            job = jobs.find(connection, job_id)
+        assert job is not None
+        return job
+
+    def rerun(self, job: JobRecord, changes: dict[str, Any]) -> JobRecord:
+        """Queue a copy of `job`, with `changes` in place of fields of its spec.
+
+        Environment values that are masked in the spec are taken from the original.
+        """
+        with self._store.read() as connection:
+            secrets = jobs.secrets(connection, job.id)
+        spec = _spec_with({**job.spec, "rerun_of": job.job_id, **changes})
+        environment = {
+            name: secrets.get(name, value) if value == MASK else value
+            for name, value in spec.environment.items()
+        }
+        return self.submit(replace(spec, environment=environment))
+
+    def begin_attempt(
+        self, job_id: str, allocation: Allocation, executor: str, lease: float
+    ) -> tuple[JobRecord, AttemptRecord, dict[str, str]] | None:
+        """Move a queued job to starting and return what its runner needs.
+
+        None when the job is not queued any more: somebody was quicker.
+        """
+        now = self._clock.now()
+        with self._store.write() as connection:
+            job = jobs.find(connection, job_id)
+            if job is None or job.state is not JobState.QUEUED:
+                return None
+            number = job.attempts + 1
+            values = {"attempts": number, "not_before": None}
+            if not self._move(connection, job, JobState.STARTING, None, values, {"attempt": number}):
+                return None
+            key = jobs.insert_attempt(
+                connection,
+                {
+                    "job": job.id,
+                    "number": number,
+                    "token": self._clock.new_token(),
+                    "executor": executor,
+                    "allocation": allocation.to_json(),
+                    "lease_until": now + lease,
+                    "recoveries": 0,
+                    "created_at": now,
+                },
+            )
+            attempt = jobs.find_attempt(connection, key)
+            secrets = jobs.secrets(connection, job.id)
+        assert attempt is not None
+        self._feed.notify(job_id)
+        return job, attempt, secrets
+
+    def mark_running(self, connection: Connection, job: JobRecord, attempt: AttemptRecord) -> None:
+        """Note that the worker has started; without effect on a job that is past that."""
+        if job.state is not JobState.STARTING:
+            return
+        now = self._clock.now()
+        jobs.update_attempt(connection, attempt.id, {"started_at": now})
+        self._move(connection, job, JobState.RUNNING, None, {"started_at": now}, {})
+
+    def finish(
+        self, connection: Connection, job: JobRecord, attempt: AttemptRecord, result: Result
+    ) -> None:
+        """End an attempt: the job is over, or queued again while it has retries left."""
+        now = self._clock.now()
+        ending = _ending(job, result)
+        ended = {
+            "ended_at": now,
+            "exit_code": result.exit_code,
+            "reason": ending.reason.value if ending.reason else None,
+            "message": result.message,
+            "usage": result.usage,
+        }
+        jobs.update_attempt(connection, attempt.id, ended)
+        values: dict[str, Any] = {
+            "exit_code": result.exit_code,
+            "message": result.message,
+            "outputs": result.outputs,
+            "usage": result.usage,
+        }
+        if _retried(job, ending):
+            again = now + lifecycle.retry_delay(job.attempts)
+            values |= {"queued_at": now, "not_before": again, "started_at": None}
+            payload = {"not_before": again, "attempt": job.attempts}
+            self._move(connection, job, JobState.QUEUED, ending.reason, values, payload)
+        else:
+            values["finished_at"] = now
+            self._move(connection, job, ending.state, ending.reason, values, {})
+
+    def give_up(self, attempt: AttemptRecord, message: str, reason: StateReason) -> None:
+        """End an attempt whose runner cannot do so itself (it was lost, or never started)."""
+        with self._store.write(durable=True) as connection:
+            job = jobs.find(connection, attempt.job_id)
+            if job is None or job.attempts != attempt.number or job.state.is_final:
+                return
+            result = Result(reason=reason.value, message=message)
+            self.finish(connection, job, attempt, result)
+        self._feed.notify(attempt.job_id)
+
+    def stop(self, job: JobRecord) -> JobState:
+        """Stop a job: one that waits is over at once, one that runs is asked to end.
+
+        Stopping twice is harmless. Raises Refused for a job that is already over.
+        """
+        with self._store.write(durable=True) as connection:
+            current = jobs.find(connection, job.job_id)
+            if current is None or current.state.is_final:
+                state = current.state.value if current else "deleted"
+                raise Refused(f"Job '{job.job_id}' is already {state}.")
+            state = self._stop(connection, current)
+        self._feed.notify(job.job_id)
+        return state
+
+    def clear_queue(self, project: str | None, user: str | None) -> list[str]:
+        """Stop every waiting job (of a project, of a user) and return their IDs."""
+        condition = jobs.JobFilter(project=project, user=user, states=(JobState.QUEUED,))
+        cleared = []
+        with self._store.write(durable=True) as connection:
+            for job in jobs.listing(connection, condition, limit=-1):
+                self._stop(connection, job)
+                cleared.append(job.job_id)
+        for job_id in cleared:
+            self._feed.notify(job_id)
+        return cleared
+
+    def delete(self, job: JobRecord) -> None:
+        """Forget a finished job. Raises Refused for one that is not over."""
+        if not job.state.is_final:
+            raise Refused(
+                f"Job '{job.job_id}' is {job.state.value}: only finished jobs can be deleted.",
+                f"Stop it first: foundations stop scheduler {job.job_id}",
+            )
+        with self._store.write(durable=True) as connection:
+            jobs.remove(connection, job.id)
+            events.append(connection, self._clock.now(), "job.deleted", job.job_id, {})
+        self._feed.notify(job.job_id)
+
+    def _checked_id(self, job_id: str | None) -> str:
+        if job_id is None:
+            return self._clock.new_id()
+        if not _JOB_ID.fullmatch(job_id):
+            raise InvalidRequest(f"{job_id!r} is not a job ID.", "Job IDs are UUIDs.")
+        return job_id
+
+    def _stop(self, connection: Connection, job: JobRecord) -> JobState:
+        reason = StateReason.STOP_REQUESTED
+        if job.state is JobState.QUEUED:
+            values = {"finished_at": self._clock.now()}
+            self._move(connection, job, JobState.STOPPED, reason, values, {})
+            return JobState.STOPPED
+        if job.state is not JobState.STOPPING:
+            self._move(connection, job, JobState.STOPPING, reason, {}, {})
+        return JobState.STOPPING
+
+    def _move(
+        self,
+        connection: Connection,
+        job: JobRecord,
+        state: JobState,
+        reason: StateReason | None,
+        values: dict[str, Any],
+        payload: dict[str, Any],
+    ) -> bool:
+        lifecycle.transition(job.state, state, reason)
+        word = reason.value if reason else None
+        if not jobs.move(connection, job, state, {"reason": word, **values}):
+            return False
+        described = {"state": state.value, "reason": word, **payload}
+        events.append(connection, self._clock.now(), "job.state", job.job_id, described)
+        return True
+
+
+def _same_job(known: JobRecord, spec: JobSpec) -> JobRecord:
+    if known.bundle != spec.bundle or known.spec["command"] != spec.command:
+        raise Refused(f"There is another job with the ID '{known.job_id}'.")
+    return known
+
+
+def _spec_with(values: dict[str, Any]) -> JobSpec:
+    try:
+        return TypeAdapter(JobSpec).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"{where}: {first['msg']}.") from error
+
+
+def _ending(job: JobRecord, result: Result) -> Ending:
+    if result.exit_code == 0 and result.reason is None:
+        return Ending(JobState.COMPLETED, None)
+    reason = StateReason(result.reason or StateReason.NONZERO_EXIT)
+    if job.state is JobState.STOPPING or reason is StateReason.STOP_REQUESTED:
+        return Ending(JobState.STOPPED, StateReason.STOP_REQUESTED)
+    return Ending(JobState.FAILED, reason)
+
+
+def _retried(job: JobRecord, ending: Ending) -> bool:
+    return (
+        ending.state is JobState.FAILED
+        and ending.reason is not None
+        and lifecycle.should_retry(ending.reason, job.attempts, job.retries)
+    )
+
+
+def _check_spec(spec: JobSpec) -> None:
+    if not spec.project.strip() or "/" in spec.project or not spec.project.isprintable():
+        raise InvalidRequest(f"The project name {spec.project!r} cannot be used.",
+                             "Give it printable characters, without '/'.")
+    if not spec.command and not spec.entrypoint:
+        raise InvalidRequest("The job has no command.", "Name the script to run, as in `main.py`.")
+    if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
+        raise InvalidRequest("The command contains a NUL character.")
+    if spec.timeout is not None and not spec.timeout > 0:
+        raise InvalidRequest("The timeout must be more than 0 seconds.")
+    if not 0 <= spec.retries <= 100:
+        raise InvalidRequest("retries must lie between 0 and 100.")
+    if not -1000 <= spec.priority <= 1000:
+        raise InvalidRequest("priority must lie between -1000 and 1000.")
+    complaint = validate(spec.resources)
+    if complaint:
+        raise InvalidRequest(complaint)
+    if spec.worker.get("image"):
+        raise Refused("This server runs jobs as processes; it has no container worker.",
+                      "Remove `worker.image` from job.config.yaml.")
+
+
+def _split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:
+    secrets = {name: value for name, value in spec.environment.items() if looks_secret(name)}
+    shown = {name: MASK if name in secrets else value for name, value in spec.environment.items()}
+    return replace(spec, environment=shown), secrets

@@ -1,0 +1,47 @@
+"""How long an attempt may be silent before it counts as lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atlas_server.domain.records import AttemptRecord
+from atlas_server.services.jobs import Clock
+from atlas_server.store import jobs
+from atlas_server.store.engine import Store
+
+
+class Leases:
+    """Reads and renews the leases of attempts."""
+
+    def __init__(self, store: Store, clock: Clock, seconds: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._seconds = seconds
+
+    def renew(self, attempt_ids: Sequence[int]) -> None:
+        """Give each attempt a full lease from now."""
+        if not attempt_ids:
+            return
+        until = self._clock.now() + self._seconds
+        with self._store.write() as connection:
+            for attempt_id in attempt_ids:
+                jobs.update_attempt(connection, attempt_id, {"lease_until": until})
+
+    def current(self, attempt_id: int) -> AttemptRecord | None:
+        """Return the attempt as it stands now."""
+        with self._store.read() as connection:
+            return jobs.find_attempt(connection, attempt_id)
+
+    def until(self, attempt_id: int) -> float:
+        """Return when the lease ends, in seconds since the epoch."""
+        attempt = self.current(attempt_id)
+        return attempt.lease_until if attempt else 0.0
+
+    def count_recovery(self, attempt: AttemptRecord) -> None:
+        """Note that another runner has been sent after a dead one."""
+        values = {
+            "recoveries": attempt.recoveries + 1,
+            "lease_until": self._clock.now() + self._seconds,
+        }
+        with self._store.write() as connection:
+            jobs.update_attempt(connection, attempt.id, values)

@@ -1,0 +1,122 @@
+"""What runners report: logs, journals, phases and ends of attempts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from atlas_server.archive.logs import LogArchive
+from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.services import tracking
+from atlas_server.services.feed import Feed
+from atlas_server.services.jobs import Clock, Jobs
+from atlas_server.store import jobs as rows
+from atlas_server.store.engine import Store
+from foundations.contract import report as phases
+from foundations.contract.codec import plain
+from foundations.contract.report import Reply, Report
+from foundations.contract.states import JobState
+from foundations.errors import Fenced, InvalidRequest
+
+
+class Runners:
+    """Use cases of the runner's side of the API."""
+
+    def __init__(
+        self, store: Store, feed: Feed, logs: LogArchive, jobs: Jobs, clock: Clock, lease: float
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._logs = logs
+        self._jobs = jobs
+        self._clock = clock
+        self._lease = lease
+
+    def report(self, token: str, report: Report) -> Reply:
+        """Take in a report. Sending it twice is harmless.
+
+        Raises Fenced when the attempt has been given up or the token is not its own.
+        """
+        attempt, job = self._current(token, report)
+        size = self._append_log(job, attempt, report)
+        if _is_heartbeat(report, attempt) and attempt.lease_until - self._clock.now() > self._lease / 2:
+            self._feed.notify(job.job_id, moved=False)
+            return Reply(size, job.state is JobState.STOPPING)
+        finished = report.result is not None
+        with self._store.write(durable=finished) as connection:
+            job = rows.find(connection, attempt.job_id) or job
+            if job.attempts == attempt.number and not job.state.is_final:
+                self._take_in(connection, job, attempt, report)
+        moved = finished or attempt.started_at is None
+        self._feed.notify(job.job_id, moved=moved)
+        return Reply(size, job.state is JobState.STOPPING)
+
+    def _take_in(
+        self, connection: Connection, job: JobRecord, attempt: AttemptRecord, report: Report
+    ) -> None:
+        now = self._clock.now()
+        values: dict[str, object] = {"lease_until": now + self._lease}
+        if report.runner and report.runner != attempt.handle:
+            values["handle"] = report.runner
+        rows.update_attempt(connection, attempt.id, values)
+        tracking.take_in(connection, attempt, report.journal, now)
+        if report.environment is not None:
+            rows.set_values(connection, job.id, {"environment": report.environment})
+        if report.phase != phases.PREPARING:
+            self._jobs.mark_running(connection, job, attempt)
+        if report.result is not None:
+            # A first report may bring both the start and the end.
+            started = job.state is JobState.STARTING and report.phase != phases.PREPARING
+            now_running = replace(job, state=JobState.RUNNING) if started else job
+            self._jobs.finish(connection, now_running, attempt, report.result)
+
+    def _current(self, token: str, report: Report) -> tuple[AttemptRecord, JobRecord]:
+        with self._store.read() as connection:
+            attempt = rows.find_attempt(connection, report.attempt)
+            job = rows.find(connection, attempt.job_id) if attempt else None
+        if attempt is None or job is None or not hmac.compare_digest(attempt.token, token):
+            raise Fenced("This attempt does not exist, or the token is not its own.")
+        if attempt.ended_at is not None and not _same_end(attempt, report):
+            self._keep_late_result(attempt, report)
+            raise Fenced(f"Attempt {attempt.number} of job '{job.job_id}' has been given up.")
+        return attempt, job
+
+    def _keep_late_result(self, attempt: AttemptRecord, report: Report) -> None:
+        if report.result is None or attempt.late_result is not None:
+            return
+        with self._store.write() as connection:
+            late = {"late_result": plain(report.result)}
+            rows.update_attempt(connection, attempt.id, late)
+
+    def _append_log(self, job: JobRecord, attempt: AttemptRecord, report: Report) -> int:
+        if not report.log:
+            return self._logs.size(job.job_id, attempt.number)
+        try:
+            data = base64.b64decode(report.log, validate=True)
+        except binascii.Error as error:
+            raise InvalidRequest("The log of the report is not base64.") from error
+        return self._logs.append(job.job_id, attempt.number, report.log_offset, data)
+
+
+def _same_end(attempt: AttemptRecord, report: Report) -> bool:
+    """Whether the report tells an end that has been taken in: its answer was lost on the way."""
+    return (
+        report.result is not None
+        and attempt.usage == report.result.usage
+        and attempt.exit_code == report.result.exit_code
+    )
+
+
+def _is_heartbeat(report: Report, attempt: AttemptRecord) -> bool:
+    """Whether the report changes nothing but the log and the lease."""
+    return (
+        not report.journal
+        and report.environment is None
+        and report.result is None
+        and report.runner == attempt.handle
+        and (report.phase == phases.PREPARING or attempt.started_at is not None)
+    )

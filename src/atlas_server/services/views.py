@@ -1,0 +1,179 @@
+"""What the API shows of jobs, the queue and projects: JSON-ready objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from atlas_server.archive.logs import LogArchive
+from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.store import events, jobs, projects, tracking
+from atlas_server.store.engine import Store
+from atlas_server.store.jobs import JobFilter
+from foundations.contract.codec import finite, plain
+from foundations.contract.states import JobState
+from foundations.errors import Ambiguous, NotFound
+
+_ID_LETTERS = frozenset("0123456789abcdef-")
+
+
+class Views:
+    """Reads."""
+
+    def __init__(self, store: Store, logs: LogArchive) -> None:
+        self._store = store
+        self._logs = logs
+
+    def resolve(self, reference: str) -> JobRecord:
+        """Return the job that an ID, a unique prefix of one, `last` or `last~N` names.
+
+        Raises NotFound or Ambiguous.
+        """
+        with self._store.read() as connection:
+            job_id = _resolve(connection, reference)
+            job = jobs.find(connection, job_id)
+        if job is None:
+            raise _no_job(reference)
+        return job
+
+    def attempts(self, job: JobRecord) -> list[AttemptRecord]:
+        """Return the job's attempts, first one first."""
+        with self._store.read() as connection:
+            return jobs.attempts_of(connection, job.id)
+
+    def rows(self, condition: JobFilter, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+        """Return listing rows, newest first, and the cursor of the next page."""
+        with self._store.read() as connection:
+            found = jobs.listing(connection, condition, limit)
+            listed = self._with_tracking(connection, found)
+        return listed, found[-1].id if len(found) == limit else None
+
+    def row(self, job: JobRecord) -> dict[str, Any]:
+        """Return the listing row of one job."""
+        with self._store.read() as connection:
+            return self._with_tracking(connection, [job])[0]
+
+    def plain_row(self, job: JobRecord) -> dict[str, Any]:
+        """Return the listing row of one job without what it recorded."""
+        return _row(job)
+
+    def details(self, job: JobRecord) -> dict[str, Any]:
+        """Return everything about one job."""
+        with self._store.read() as connection:
+            row = self._with_tracking(connection, [job])[0]
+            row["artifacts"] = tracking.artifacts_of(connection, job.id)
+            row["history"] = [
+                {"time": event.time, "kind": event.kind, **event.payload}
+                for event in events.of_job(connection, job.job_id)
+            ]
+            attempts = jobs.attempts_of(connection, job.id)
+        row["spec"] = job.spec
+        row["environment"] = job.environment
+        row["outputs"] = job.outputs
+        row["attempt_list"] = [_attempt(attempt) for attempt in attempts]
+        row["log_size"] = self._logs.size(job.job_id, job.attempts) if job.attempts else 0
+        return row
+
+    def curve(self, job: JobRecord, name: str, after: int, limit: int) -> list[list[Any]]:
+        """Return points `[seq, time, step, value]` of one metric."""
+        with self._store.read() as connection:
+            return tracking.curve(connection, job.id, name, after, limit)
+
+    def artifacts(self, job: JobRecord) -> list[dict[str, Any]]:
+        """Return every version of the job's artifacts."""
+        with self._store.read() as connection:
+            return tracking.artifacts_of(connection, job.id)
+
+    def projects(self) -> list[dict[str, Any]]:
+        """Return every project with the number of its jobs by state."""
+        with self._store.read() as connection:
+            return projects.listing(connection)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of jobs in each state."""
+        with self._store.read() as connection:
+            return jobs.counts_by_state(connection)
+
+    def by_ids(self, job_ids: Iterable[str]) -> dict[str, JobRecord]:
+        """Return jobs by ID; those that do not exist are left out."""
+        with self._store.read() as connection:
+            return {job.job_id: job for job in jobs.with_ids(connection, job_ids)}
+
+    def active(self) -> list[JobRecord]:
+        """Return the jobs that hold resources, oldest first."""
+        states = (JobState.STARTING, JobState.RUNNING, JobState.STOPPING)
+        with self._store.read() as connection:
+            return jobs.listing(connection, JobFilter(states=states), -1)[::-1]
+
+    def _with_tracking(
+        self, connection: Connection, found: Sequence[JobRecord]
+    ) -> list[dict[str, Any]]:
+        keys = [job.id for job in found]
+        params = tracking.params_of(connection, keys)
+        tags = tracking.tags_of(connection, keys)
+        latest = tracking.latest_of(connection, keys)
+        return [
+            {
+                **_row(job),
+                "tags": tags.get(job.id, {}),
+                "params": finite(params.get(job.id, {})),
+                "metrics": latest.get(job.id, {}),
+            }
+            for job in found
+        ]
+
+
+def _row(job: JobRecord) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "project": job.project,
+        "name": job.name,
+        "user": job.user,
+        "state": job.state.value,
+        "reason": job.reason.value if job.reason else None,
+        "message": job.message,
+        "exit_code": job.exit_code,
+        "priority": job.priority,
+        "resources": plain(job.resources),
+        "command": job.spec["command"],
+        "entrypoint": job.spec["entrypoint"],
+        "attempts": job.attempts,
+        "retries": job.retries,
+        "timeout": job.timeout,
+        "submitted_at": job.submitted_at,
+        "not_before": job.not_before,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "bundle": job.bundle,
+        "usage": job.usage,
+    }
+
+
+def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    hidden = ("id", "job", "job_id", "token", "lease_until", "recoveries")
+    return {name: value for name, value in plain(attempt).items() if name not in hidden}
+
+
+def _resolve(connection: Connection, reference: str) -> str:
+    if reference == "last" or reference.startswith("last~"):
+        back = reference.partition("~")[2] or "0"
+        found = jobs.newest_id(connection, int(back)) if back.isdigit() else None
+        if found is None:
+            raise _no_job(reference)
+        return found
+    wanted = reference.lower()
+    if not wanted or not set(wanted) <= _ID_LETTERS:
+        raise _no_job(reference)
+    fitting = jobs.ids_with_prefix(connection, wanted, limit=6)
+    if not fitting:
+        raise _no_job(reference)
+    if len(fitting) > 1 and wanted not in fitting:
+        shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
+        raise Ambiguous(f"'{reference}' fits several jobs: {shown}", "Give more of the ID.")
+    return wanted if wanted in fitting else fitting[0]
+
+
+def _no_job(reference: str) -> NotFound:
+    return NotFound(f"There is no job '{reference}'.", "See the jobs with: foundations list")

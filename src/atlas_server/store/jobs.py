@@ -1,0 +1,195 @@
+"""Rows of jobs and attempts. State changes go through `services.jobs`, which checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, and_, delete, exists, func, insert, select
+from sqlalchemy import update as sql_update
+
+from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.store.tables import attempts, jobs, projects, tags
+from foundations.contract.spec import Resources
+from foundations.contract.states import JobState, StateReason
+
+_ACTIVE = (JobState.STARTING.value, JobState.RUNNING.value, JobState.STOPPING.value)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; None is no condition. `tag` maps keys to a value or None (any)."""
+
+    project: str | None = None
+    user: str | None = None
+    states: Sequence[JobState] = ()
+    tags: tuple[tuple[str, str | None], ...] = ()
+    before: int | None = None
+
+
+def insert_job(connection: Connection, values: dict[str, Any]) -> int:
+    """Insert a row of `jobs` and return its key."""
+    key = connection.execute(insert(jobs).values(values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def find(connection: Connection, job_id: str) -> JobRecord | None:
+    """Return the job with exactly this ID."""
+    row = connection.execute(_select().where(jobs.c.job_id == job_id)).mappings().first()
+    return _job(row) if row else None
+
+
+def by_keys(connection: Connection, keys: Sequence[int]) -> list[JobRecord]:
+    """Return the jobs with these row keys, in no particular order."""
+    rows = connection.execute(_select().where(jobs.c.id.in_(keys))).mappings()
+    return [_job(row) for row in rows]
+
+
+def ids_with_prefix(connection: Connection, prefix: str, limit: int) -> list[str]:
+    """Return up to `limit` job IDs that start with `prefix` (letters, digits and dashes)."""
+    upper = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    query = select(jobs.c.job_id).where(jobs.c.job_id >= prefix, jobs.c.job_id < upper)
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def newest_id(connection: Connection, back: int = 0) -> str | None:
+    """Return the ID of the job submitted last, or of the one `back` places before it."""
+    query = select(jobs.c.job_id).order_by(jobs.c.id.desc()).offset(back).limit(1)
+    return connection.execute(query).scalar()
+
+
+def listing(connection: Connection, condition: JobFilter, limit: int) -> list[JobRecord]:
+    """Return the newest jobs that fit, newest first."""
+    query = _where(_select(), condition)
+    if condition.before is not None:
+        query = query.where(jobs.c.id < condition.before)
+    rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).mappings()
+    return [_job(row) for row in rows]
+
+
+def unfinished(connection: Connection) -> list[JobRecord]:
+    """Return every job that is queued or holds resources, in order of arrival."""
+    states = (JobState.QUEUED.value, *_ACTIVE)
+    query = _select().where(jobs.c.state.in_(states)).order_by(jobs.c.id)
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
+    """Return the jobs with these IDs; IDs that do not exist are left out."""
+    query = _select().where(jobs.c.job_id.in_(list(job_ids)))
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def move(
+    connection: Connection, job: JobRecord, state: JobState, values: dict[str, Any]
+) -> bool:
+    """Set the state of a job that still has the one in `job`; False if another was quicker."""
+    result = connection.execute(
+        sql_update(jobs)
+        .where(jobs.c.id == job.id, jobs.c.state == job.state.value)
+        .values(state=state.value, **values)
+    )
+    return result.rowcount == 1
+
+
+def set_values(connection: Connection, key: int, values: dict[str, Any]) -> None:
+    """Change columns other than the state of the job with row key `key`."""
+    connection.execute(sql_update(jobs).where(jobs.c.id == key).values(values))
+
+
+def remove(connection: Connection, key: int) -> None:
+    """Delete the job and everything that refers to it."""
+    connection.execute(delete(jobs).where(jobs.c.id == key))
+
+
+def bundle_in_use(connection: Connection, digest: str) -> bool:
+    """Whether any job was submitted with the bundle `digest`."""
+    return bool(connection.execute(select(exists().where(jobs.c.bundle == digest))).scalar())
+
+
+def manifests_in_use(connection: Connection) -> set[str]:
+    """Return the digests of every manifest that a job's code or outputs refer to."""
+    found = set(connection.execute(select(jobs.c.bundle).distinct()).scalars())
+    outputs = select(jobs.c.outputs).where(jobs.c.outputs.is_not(None)).distinct()
+    return found | {digest for digest in connection.execute(outputs).scalars() if digest}
+
+
+def counts_by_state(connection: Connection) -> dict[str, int]:
+    """Return how many jobs are in each state."""
+    query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+    return {state: count for state, count in connection.execute(query)}
+
+
+def secrets(connection: Connection, key: int) -> dict[str, str]:
+    """Return the environment values that are for the worker alone."""
+    return dict(connection.execute(select(jobs.c.secrets).where(jobs.c.id == key)).scalar() or {})
+
+
+def insert_attempt(connection: Connection, values: dict[str, Any]) -> int:
+    """Insert a row of `attempts` and return its key."""
+    key = connection.execute(insert(attempts).values(values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def find_attempt(connection: Connection, attempt_id: int) -> AttemptRecord | None:
+    """Return the attempt with this row key."""
+    query = _select_attempts().where(attempts.c.id == attempt_id)
+    row = connection.execute(query).mappings().first()
+    return AttemptRecord(**row) if row else None
+
+
+def attempts_of(connection: Connection, key: int) -> list[AttemptRecord]:
+    """Return the attempts of a job, first one first."""
+    query = _select_attempts().where(attempts.c.job == key).order_by(attempts.c.number)
+    return [AttemptRecord(**row) for row in connection.execute(query).mappings()]
+
+
+def open_attempts(connection: Connection) -> list[AttemptRecord]:
+    """Return the current attempt of every job that holds resources."""
+    query = _select_attempts().where(
+        jobs.c.state.in_(_ACTIVE), attempts.c.number == jobs.c.attempts
+    )
+    return [AttemptRecord(**row) for row in connection.execute(query).mappings()]
+
+
+def update_attempt(connection: Connection, attempt_id: int, values: dict[str, Any]) -> None:
+    """Change columns of one attempt."""
+    connection.execute(sql_update(attempts).where(attempts.c.id == attempt_id).values(values))
+
+
+def _select() -> Select[Any]:
+    columns = [column for column in jobs.c if column.name not in ("project_id", "secrets")]
+    query = select(*columns, projects.c.name.label("project"))
+    return query.join_from(jobs, projects, jobs.c.project_id == projects.c.id)
+
+
+def _select_attempts() -> Select[Any]:
+    return select(*attempts.c, jobs.c.job_id).join_from(attempts, jobs, attempts.c.job == jobs.c.id)
+
+
+def _where(query: Select[Any], condition: JobFilter) -> Select[Any]:
+    if condition.project is not None:
+        query = query.where(projects.c.name == condition.project)
+    if condition.user is not None:
+        query = query.where(jobs.c.user == condition.user)
+    if condition.states:
+        query = query.where(jobs.c.state.in_([state.value for state in condition.states]))
+    for key, value in condition.tags:
+        has_tag = and_(tags.c.job == jobs.c.id, tags.c.key == key)
+        if value is not None:
+            has_tag = and_(has_tag, tags.c.value == value)
+        query = query.where(exists().where(has_tag))
+    return query
+
+
+def _job(row: RowMapping) -> JobRecord:
+    values = dict(row)
+    resources = Resources(values.pop("cpus"), values.pop("memory"), values.pop("gpus"))
+    values["state"] = JobState(values["state"])
+    values["reason"] = StateReason(values["reason"]) if values["reason"] else None
+    return JobRecord(resources=resources, **values)
+
+

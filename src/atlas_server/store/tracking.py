@@ -1,0 +1,219 @@
+"""Rows of what training programs record: metrics, parameters, tags and artifacts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from atlas_server.store.tables import (
+    artifacts,
+    journal_positions,
+    latest_metrics,
+    metric_keys,
+    metrics,
+    params,
+    tags,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One logged value: a number, or text (also for NaN and infinities, see `number_or_text`)."""
+
+    key: str
+    time: float
+    step: float | None
+    value: float | int | bool | str
+
+
+def number_or_text(value: float | bool | str) -> tuple[float | None, str | None]:
+    """Split a value into its two columns: finite numbers, and everything that SQL cannot order."""
+    if isinstance(value, str):
+        return None, value
+    number = float(value)
+    if math.isfinite(number):
+        return number, None
+    return None, "NaN" if math.isnan(number) else ("Infinity" if number > 0 else "-Infinity")
+
+
+def position(connection: Connection, attempt: int, writer: str) -> int:
+    """Return how many lines of a writer's journal have been taken in."""
+    query = select(journal_positions.c.position).where(
+        journal_positions.c.attempt == attempt, journal_positions.c.writer == writer
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def set_position(connection: Connection, attempt: int, writer: str, value: int) -> None:
+    """Note that a writer's journal has been taken in up to line `value`."""
+    row = upsert(journal_positions).values(attempt=attempt, writer=writer, position=value)
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["attempt", "writer"], set_={"position": row.excluded.position}
+        )
+    )
+
+
+def add_points(connection: Connection, job: int, points: Sequence[Point]) -> None:
+    """Append points to a job's curves and bring its newest values up to date."""
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys(point.key for point in points):
+        own = [point for point in points if point.key == name]
+        key = _metric_key(connection, name)
+        count = _count(connection, job, key)
+        rows.extend(_row(job, key, count + n, point) for n, point in enumerate(own, start=1))
+        _set_latest(connection, job, key, count + len(own), own[-1])
+    connection.execute(insert(metrics), rows)
+
+
+def set_params(connection: Connection, job: int, values: dict[str, Any]) -> None:
+    """Merge parameters into a job's own; the last value of a name wins."""
+    for name, value in values.items():
+        row = upsert(params).values(job=job, key=name, value=value)
+        connection.execute(
+            row.on_conflict_do_update(
+                index_elements=["job", "key"], set_={"value": row.excluded.value}
+            )
+        )
+
+
+def set_tags(connection: Connection, job: int, values: dict[str, str]) -> None:
+    """Set tags of a job; the last value of a key wins."""
+    for name, value in values.items():
+        row = upsert(tags).values(job=job, key=name, value=value)
+        connection.execute(
+            row.on_conflict_do_update(
+                index_elements=["job", "key"], set_={"value": row.excluded.value}
+            )
+        )
+
+
+def add_artifact(connection: Connection, job: int, values: dict[str, Any]) -> None:
+    """Add the next version of an artifact."""
+    newest = select(func.max(artifacts.c.version)).where(
+        artifacts.c.job == job, artifacts.c.key == values["key"]
+    )
+    version = (connection.execute(newest).scalar() or 0) + 1
+    connection.execute(insert(artifacts).values(job=job, version=version, **values))
+
+
+def params_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return the parameters of each job (row keys)."""
+    query = select(params).where(params.c.job.in_(list(jobs))).order_by(params.c.key)
+    found: dict[int, dict[str, Any]] = {}
+    for job, key, value in connection.execute(query):
+        found.setdefault(job, {})[key] = value
+    return found
+
+
+def tags_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Return the tags of each job (row keys)."""
+    query = select(tags).where(tags.c.job.in_(list(jobs))).order_by(tags.c.key)
+    found: dict[int, dict[str, str]] = {}
+    for job, key, value in connection.execute(query):
+        found.setdefault(job, {})[key] = value
+    return found
+
+
+def latest_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, dict[str, Any]]]:
+    """Return the newest point and the number of points of each metric of each job."""
+    query = (
+        select(latest_metrics, metric_keys.c.name)
+        .join_from(latest_metrics, metric_keys, latest_metrics.c.key == metric_keys.c.id)
+        .where(latest_metrics.c.job.in_(list(jobs)))
+        .order_by(metric_keys.c.name)
+    )
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["job"], {})[row["name"]] = {
+            "value": row["number"] if row["text"] is None else row["text"],
+            "step": row["step"],
+            "time": row["time"],
+            "count": row["count"],
+        }
+    return found
+
+
+def curve(connection: Connection, job: int, name: str, after: int, limit: int) -> list[list[Any]]:
+    """Return up to `limit` points `[seq, time, step, value]` of one metric that follow `after`."""
+    query = (
+        select(metrics)
+        .join_from(metrics, metric_keys, metrics.c.key == metric_keys.c.id)
+        .where(metrics.c.job == job, metric_keys.c.name == name, metrics.c.seq > after)
+        .order_by(metrics.c.seq)
+        .limit(limit)
+    )
+    return [
+        [row["seq"], row["time"], row["step"], row["number"] if row["text"] is None else row["text"]]
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def artifacts_of(connection: Connection, job: int) -> list[dict[str, Any]]:
+    """Return every version of every artifact of a job, by key and version."""
+    query = (
+        select(artifacts).where(artifacts.c.job == job).order_by(artifacts.c.key, artifacts.c.version)
+    )
+    return [
+        {name: row[name] for name in row if name not in ("id", "job")}
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def artifact_digests(connection: Connection, job: int | None = None) -> set[tuple[str, bool]]:
+    """Return (digest, is a folder's manifest) of the artifacts of one job, or of all."""
+    query = select(artifacts.c.digest, artifacts.c.folder).distinct()
+    if job is not None:
+        query = query.where(artifacts.c.job == job)
+    return {(digest, folder) for digest, folder in connection.execute(query)}
+
+
+def _metric_key(connection: Connection, name: str) -> int:
+    found = connection.execute(select(metric_keys.c.id).where(metric_keys.c.name == name)).scalar()
+    if found is not None:
+        return int(found)
+    made = connection.execute(insert(metric_keys).values(name=name)).inserted_primary_key
+    assert made is not None
+    return int(made[0])
+
+
+def _count(connection: Connection, job: int, key: int) -> int:
+    query = select(latest_metrics.c.count).where(
+        latest_metrics.c.job == job, latest_metrics.c.key == key
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:
+    number, text = number_or_text(point.value)
+    return {
+        "job": job,
+        "key": key,
+        "seq": seq,
+        "time": point.time,
+        "step": point.step,
+        "number": number,
+        "text": text,
+    }
+
+
+def _set_latest(connection: Connection, job: int, key: int, count: int, point: Point) -> None:
+    number, text = number_or_text(point.value)
+    values = {
+        "count": count,
+        "time": point.time,
+        "step": point.step,
+        "number": number,
+        "text": text,
+    }
+    if count == 1 or not connection.execute(
+        update(latest_metrics)
+        .where(latest_metrics.c.job == job, latest_metrics.c.key == key)
+        .values(values)
+    ).rowcount:
+        connection.execute(insert(latest_metrics).values(job=job, key=key, **values))

@@ -1,0 +1,91 @@
+"""Atlas: submit, schedule and track machine-learning experiments.
+
+Importing this package does nothing but define names: it reads no file or variable, starts no job
+and changes no logging. Each name is loaded from its module the first time it is used.
+"""
+
+from __future__ import annotations
+
+from foundations._version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List
+
+    from foundations import parameters
+    from foundations.context import current as current_job
+    from foundations.job import Deployment
+    from foundations.parameters.flattening import flatten_parameter_dictionary
+    from foundations.parameters.generate_random_parameters import generate_random_parameters
+    from foundations.submission import set_job_resources, submit
+    from foundations.tracking import (
+        load_parameters,
+        log_metric,
+        log_metrics,
+        log_param,
+        log_params,
+        save_artifact,
+        set_project_name,
+        set_tag,
+        set_tags,
+    )
+
+__all__ = [
+    "Deployment",
+    "__version__",
+    "current_job",
+    "flatten_parameter_dictionary",
+    "generate_random_parameters",
+    "load_parameters",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_params",
+    "parameters",
+    "save_artifact",
+    "set_job_resources",
+    "set_project_name",
+    "set_tag",
+    "set_tags",
+    "submit",
+]
+
+# Public name -> "module:name in it". A public function must not be called like a module of this
+# package: importing the module would put it in the function's place.
+_HOMES = {
+    "Deployment": "foundations.job:Deployment",
+    "current_job": "foundations.context:current",
+    "flatten_parameter_dictionary": "foundations.parameters:flatten_parameter_dictionary",
+    "generate_random_parameters": (
+        "foundations.parameters.generate_random_parameters:generate_random_parameters"
+    ),
+    "load_parameters": "foundations.tracking:load_parameters",
+    "log_metric": "foundations.tracking:log_metric",
+    "log_metrics": "foundations.tracking:log_metrics",
+    "log_param": "foundations.tracking:log_param",
+    "log_params": "foundations.tracking:log_params",
+    "parameters": "foundations.parameters:",
+    "save_artifact": "foundations.tracking:save_artifact",
+    "set_job_resources": "foundations.submission:set_job_resources",
+    "set_project_name": "foundations.tracking:set_project_name",
+    "set_tag": "foundations.tracking:set_tag",
+    "set_tags": "foundations.tracking:set_tags",
+    "submit": "foundations.submission:submit",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError("module 'foundations' has no attribute {!r}".format(name))
+    from importlib import import_module
+
+    module_name, _, attribute = home.partition(":")
+    module = import_module(module_name)
+    value = getattr(module, attribute) if attribute else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted(set(globals()) | set(__all__))

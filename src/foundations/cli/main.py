@@ -1,0 +1,121 @@
+"""The command `foundations`: finds the command's module, runs it, and prints errors as one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import List, Optional
+
+# Command -> (module below foundations.cli, one line of help). Only the module of the command that
+# is given is imported, so that no command pays for the others.
+COMMANDS = {
+    "init": ("init", "make a new project folder from a template"),
+    "submit": ("submit", "submit a folder as a job and stream its logs"),
+    "list": ("jobs", "list jobs"),
+    "show": ("jobs", "show everything about a job"),
+    "queue": ("queue", "show what runs and what waits, and why"),
+    "get": ("get", "fetch a job's logs, code and results, or artifacts"),
+    "wait": ("jobs", "wait until jobs are over"),
+    "stop": ("jobs", "stop jobs, waiting or running"),
+    "clear-queue": ("queue", "stop every waiting job"),
+    "rerun": ("jobs", "submit a job again, as it was or changed"),
+    "diff": ("diff", "compare code, parameters and environment of two jobs"),
+    "delete": ("jobs", "delete finished jobs"),
+    "projects": ("projects", "list projects"),
+    "info": ("projects", "show the server's resources, or the known schedulers"),
+    "completion": ("completion", "print the script that completes commands in your shell"),
+}
+_EPILOG = """\
+examples:
+  foundations init my_project
+  foundations submit scheduler my_project main.py
+  foundations list --project my_project
+  foundations show last
+
+`foundations COMMAND --help` tells more about a command."""
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run one command and return its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    debug = bool(words) and words[0] == "--debug"
+    try:
+        return _run(words[1:] if debug else words)
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; nothing more can be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except Exception as error:
+        from foundations.errors import FoundationsError
+
+        if debug or not isinstance(error, FoundationsError):
+            raise
+        return _complain(error)
+
+
+def _run(words: List[str]) -> int:
+    parser = _parser(words)
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    arguments = parser.parse_args(words)
+    if not hasattr(arguments, "run"):
+        parser.print_help()
+        return 0
+    return int(arguments.run(arguments) or 0)
+
+
+def _parser(words: List[str]) -> argparse.ArgumentParser:
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="foundations",
+        description="Submit, schedule and track machine-learning experiments.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+    wanted = words[0] if words and words[0] in COMMANDS else None
+    everything = "_ARGCOMPLETE" in os.environ
+    for name, (module, text) in COMMANDS.items():
+        if everything or name == wanted:
+            _module(module).add_parser(subparsers, name, text)
+        else:
+            # Enough for the list of commands.
+            subparsers.add_parser(name, help=text, add_help=False)
+    parser.set_defaults(**({"run": _version} if words[:1] == ["--version"] else {}))
+    return parser
+
+
+def _module(name: str) -> object:
+    from importlib import import_module
+
+    return import_module("foundations.cli." + name)
+
+
+def _version(_: argparse.Namespace) -> int:
+    from foundations._version import __version__
+
+    sys.stdout.write("Running Foundations version {}\n".format(__version__))
+    return 0
+
+
+def _complain(error: object) -> int:
+    from foundations.cli.output import error_line
+
+    error_line(error)
+    return getattr(error, "exit_code", 1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,260 @@
+"""`foundations submit`: a folder becomes a job, and its log comes back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+
+from foundations import config
+from foundations.cli.output import Console, print_json
+from foundations.client.server import connect
+from foundations.errors import ConfigError
+from foundations.submission import Progress, Submission
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List
+
+    from foundations.bundle.scan import Listing
+    from foundations.client.api import Api
+
+_EPILOG = """\
+Options come before SCHEDULER; everything after the folder belongs to the command.
+
+examples:
+  foundations submit scheduler . main.py --epochs 3
+  foundations submit --num-gpus 1 --ram 16 --timeout 2h scheduler . train.py
+  foundations submit --params '{"lr": 0.1}' --tag sweep=a scheduler . main.py
+  foundations submit --entrypoint bash scheduler . run.sh
+  foundations submit --stream-job-logs False --quiet scheduler . main.py
+
+exit codes: 0 the job completed (not streamed: was accepted), 1 it failed or was refused,
+130 streaming was ended with Ctrl-C before the job (which goes on)."""
+
+# A bar appears only for work that takes longer than this many seconds.
+_PATIENCE = 0.5
+
+
+def add_parser(subparsers: Any, name: str, text: str) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        name, help=text, description="Submit a folder as a job.", epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--entrypoint", help="what the command is given to instead of Python")
+    add("--project-name", help="default: from job.config.yaml, else the folder's name")
+    add("--num-gpus", type=_number, metavar="N", help="GPUs (default 0)")
+    add("--num-cpus", type=_number, metavar="N", help="CPUs (default 1)")
+    add("--ram", metavar="SIZE", help="memory limit: gigabytes, or as in 512MB")
+    add("--params", metavar="FILE|JSON", help="what foundations.load_parameters() returns")
+    add("--name", help="a name for people, shown beside the ID")
+    add("--priority", type=int, metavar="N", help="higher starts earlier (default 0)")
+    add("--timeout", metavar="TIME", help="longest time of running: seconds, or as in 90m, 2h")
+    add("--retries", type=int, metavar="N", help="further attempts after one that failed")
+    add("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="may be repeated")
+    add("--env", action="append", default=[], metavar="NAME[=VALUE]",
+        help="set in the job; without =VALUE taken from here; may be repeated")
+    add("--stream-job-logs", type=_truth, default=True, metavar="BOOL",
+        help="False: return once the job is accepted")
+    add("--dry-run", action="store_true", help="show what would be sent, send nothing")
+    add("--json", action="store_true", help="print the job as JSON when it is over")
+    add("--quiet", "-q", action="store_true", help="print the job's ID and nothing else")
+    add("--debug", action="store_true", help=argparse.SUPPRESS)
+    add("scheduler_config", metavar="SCHEDULER", help="`scheduler` is this machine")
+    add("job_directory", metavar="JOB_DIR", help="the folder to send")
+    add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="script and arguments")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Submit, and stream unless told otherwise."""
+    folder = os.path.abspath(arguments.job_directory)
+    progress = _Console(arguments.quiet or arguments.json)
+    submission = Submission(folder, _given(arguments), progress)
+    progress.console.set_level(_level(folder))
+    scheduler = config.scheduler(arguments.scheduler_config, folder)
+    if not submission.spec["command"] and not submission.spec["entrypoint"]:
+        raise ConfigError("No command was given.", "Name the script to run: "
+                          "foundations submit {} {} main.py".format(
+                              arguments.scheduler_config, arguments.job_directory))
+    _warn_of_missing_script(folder, submission.spec, progress.console)
+    if arguments.dry_run:
+        return _dry_run(submission)
+    api = connect(scheduler, progress.console.info)
+    job = submission.send(api)
+    if arguments.quiet:
+        sys.stdout.write(job["job_id"] + "\n")
+        sys.stdout.flush()
+    if not arguments.stream_job_logs or config.streaming_disabled():
+        if arguments.json:
+            print_json(job)
+        return 0
+    return _stream(api, job, arguments, progress.console)
+
+
+def _stream(
+    api: Api, job: Dict[str, Any], arguments: argparse.Namespace, console: Console
+) -> int:
+    from foundations.cli.follow import JobFollower
+
+    follower = JobFollower(api, job["job_id"], console, show_log=not console.silent)
+    follower.queued(job)
+    state = follower.run()
+    if arguments.json:
+        print_json(api.job(job["job_id"]))
+    return 0 if state == "completed" else 130 if state == "left" else 1
+
+
+def _dry_run(submission: Submission) -> int:
+    bundle = submission.bundle()
+    print_json({
+        "spec": submission.spec,
+        "files": [{"path": path, "kind": kind, "size": size}
+                  for path, kind, _, size in bundle.entries],
+        "total_size": bundle.total_size,
+    })
+    return 0
+
+
+class _Console(Progress):
+    """Prints what happens, and a bar for what takes a while."""
+
+    def __init__(self, silent: bool) -> None:
+        self.console = Console(silent=silent)
+        self._bar = None  # type: Any
+        self._begun = 0.0
+
+    def started(self) -> None:
+        self.console.info("Job submission started. Ctrl-C to cancel.")
+
+    def preparing(self, folder: str) -> None:
+        self.console.info("Preparing to bundle contents of {} for execution. "
+                          "Estimating bundle size.".format(folder))
+
+    def sized(self, listing: Listing) -> None:
+        from foundations.bundle.scan import human_size, size_warning
+
+        count = listing.count
+        self.console.info("Bundle size is about {} in {} file{}.".format(
+            human_size(listing.total_size), count, "" if count == 1 else "s"))
+        warning = size_warning(listing.total_size, listing.largest(3))
+        if warning:
+            self.console.warning(warning)
+        self.console.info("Bundling job contents.")
+        self._begun = time.monotonic()
+
+    def reading(self, done: int, total: int) -> None:
+        self._show("Reading", done, total)
+
+    def sending(self, done: int, total: int) -> None:
+        self._show("Sending", done, total)
+
+    def submitted(self, job: Dict[str, Any]) -> None:
+        self._close_bar()
+        self.console.info("Job submitted with ID '{}'.".format(job["job_id"]))
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if self.console.silent or not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            if time.monotonic() - self._begun < _PATIENCE or done >= total:
+                return
+            from foundations.cli.tables import ByteBar
+
+            self._bar = ByteBar()
+        self._bar.show(what, done, total)
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
+    return {
+        "project_name": arguments.project_name,
+        "entrypoint": arguments.entrypoint,
+        "num_gpus": arguments.num_gpus,
+        "num_cpus": arguments.num_cpus,
+        "ram": arguments.ram,
+        "params": _params(arguments.params),
+        "name": arguments.name,
+        "priority": arguments.priority,
+        "timeout": arguments.timeout,
+        "retries": arguments.retries,
+        "tags": _pairs(arguments.tag) or None,
+        "environment": _environment(arguments.env) or None,
+        "command": arguments.command or None,
+    }
+
+
+def _params(text: Any) -> Any:
+    if text is None:
+        return None
+    if text.lstrip().startswith("{"):
+        source, data = "--params", text
+    else:
+        source = text
+        try:
+            with open(text, encoding="utf-8") as file:
+                data = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError("--params: {} cannot be read: {}.".format(text, error),
+                              "Give a JSON file or a JSON object such as '{\"lr\": 0.1}'.") from error
+    try:
+        params = json.loads(data)
+    except ValueError as error:
+        raise ConfigError("{} is not JSON: {}.".format(source, error)) from error
+    if not isinstance(params, dict):
+        raise ConfigError("{} must hold a JSON object.".format(source))
+    return params
+
+
+def _pairs(texts: List[str]) -> Dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        if not key:
+            raise ConfigError("'{}' has no name before '='.".format(text))
+        pairs[key] = value
+    return pairs
+
+
+def _environment(texts: List[str]) -> Dict[str, str]:
+    given = _pairs(texts)
+    for text in texts:
+        if "=" not in text:
+            value = config.environment_value(text)
+            if value is None:
+                raise ConfigError("--env {0}: {0} is not set here.".format(text),
+                                  "Write --env {}=VALUE.".format(text))
+            given[text] = value
+    return given
+
+
+def _warn_of_missing_script(folder: str, spec: Dict[str, Any], console: Console) -> None:
+    script = spec["command"][0] if spec["command"] else ""
+    if spec["entrypoint"] or not script or script.startswith("-"):
+        return
+    if not os.path.exists(os.path.join(folder, script)):
+        console.warning("'{}' is not in {}: the job will not find it.".format(script, folder))
+
+
+def _level(folder: str) -> str:
+    return str(config.job_config(folder).get("log_level") or "INFO").upper()
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return int(value) if value == int(value) else value
+
+
+def _truth(text: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError("'{}' is neither True nor False".format(text))
+    return words[text.lower()]

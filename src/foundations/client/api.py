@@ -1,0 +1,189 @@
+"""One method for each endpoint of the server's API.
+
+Answers are JSON objects as `foundations.contract` and the server's OpenAPI describe them.
+"""
+
+from __future__ import annotations
+
+import json
+
+from foundations.client.http import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+    Json = Dict[str, Any]
+
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def quote(text: str) -> str:
+    """Return `text` as one component of a path or query."""
+    data = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte in _SAFE else "%{:02X}".format(byte) for byte in data)
+
+
+def query(values: Dict[str, Any]) -> str:
+    """Return `?name=value&...` without the values that are None; lists repeat their name."""
+    parts = []
+    for name, value in values.items():
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if item is not None:
+                parts.append("{}={}".format(name, quote(str(item))))
+    return "?" + "&".join(parts) if parts else ""
+
+
+class Api:
+    """A server's API, over one connection. Methods raise FoundationsError."""
+
+    def __init__(self, url: str, token: Optional[str] = None) -> None:
+        self.connection = Connection(url, token)
+        self.url = url
+
+    def close(self) -> None:
+        """Hang up."""
+        self.connection.close()
+
+    def health(self) -> Json:
+        """Return the server's version, process and home."""
+        return self._get("/health")
+
+    def server(self) -> Json:
+        """Return nodes, what is free on them, and the number of jobs in each state."""
+        return self._get("/server")
+
+    # -- bundles
+
+    def send_manifest(self, data: bytes) -> Tuple[str, List[str]]:
+        """Store a manifest; return its digest and the blobs that the server lacks."""
+        answer = json.loads(self.connection.request("POST", "/api/v1/bundles", data).read())
+        return answer["digest"], answer["missing"]
+
+    def send_blobs(self, parts: Iterable[bytes]) -> None:
+        """Send a pack: for each blob its digest (64 characters), its size (16 hex digits), its bytes.
+        """
+        self.connection.request("POST", "/api/v1/blobs", parts, timeout=600.0).read()
+
+    def blob(self, digest: str) -> Iterator[bytes]:
+        """Yield the content of a blob."""
+        return self.connection.request("GET", "/api/v1/blobs/" + digest).chunks
+
+    # -- jobs
+
+    def submit(self, spec: Json, job_id: str) -> Json:
+        """Queue a job under an ID of our choice, so that sending it twice is harmless."""
+        return self._call("POST", "/jobs" + query({"job_id": job_id}), spec)
+
+    def check(self, spec: Json) -> Json:
+        """Return what submitting `spec` would do, without doing it."""
+        return self._call("POST", "/jobs/check", spec)
+
+    def jobs(self, **conditions: Any) -> Json:
+        """Return `{"jobs": [...], "next": cursor or null}`, newest first."""
+        return self._get("/jobs" + query(conditions))
+
+    def job(self, reference: str) -> Json:
+        """Return everything about a job named by its ID, a unique prefix of it, or `last`."""
+        return self._get("/jobs/" + quote(reference))
+
+    def stop(self, reference: str) -> Json:
+        """Stop a job."""
+        return self._call("POST", "/jobs/{}/stop".format(quote(reference)))
+
+    def delete(self, reference: str) -> Json:
+        """Delete a finished job."""
+        return self._call("DELETE", "/jobs/" + quote(reference))
+
+    def rerun(self, reference: str, changes: Json) -> Json:
+        """Queue a copy of a job; `changes` replaces fields of its spec."""
+        return self._call("POST", "/jobs/{}/rerun".format(quote(reference)), changes)
+
+    def diff(self, first: str, second: str) -> Json:
+        """Return how code, parameters and environment of two jobs differ."""
+        return self._get("/jobs/{}/diff/{}".format(quote(first), quote(second)))
+
+    def logs(self, reference: str, tail: Optional[int] = None) -> Iterator[bytes]:
+        """Yield the log of a job's newest attempt as it stands."""
+        path = "/api/v1/jobs/{}/logs{}".format(quote(reference), query({"tail": tail}))
+        return self.connection.request("GET", path).chunks
+
+    def stream(
+        self, reference: str, attempt: int = 0, offset: int = 0, tail: Optional[int] = None
+    ) -> Iterator[Tuple[str, Json]]:
+        """Yield (event, data) until the job is over: `state` and `log` (attempt, offset, text).
+
+        Begins at byte `offset` of the log of `attempt` (0: of the newest).
+        """
+        path = "/api/v1/jobs/{}/stream{}".format(
+            quote(reference), query({"attempt": attempt, "offset": offset, "tail": tail})
+        )
+        # The server sends a comment every few seconds: longer silence means it is gone.
+        response = self.connection.request("GET", path, timeout=60.0)
+        return _server_sent_events(response.chunks)
+
+    def archive(self, reference: str, source: bool = True, results: bool = True) -> Iterator[bytes]:
+        """Yield a gzipped tarball of a job's code and results."""
+        which = query({"source": int(source), "results": int(results)})
+        path = "/api/v1/jobs/{}/archive{}".format(quote(reference), which)
+        return self.connection.request("GET", path, timeout=600.0).chunks
+
+    def artifacts_archive(self, reference: str) -> Iterator[bytes]:
+        """Yield a gzipped tarball of a job's artifacts."""
+        path = "/api/v1/jobs/{}/artifacts.tgz".format(quote(reference))
+        return self.connection.request("GET", path, timeout=600.0).chunks
+
+    def metric(self, reference: str, name: str) -> List[List[Any]]:
+        """Return all points `[seq, time, step, value]` of one metric."""
+        path = "/jobs/{}/metrics{}".format(quote(reference), "{}")
+        points = []  # type: List[List[Any]]
+        while True:
+            after = points[-1][0] if points else 0
+            page = self._get(path.format(query({"name": name, "after": after})))["points"]
+            points.extend(page)
+            if not page:
+                return points
+
+    # -- queue and projects
+
+    def queue(self) -> Json:
+        """Return the jobs that run and those that wait, with why they wait."""
+        return self._get("/queue")
+
+    def clear_queue(self, project: Optional[str] = None, user: Optional[str] = None) -> Json:
+        """Stop every waiting job; return `{"cleared": [job IDs]}`."""
+        return self._call("DELETE", "/queue" + query({"project": project, "user": user}))
+
+    def projects(self) -> List[Json]:
+        """Return all projects with the number of their jobs in each state."""
+        return self._get("/projects")["projects"]
+
+    # -- runners
+
+    def report(self, payload: Json) -> Json:
+        """Send a runner's report."""
+        return self._call("POST", "/runner/report", payload)
+
+    def _get(self, path: str) -> Any:
+        return self._call("GET", path)
+
+    def _call(self, method: str, path: str, payload: Any = None) -> Any:
+        return self.connection.call(method, "/api/v1" + path, payload)
+
+
+def _server_sent_events(chunks: Iterator[bytes]) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """Parse text/event-stream as WHATWG HTML describes it, for single-line JSON data."""
+    pending = b""
+    for chunk in chunks:
+        pending += chunk
+        blocks = pending.split(b"\n\n")
+        pending = blocks.pop()
+        for block in blocks:
+            event, data = "message", None
+            for line in block.split(b"\n"):
+                if line.startswith(b"event: "):
+                    event = line[7:].decode()
+                elif line.startswith(b"data: "):
+                    data = json.loads(line[6:])
+            if data is not None:
+                yield event, data

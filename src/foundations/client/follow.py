@@ -1,0 +1,65 @@
+"""A job's events to its end, across lost connections and restarts of the server."""
+
+from __future__ import annotations
+
+import time
+
+from foundations import config
+from foundations.client.api import Api
+from foundations.errors import Unreachable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+
+_FINAL = ("completed", "failed", "stopped", "deleted")
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+def follow(
+    api: Api,
+    job_id: str,
+    tail: Optional[int] = None,
+    timeout: Optional[float] = None,
+    lost: Optional[Callable[[], None]] = None,
+) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """Yield (`state` or `log`, data) until the job is over; no byte of the log twice or never.
+
+    While the server is away it is looked for again and again; `lost` is called when that begins.
+    Raises TimeoutError after `timeout` seconds.
+    """
+    attempt = offset = 0
+    pause = _FIRST_PAUSE
+    end = None if timeout is None else time.monotonic() + timeout
+    watcher = api
+    while True:
+        try:
+            for event, data in watcher.stream(job_id, attempt, offset, tail):
+                if event == "log":
+                    attempt, offset, tail = data["attempt"], data["offset"], None
+                pause = _FIRST_PAUSE
+                yield event, data
+                if event == "state" and data["state"] in _FINAL:
+                    return
+                _check(end, job_id)
+        except Unreachable:
+            if pause == _FIRST_PAUSE and lost is not None:
+                lost()
+        watcher.close()
+        _check(end, job_id)
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        watcher = Api(_moved(api.url), config.token())
+
+
+def _check(end: Optional[float], job_id: str) -> None:
+    if end is not None and time.monotonic() > end:
+        raise TimeoutError("Job '{}' is not over yet.".format(job_id))
+
+
+def _moved(url: str) -> str:
+    """This machine's server may have come back on another port."""
+    state = config.server_state(config.home())
+    local = any(name in url for name in ("127.0.0.1", "localhost", "[::1]"))
+    return state["url"] if state and local else url

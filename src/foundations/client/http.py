@@ -1,0 +1,319 @@
+"""HTTP/1.1 over one kept-open connection: TCP, TLS or a Unix socket.
+
+The standard library's `http.client` is not used because importing it (it brings the e-mail
+package) takes three times as long as starting the interpreter, and every command pays for it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from foundations.contract.version import API_VERSION, VERSION_HEADER
+from foundations.errors import FoundationsError, ServerError, Unreachable, from_wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+
+    Body = Union[bytes, Iterable[bytes], None]
+
+_CONNECT_TIMEOUT = 10.0
+_READ_TIMEOUT = 60.0
+_LONGEST_LINE = 65536
+
+
+class Address:
+    """Where a server listens: scheme http, https or unix, and a path prefix."""
+
+    def __init__(self, url: str) -> None:
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme not in ("http", "https", "unix"):
+            raise Unreachable("'{}' is not the address of a server.".format(url),
+                              "Write it as http://HOST:PORT.")
+        self.url = url
+        self.scheme = scheme
+        self.prefix = ""
+        if scheme == "unix":
+            self.host, self.port, self.path = "localhost", 0, rest
+            return
+        host, _, prefix = rest.partition("/")
+        self.prefix = "/" + prefix.rstrip("/") if prefix.strip("/") else ""
+        self.netloc = host
+        self.host, self.port = _split_host(host, 443 if scheme == "https" else 80)
+
+
+def _split_host(netloc: str, default_port: int) -> Tuple[str, int]:
+    host, separator, port = netloc.rpartition(":")
+    if not separator or port.endswith("]"):
+        return netloc.strip("[]"), default_port
+    if not port.isdigit():
+        raise Unreachable("'{}' has no valid port.".format(netloc))
+    return host.strip("[]"), int(port)
+
+
+class Response:
+    """A status, headers (names in lower case) and a body that may still be arriving."""
+
+    def __init__(self, status: int, headers: Dict[str, str], body: Iterator[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        self.chunks = body
+
+    def read(self) -> bytes:
+        """Return the whole body."""
+        return b"".join(self.chunks)
+
+
+class Connection:
+    """One connection to a server; not for several threads at once."""
+
+    def __init__(self, url: str, token: Optional[str] = None) -> None:
+        self.address = Address(url)
+        self._token = token
+        self._socket: Optional[socket.socket] = None
+        self._file: Optional[BinaryIO] = None
+
+    def close(self) -> None:
+        """Hang up; the next request connects again."""
+        if self._file is not None:
+            self._file.close()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._file = None
+
+    def open(self) -> None:
+        """Connect now. Raises Unreachable."""
+        try:
+            if self._socket is None:
+                self._connect()
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def call(self, method: str, path: str, payload: Any = None) -> Any:
+        """Send JSON and return the JSON answer (None where there is none).
+
+        Raises the FoundationsError that the server names, or Unreachable.
+        """
+        body = None if payload is None else json.dumps(payload).encode()
+        headers = {"Content-Type": "application/json"} if body else {}
+        data = self.request(method, path, body, headers).read()
+        return json.loads(data) if data else None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Body = None,
+        headers: Optional[Dict[str, str]] = None,
+        timeout: Optional[float] = _READ_TIMEOUT,
+    ) -> Response:
+        """Send a request and return its response once the headers are there.
+
+        A kept-open connection that the server has closed meanwhile is opened again; a body that
+        is an iterator cannot be sent twice and always gets a connection of its own. Raises the
+        FoundationsError that the server names, or Unreachable.
+        """
+        fresh = self._socket is None
+        if not fresh and body is not None and not isinstance(body, bytes):
+            self.close()
+            fresh = True
+        try:
+            response = self._exchange(method, path, body, headers or {}, timeout)
+        except (OSError, _HungUp) as error:
+            self.close()
+            if fresh or isinstance(error, socket.timeout):
+                raise self._unreachable(error) from error
+            try:
+                response = self._exchange(method, path, body, headers or {}, timeout)
+            except (OSError, _HungUp) as again:
+                self.close()
+                raise self._unreachable(again) from again
+        if response.status >= 400:
+            raise _error_of(response)
+        return response
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        headers: Dict[str, str],
+        timeout: Optional[float],
+    ) -> Response:
+        if self._socket is None:
+            self._connect()
+        assert self._socket is not None
+        self._socket.settimeout(timeout)
+        head = [
+            "{} {}{} HTTP/1.1".format(method, self.address.prefix, path),
+            "Host: {}".format(getattr(self.address, "netloc", "localhost")),
+            "{}: {}".format(VERSION_HEADER, API_VERSION),
+        ]
+        if self._token:
+            head.append("Authorization: Bearer {}".format(self._token))
+        head.extend("{}: {}".format(name, value) for name, value in headers.items())
+        try:
+            self._send(head, body, method)
+        except (BrokenPipeError, ConnectionResetError):
+            # A server that refuses a body answers before it has read all of it: read that.
+            pass
+        return self._receive(method)
+
+    def _send(self, head: List[str], body: Body, method: str) -> None:
+        assert self._socket is not None
+        if body is None:
+            if method in ("POST", "PUT", "PATCH"):
+                head.append("Content-Length: 0")
+            self._socket.sendall(_head_bytes(head))
+        elif isinstance(body, bytes):
+            head.append("Content-Length: {}".format(len(body)))
+            self._socket.sendall(_head_bytes(head) + body)
+        else:
+            head.append("Transfer-Encoding: chunked")
+            self._socket.sendall(_head_bytes(head))
+            for chunk in body:
+                if chunk:
+                    self._socket.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            self._socket.sendall(b"0\r\n\r\n")
+
+    def _connect(self) -> None:
+        address = self.address
+        if address.scheme == "unix":
+            plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            plain.settimeout(_CONNECT_TIMEOUT)
+            plain.connect(address.path)
+        else:
+            plain = socket.create_connection((address.host, address.port), _CONNECT_TIMEOUT)
+            # Requests are small and each waits for its answer: nothing is won by collecting.
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.scheme == "https":
+            import ssl  # slow to import, and only needed here
+
+            plain = ssl.create_default_context().wrap_socket(plain, server_hostname=address.host)
+        self._socket = plain
+        self._file = plain.makefile("rb")
+
+    def _receive(self, method: str) -> Response:
+        assert self._file is not None
+        while True:
+            status, headers = _read_head(self._file)
+            if status >= 200:
+                break
+        closes = headers.get("connection", "").lower() == "close"
+        if method == "HEAD" or status in (204, 304):
+            body = iter(())  # type: Iterator[bytes]
+        elif headers.get("transfer-encoding", "").lower() == "chunked":
+            body = self._chunked(closes)
+        elif "content-length" in headers:
+            body = self._counted(int(headers["content-length"]), closes)
+        else:
+            body = self._until_closed()
+        return Response(status, headers, body)
+
+    def _counted(self, length: int, closes: bool) -> Iterator[bytes]:
+        assert self._file is not None
+        left = length
+        while left:
+            data = self._read(min(left, 1 << 20))
+            left -= len(data)
+            yield data
+        if closes:
+            self.close()
+
+    def _chunked(self, closes: bool) -> Iterator[bytes]:
+        while True:
+            size = int(self._line().split(b";")[0], 16)
+            if size == 0:
+                break
+            left = size
+            while left:
+                data = self._read(min(left, 1 << 20))
+                left -= len(data)
+                yield data
+            self._line()
+        while self._line():
+            pass
+        if closes:
+            self.close()
+
+    def _until_closed(self) -> Iterator[bytes]:
+        assert self._file is not None
+        while True:
+            data = self._file.read(1 << 16)
+            if not data:
+                break
+            yield data
+        self.close()
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._file.read1(size) if self._file is not None else b""  # type: ignore[attr-defined]
+        except OSError as error:
+            self.close()
+            raise self._unreachable(error) from error
+        if not data:
+            self.close()
+            raise self._unreachable(_HungUp())
+        return data
+
+    def _line(self) -> bytes:
+        try:
+            line = self._file.readline(_LONGEST_LINE) if self._file is not None else b""
+        except OSError as error:
+            self.close()
+            raise self._unreachable(error) from error
+        if not line:
+            self.close()
+            raise self._unreachable(_HungUp())
+        return line.rstrip(b"\r\n")
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(
+            "The Atlas server at {} does not answer ({}).".format(self.address.url, error),
+            "Start it with: atlas-server start",
+        )
+
+
+class _HungUp(Exception):
+    """The server closed the connection where an answer was due."""
+
+    def __str__(self) -> str:
+        return "the connection was closed"
+
+
+def _head_bytes(head: List[str]) -> bytes:
+    if any("\r" in line or "\n" in line for line in head):
+        raise ServerError("A request cannot contain line breaks in its path or headers.")
+    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n"
+
+
+def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
+    line = file.readline(_LONGEST_LINE)
+    if not line:
+        raise _HungUp
+    parts = line.split(None, 2)
+    if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
+        raise ServerError("What listens there does not speak HTTP.",
+                          "Look at the scheduler's address: foundations info --env")
+    headers = {}
+    while True:
+        line = file.readline(_LONGEST_LINE)
+        if not line:
+            raise _HungUp
+        if line in (b"\r\n", b"\n"):
+            return int(parts[1]), headers
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.strip().lower()] = value.strip()
+
+
+def _error_of(response: Response) -> FoundationsError:
+    data = response.read()
+    try:
+        payload = json.loads(data)
+    except ValueError:
+        payload = {}
+    if isinstance(payload, dict) and "error" in payload:
+        return from_wire(payload)
+    return ServerError("The server answered with HTTP status {}.".format(response.status),
+                       "Look at what it logged: atlas-server logs")

@@ -1,0 +1,63 @@
+"""Finds the server of a scheduler; starts this machine's own when it is not running."""
+
+from __future__ import annotations
+
+import sys
+
+from foundations import config
+from foundations.client.api import Api
+from foundations.errors import Unreachable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
+
+
+def connect(
+    scheduler: config.SchedulerConfig, say: Optional[Callable[[str], None]] = None
+) -> Api:
+    """Return a connection to the scheduler's server.
+
+    `say` is told when a server has to be started. Raises Unreachable or ServerError.
+    """
+    if not scheduler.is_local:
+        return Api(scheduler.url, config.token())
+    api = _running()
+    if api is None:
+        if say is not None:
+            say("No Atlas server is running on this machine: starting one.")
+        url = _start()
+        if say is not None:
+            say("Atlas server started at {}. It runs until: atlas-server stop".format(url))
+        api = Api(url, config.token())
+    return api
+
+
+def _running() -> Optional[Api]:
+    state = config.server_state(config.home())
+    if state is None:
+        return None
+    api = Api(state["url"], config.token())
+    try:
+        # Connecting is proof enough; a server that was killed leaves its file but no port.
+        api.connection.open()
+    except Unreachable:
+        return None
+    return api
+
+
+def _start() -> str:
+    import subprocess  # only when a server has to be started
+
+    command = [sys.executable, "-m", "atlas_server.main", "start"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        universal_newlines=True, check=False,
+    )
+    state = config.server_state(config.home())
+    if done.returncode != 0 or state is None:
+        reason = done.stdout.strip()
+        if "No module named" in reason:
+            reason = "{} has no Atlas server.".format(sys.executable)
+        raise Unreachable("No Atlas server could be started: {}".format(reason))
+    return state["url"]

@@ -1,0 +1,282 @@
+"""Flags, environment and files: the only reader of configuration in the SDK and the command line.
+
+Flags beat environment variables, which beat job.config.yaml, which beats what is built in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from foundations.contract import environment
+from foundations.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+LOCAL_SCHEDULER = "scheduler"
+DEFAULT_URL = "http://127.0.0.1:5000"
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+# What job.config.yaml may hold: key -> the types that its value may have.
+_JOB_KEYS = {
+    "project_name": (str,),
+    "log_level": (str,),
+    "name": (str,),
+    "tags": (dict, list),
+    "params": (dict,),
+    "priority": (int,),
+    "timeout": (int, float, str),
+    "retries": (int,),
+    "install_requirements": (bool,),
+    "num_gpus": (int, float),
+    "num_cpus": (int, float),
+    "ram": (int, float, str),
+    "entrypoint": (str, list),
+    "worker": (dict,),
+}  # type: Dict[str, tuple[type, ...]]
+_WORKER_KEYS = frozenset(
+    ["image", "entrypoint", "command", "args", "working_dir", "volumes", "environment"]
+)
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SchedulerConfig:
+    """A submission config: the name of a scheduler and where it is.
+
+    `is_local` means the server of this machine's FOUNDATIONS_HOME, started when it is needed.
+    """
+
+    __slots__ = ("is_local", "name", "path", "url")
+
+    def __init__(self, name: str, url: str, path: Optional[str], is_local: bool) -> None:
+        self.name = name
+        self.url = url
+        self.path = path
+        self.is_local = is_local
+
+
+def home() -> str:
+    """Return FOUNDATIONS_HOME as an absolute path."""
+    found = os.environ.get(environment.HOME) or os.path.join("~", ".foundations")
+    return os.path.abspath(os.path.expanduser(found))
+
+
+def cache_dir(name: str) -> str:
+    """Return a folder whose content may be deleted at any time."""
+    return os.path.join(home(), "cache", name)
+
+
+def user() -> str:
+    """Return the name that jobs are submitted under."""
+    for name in (environment.USER, "LOGNAME", "USER"):
+        if os.environ.get(name):
+            return os.environ[name]
+    try:
+        import pwd  # not everywhere
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return "uid-{}".format(os.getuid())
+
+
+def environment_keys() -> List[str]:
+    """Return the names, never the values, of the environment variables set here."""
+    return sorted(os.environ)
+
+
+def environment_value(name: str) -> Optional[str]:
+    """Return the value of an environment variable that the user names."""
+    return os.environ.get(name)
+
+
+def parent_job() -> Optional[str]:
+    """Return the ID of the job that this process runs in, if any."""
+    return os.environ.get(environment.JOB_ID) if environment.ATTEMPT_DIR in os.environ else None
+
+
+def token() -> Optional[str]:
+    """Return the token for servers that ask for one."""
+    return os.environ.get("FOUNDATIONS_TOKEN")
+
+
+def streaming_disabled() -> bool:
+    """Whether DISABLE_LOG_STREAMING turns the streaming of logs off."""
+    return os.environ.get("DISABLE_LOG_STREAMING", "False") != "False"
+
+
+def interpreter() -> Optional[str]:
+    """Return the Python that runs this program."""
+    return sys.executable or None
+
+
+def server_state(home_dir: str) -> Optional[Dict[str, Any]]:
+    """Return what the running server of a home has written of itself; None: no sign of one."""
+    try:
+        with open(os.path.join(home_dir, "run", "server.json"), "rb") as file:
+            return json.loads(file.read())
+    except (OSError, ValueError):
+        return None
+
+
+def scheduler(name: str, job_dir: Optional[str] = None) -> SchedulerConfig:
+    """Return the submission config NAME.config.yaml of the job's folder or of the home.
+
+    `scheduler` needs no file: it is this machine. Raises ConfigError.
+    """
+    folders = [os.path.join(job_dir, "config", "submission")] if job_dir else []
+    folders.append(os.path.join(home(), "config", "submission"))
+    for folder in folders:
+        path = os.path.join(folder, name + ".config.yaml")
+        if os.path.isfile(path):
+            return _scheduler_from(name, path)
+    if name == LOCAL_SCHEDULER:
+        return SchedulerConfig(name, DEFAULT_URL, None, True)
+    known = [config.name for config in schedulers()]
+    raise ConfigError(
+        "There is no scheduler '{}'.{}".format(name, _nearest(name, known)),
+        "Known: {}. Others are files like {}.".format(
+            ", ".join(known), os.path.join(folders[-1], "NAME.config.yaml")
+        ),
+    )
+
+
+def schedulers() -> List[SchedulerConfig]:
+    """Return every submission config of the home; this machine is always among them."""
+    folder = os.path.join(home(), "config", "submission")
+    found = {LOCAL_SCHEDULER: SchedulerConfig(LOCAL_SCHEDULER, DEFAULT_URL, None, True)}
+    for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if file.endswith(".config.yaml"):
+            name = file[: -len(".config.yaml")]
+            found[name] = _scheduler_from(name, os.path.join(folder, file))
+    return list(found.values())
+
+
+def _scheduler_from(name: str, path: str) -> SchedulerConfig:
+    values = load_yaml(path)
+    url = values.get("scheduler_url")
+    if not isinstance(url, str) or "://" not in url:
+        raise ConfigError("{}: scheduler_url is missing or no address.".format(path),
+                          "Write: scheduler_url: http://HOST:5000")
+    host = url.partition("://")[2].partition("/")[0]
+    loopback = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
+    return SchedulerConfig(name, url.rstrip("/"), path, name == LOCAL_SCHEDULER and loopback)
+
+
+def job_config(job_dir: str) -> Dict[str, Any]:
+    """Return the checked content of a folder's job.config.yaml, {} where there is none.
+
+    Raises ConfigError naming the key that is unknown or has a value of the wrong type.
+    """
+    path = os.path.join(job_dir, environment.CONFIG_FILE)
+    if not os.path.exists(path):
+        return {}
+    values = load_yaml(path)
+    for key, value in values.items():
+        if key not in _JOB_KEYS:
+            raise ConfigError("{}: unknown key '{}'.{}".format(path, key, _nearest(key, _JOB_KEYS)),
+                              "Known: {}.".format(", ".join(sorted(_JOB_KEYS))))
+        if value is not None:
+            _check_type(path, key, value, _JOB_KEYS[key])
+    worker = values.get("worker") or {}
+    for key in worker:
+        if key not in _WORKER_KEYS:
+            raise ConfigError(
+                "{}: unknown key 'worker.{}'.{}".format(path, key, _nearest(key, _WORKER_KEYS)),
+                "Known: {}.".format(", ".join(sorted(_WORKER_KEYS))),
+            )
+    if worker.get("environment") is not None:
+        _check_type(path, "worker.environment", worker["environment"], (dict,))
+    level = values.get("log_level")
+    if level is not None and level.upper() not in LOG_LEVELS:
+        raise ConfigError("{}: log_level cannot be '{}'.".format(path, level),
+                          "Use {}.".format(", ".join(LOG_LEVELS)))
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def load_yaml(path: str) -> Dict[str, Any]:
+    """Return the mapping that a YAML file holds. Raises ConfigError.
+
+    What was read is kept as JSON under its content's digest: importing a YAML parser costs more
+    than everything else that a submission does.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ConfigError("{} cannot be read: {}.".format(path, error.strerror)) from error
+    from foundations.contract.manifest import digest
+
+    kept = os.path.join(cache_dir("yaml"), digest(data) + ".json")
+    try:
+        with open(kept, "rb") as file:
+            return json.loads(file.read())
+    except (OSError, ValueError):
+        values = _parse_yaml(path, data)
+        _keep(kept, values)
+        return values
+
+
+def _parse_yaml(path: str, data: bytes) -> Dict[str, Any]:
+    yaml = _yaml()
+    try:
+        values = yaml.safe_load(data)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = " line {}, column {}:".format(mark.line + 1, mark.column + 1) if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError("{}:{} {}.".format(path, where, problem), "It must be YAML.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError("{} must hold `key: value` lines.".format(path))
+    return values
+
+
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError:
+        # In a job whose interpreter lacks it: the server's copy, given to this import alone.
+        sys.path.append(os.path.join(home(), "run", "sdk-vendor"))
+        try:
+            import yaml
+        except ImportError as error:
+            raise ConfigError("Reading YAML files needs the package PyYAML.",
+                              "Install it: pip install PyYAML") from error
+        finally:
+            sys.path.pop()
+    return yaml
+
+
+def _keep(path: str, values: Dict[str, Any]) -> None:
+    try:
+        text = json.dumps(values)
+        if json.loads(text) != values:
+            return  # dates and the like: only the parser can give them back
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        partial = "{}.{}".format(path, os.getpid())
+        with open(partial, "w") as file:
+            file.write(text)
+        os.replace(partial, path)
+    except (OSError, TypeError, ValueError):
+        return  # only a shortcut is lost
+
+
+def _check_type(path: str, key: str, value: Any, types: tuple[type, ...]) -> None:
+    is_bool = isinstance(value, bool)
+    if isinstance(value, types) and (not is_bool or bool in types):
+        return
+    words = {str: "text", int: "a whole number", float: "a number", dict: "a mapping",
+             list: "a list", bool: "true or false"}
+    wanted = " or ".join(words[kind] for kind in types)
+    raise ConfigError("{}: {} must be {}, not {!r}.".format(path, key, wanted, value))
+
+
+def _nearest(word: str, known: Any) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(str(word), list(known), 1, 0.5)
+    return " Did you mean '{}'?".format(found[0]) if found else ""

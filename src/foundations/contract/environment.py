@@ -1,0 +1,22 @@
+"""Environment variables that Atlas sets in a job, and those whose values are never recorded."""
+
+from __future__ import annotations
+
+JOB_ID = "FOUNDATIONS_JOB_ID"
+PROJECT_NAME = "FOUNDATIONS_PROJECT_NAME"
+USER = "FOUNDATIONS_USER"
+HOME = "FOUNDATIONS_HOME"
+# The attempt's folder: journal/ and artifacts/ lie below it. Its presence means "inside a job".
+ATTEMPT_DIR = "FOUNDATIONS_ATTEMPT_DIR"
+
+PARAMETERS_FILE = "foundations_job_parameters.json"
+CONFIG_FILE = "job.config.yaml"
+
+_SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL", "API_KEY", "APIKEY",
+                 "ACCESS_KEY", "PRIVATE_KEY", "AUTH", "COOKIE", "SESSION")
+
+
+def looks_secret(name: str) -> bool:
+    """Whether the value of the environment variable `name` must not be shown or kept."""
+    upper = name.upper()
+    return upper.endswith("_KEY") or any(word in upper for word in _SECRET_WORDS)

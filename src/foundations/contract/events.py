@@ -1,0 +1,27 @@
+"""What a training program records: the lines of the journal. No I/O.
+
+A journal is a folder of files, one per writer (a process that logs), each an append-only
+sequence of JSON lines:
+
+    {"n": 1, "t": 1790000000.25, "k": "metric", "key": "loss", "value": 0.3, "step": 5}
+
+`n` counts the writer's lines from 1, `t` is the time in seconds since the epoch, `k` the kind:
+
+    metric    key, value (number, string, bool), step (number or null)
+    params    values: {name: JSON value}, merged into the job's parameters
+    tag       key, value (string)
+    artifact  key, staged (name of the copy in the job's artifact folder), filename, size
+    project   name
+"""
+
+from __future__ import annotations
+
+METRIC = "metric"
+PARAMS = "params"
+TAG = "tag"
+ARTIFACT = "artifact"
+PROJECT = "project"
+KINDS = frozenset({METRIC, PARAMS, TAG, ARTIFACT, PROJECT})
+
+# A line longer than this is refused where it is logged: no chart or table could show it.
+MAX_LINE_BYTES = 1_000_000

@@ -1,0 +1,84 @@
+"""What a runner and the server say to each other about one attempt. No I/O.
+
+The assignment travels to the runner when it is launched; the runner sends reports from then on.
+A report carries whatever is new: log bytes, journal lines, a change of phase, the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+PREPARING = "preparing"
+RUNNING = "running"
+FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One attempt as the runner gets it.
+
+    `server` is the API's address; `home` the FOUNDATIONS_HOME in which the runner keeps its work;
+    `blobs` the content store's folder; `spec` the JSON form of JobSpec; `environment` is added to
+    the worker's, `devices` are the GPUs it may see (UUIDs); `recover` means that an earlier runner
+    of this attempt died: what it left is to be taken in, nothing to be run.
+    """
+
+    attempt: int
+    token: str
+    job_id: str
+    number: int
+    server: str
+    home: str
+    blobs: str
+    spec: Dict[str, Any]
+    environment: Dict[str, str] = field(default_factory=dict)
+    devices: List[str] = field(default_factory=list)
+    heartbeat: float = 10.0
+    grace: float = 10.0
+    recover: bool = False
+
+
+@dataclass(frozen=True)
+class JournalBatch:
+    """Consecutive journal lines of one writer; `first` is the number of the first of them."""
+
+    writer: str
+    first: int
+    events: List[Dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an attempt ended. `reason` is a StateReason or None; `outputs` a manifest's digest.
+
+    `usage` has cpu_seconds, peak_memory (bytes) and wall_seconds.
+    """
+
+    exit_code: Optional[int] = None
+    reason: Optional[str] = None
+    message: Optional[str] = None
+    outputs: Optional[str] = None
+    usage: Dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """News of one attempt. `log` is base64 of the bytes that begin at `log_offset`."""
+
+    attempt: int
+    phase: str
+    runner: Optional[str] = None
+    log_offset: int = 0
+    log: str = ""
+    journal: List[JournalBatch] = field(default_factory=list)
+    environment: Optional[Dict[str, Any]] = None
+    result: Optional[Result] = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The server's answer: bytes of log it holds, and whether the worker is to be stopped."""
+
+    log_size: int
+    stop: bool = False

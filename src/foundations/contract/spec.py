@@ -1,0 +1,76 @@
+"""What a user submits: JobSpec and its parts. No I/O; dataclasses only, for Python 3.8 and later.
+
+The client's hot path sends these as plain JSON objects and does not import this module:
+`dataclasses` alone costs as much as starting the interpreter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job holds while it runs: `cpus` in cores, `memory` in bytes (None: not counted)."""
+
+    # What the server does not know it refuses, instead of running the job without it.
+    __pydantic_config__ = {"extra": "forbid"}
+
+    cpus: float = 1.0
+    memory: Optional[int] = None
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class GitState:
+    """The repository that the job's folder lies in; `dirty` is None where git could not tell."""
+
+    commit: str
+    branch: Optional[str] = None
+    dirty: Optional[bool] = None
+    remote: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a job was submitted from."""
+
+    host: str = ""
+    directory: str = ""
+    python: str = ""
+    client: str = ""
+    environment_keys: List[str] = field(default_factory=list)
+    git: Optional[GitState] = None
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """Everything that decides what a job does; never changed after submission.
+
+    `bundle` is the digest of the folder's manifest. `command` is given to `entrypoint`, which is
+    the interpreter where it is None. `timeout` is in seconds of running; `retries` counts further
+    attempts after the first.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    project: str
+    bundle: str
+    command: List[str] = field(default_factory=list)
+    entrypoint: Optional[List[str]] = None
+    name: Optional[str] = None
+    user: str = ""
+    params: Optional[Dict[str, Any]] = None
+    tags: Dict[str, str] = field(default_factory=dict)
+    environment: Dict[str, str] = field(default_factory=dict)
+    resources: Resources = field(default_factory=Resources)
+    priority: int = 0
+    timeout: Optional[float] = None
+    retries: int = 0
+    interpreter: Optional[str] = None
+    install_requirements: Optional[bool] = None
+    worker: Dict[str, Any] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
+    parent: Optional[str] = None
+    rerun_of: Optional[str] = None

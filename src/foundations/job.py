@@ -1,0 +1,135 @@
+"""The handle of a submitted job."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Optional
+
+    from foundations.client.api import Api
+
+_FINAL = ("completed", "failed", "stopped", "deleted")
+# The words in which users of older versions know the states.
+_OLD_STATUS = {
+    "queued": "queued",
+    "starting": "pending",
+    "running": "running",
+    "stopping": "running",
+    "completed": "completed",
+    "failed": "failed",
+    "stopped": "failed",
+}
+
+
+class Deployment:
+    """A submitted job. Methods that wait take `timeout` in seconds (None: for ever)."""
+
+    def __init__(self, job_id: str, api: Api) -> None:
+        self._job_id = job_id
+        self._api = api
+
+    def __repr__(self) -> str:
+        return "Deployment({!r})".format(self._job_id)
+
+    def job_name(self) -> str:
+        """Return the job's ID."""
+        return self._job_id
+
+    def state(self) -> str:
+        """Return the job's state. Raises NotFound."""
+        return self._api.job(self._job_id)["state"]
+
+    def stop(self) -> None:
+        """Stop the job. Raises Refused when it is over."""
+        self._api.stop(self._job_id)
+
+    def is_job_complete(self) -> bool:
+        """Whether the job is over, well or not."""
+        return self.get_job_status() == "completed"
+
+    def get_job_status(self) -> Optional[str]:
+        """Return queued, running or completed (over, well or not); None for a deleted job."""
+        status = self.get_true_job_status()
+        return {"pending": "queued", "failed": "completed"}.get(status or "", status)
+
+    def get_true_job_status(self) -> Optional[str]:
+        """Return queued, pending, running, completed or failed; None for a deleted job."""
+        from foundations.errors import NotFound
+
+        try:
+            return _OLD_STATUS[self.state()]
+        except NotFound:
+            return None
+
+    def wait_for_deployment_to_complete(
+        self, wait_seconds: float = 5, log_output: bool = True, timeout: Optional[float] = None
+    ) -> None:
+        """Wait until the job is over or deleted. Raises TimeoutError.
+
+        `wait_seconds` is accepted for old programs: the end is told at once, not looked for.
+        """
+        del wait_seconds
+        if log_output:
+            print("Waiting for job {} to finish".format(self._job_id))
+        for _ in self._events(timeout):
+            pass
+        if log_output:
+            print("Job {} has finished".format(self._job_id))
+
+    def get_job_logs(self) -> str:
+        """Return all that the job has printed so far."""
+        return b"".join(self._api.logs(self._job_id)).decode("utf-8", "replace")
+
+    def stream_job_logs(self) -> Iterator[str]:
+        """Yield the job's lines as it prints them, until it is over."""
+        rest = ""
+        for event, data in self._events(None):
+            if event == "log":
+                *lines, rest = (rest + data["text"]).split("\n")
+                for line in lines:
+                    yield line
+        if rest:
+            yield rest
+
+    def get_job_details(
+        self, wait_seconds: float = 5, timeout: Optional[float] = None
+    ) -> Dict[str, Any]:
+        """Wait for the end and return the job's project, times, metrics, parameters and tags."""
+        from datetime import datetime, timezone
+
+        self.wait_for_deployment_to_complete(wait_seconds, False, timeout)
+        job = self._api.job(self._job_id)
+
+        def moment(seconds: Optional[float]) -> Any:
+            if seconds is None:
+                return None
+            return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
+
+        return {
+            "project_name": job["project"],
+            "job_id": job["job_id"],
+            "user": job["user"],
+            "status": _OLD_STATUS[job["state"]],
+            "start_time": moment(job["started_at"]),
+            "completed_time": moment(job["finished_at"]),
+            "creation_time": job["submitted_at"],
+            "metrics": {name: point["value"] for name, point in job["metrics"].items()},
+            "parameters": job["params"],
+            "tags": list(job["tags"]),
+        }
+
+    def get_metric(
+        self, name: str, wait_seconds: float = 5, timeout: Optional[float] = None
+    ) -> Any:
+        """Wait for the end and return the newest value of a metric. Raises KeyError."""
+        return self.get_job_details(wait_seconds, timeout)["metrics"][name]
+
+    def get_param(self, name: str, wait_seconds: float = 5, timeout: Optional[float] = None) -> Any:
+        """Wait for the end and return a logged parameter. Raises KeyError."""
+        return self.get_job_details(wait_seconds, timeout)["parameters"][name]
+
+    def _events(self, timeout: Optional[float]) -> Iterator[Any]:
+        """Yield the job's events until it is over, also across a restart of the server."""
+        from foundations.client.follow import follow
+
+        return follow(self._api, self._job_id, timeout=timeout)

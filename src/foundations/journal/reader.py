@@ -1,0 +1,224 @@
+"""Reading a journal while it is written, from where it was last acknowledged."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from foundations.contract.events import MAX_LINE_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+    Position = Tuple[int, int]
+
+_SUFFIX = ".jsonl"
+_EXCERPT_BYTES = 80
+
+
+class Batch:
+    """Consecutive events of one writer.
+
+    `events[i]` is the writer's line `first_n + i`; its "n" says the same. `end` is the position,
+    (bytes, lines), that acknowledging the batch leads to.
+    """
+
+    __slots__ = ("end", "events", "first_n", "start", "writer")
+
+    def __init__(self, writer: str, start: Position) -> None:
+        self.writer = writer
+        self.start = start
+        self.end = start
+        self.first_n = start[1] + 1
+        self.events: List[Dict[str, Any]] = []
+
+
+class JournalReader:
+    """Reads the lines of every writer in `journal_dir` that have not been acknowledged.
+
+    `positions` maps a writer (its file's name without the ending) to (bytes, lines) acknowledged;
+    give the attribute of the same name to a new reader to go on where this one stopped. Lines are
+    numbered by their place in the file, which makes (writer, number) unique for ever.
+
+    `broken` collects (writer, line number, excerpt) of lines that are no events; each is reported
+    once and skipped. The caller may clear it.
+    """
+
+    def __init__(
+        self, journal_dir: str, positions: Optional[Mapping[str, Sequence[int]]] = None
+    ) -> None:
+        self.positions: Dict[str, Position] = {
+            writer: (position[0], position[1]) for writer, position in (positions or {}).items()
+        }
+        self.broken: List[Tuple[str, int, str]] = []
+        self._journal_dir = journal_dir
+        self._reported: Dict[str, int] = {}
+        # Size of a file whose unread end holds no whole line: until it changes, stat is enough.
+        self._waiting: Dict[str, int] = {}
+        self._last_served = ""
+        self._skipped = False
+
+    def read(self, max_bytes: int = 1_000_000, finish: bool = False) -> List[Batch]:
+        """Return what is new, at most `max_bytes` of lines, or one line if that is longer.
+
+        Without `advance` the next call returns it again. An unfinished last line is left for later;
+        with `finish`, once nobody writes any more, it is an event if it is whole and broken if not.
+        An empty list means that there is nothing (more) to read.
+        """
+        batches: List[Batch] = []
+        for writer, size in self._pending(finish):
+            room = max_bytes - sum(batch.end[0] - batch.start[0] for batch in batches)
+            if batches and room <= 0:
+                break
+            found = self._read_writer(writer, size, room, not batches, finish)
+            while not found and self._skipped:
+                found = self._read_writer(writer, size, room, not batches, finish)
+            if found:
+                self._last_served = writer
+                batches.extend(found)
+        return batches
+
+    def advance(self, batch: Batch) -> None:
+        """Acknowledge `batch`: its lines are never read again.
+
+        Batches of one writer are acknowledged in order; doing it twice is harmless. Raises
+        ValueError if an earlier batch of the writer has not been acknowledged.
+        """
+        position = self._position(batch.writer)
+        if batch.start > position:
+            raise ValueError("an earlier batch of {} is not acknowledged".format(batch.writer))
+        self.positions[batch.writer] = max(position, batch.end)
+
+    def _position(self, writer: str) -> Position:
+        return self.positions.get(writer, (0, 0))
+
+    def _pending(self, finish: bool) -> List[Tuple[str, int]]:
+        """Return (writer, size in bytes) of files with something new, in turn for fairness."""
+        found: List[Tuple[str, int]] = []
+        try:
+            entries = os.scandir(self._journal_dir)
+        except FileNotFoundError:
+            return found  # nothing was logged yet
+        with entries:
+            for entry in entries:
+                # Links are not followed: the job must not choose which files the runner reads.
+                if not entry.name.endswith(_SUFFIX) or not entry.is_file(follow_symlinks=False):
+                    continue
+                writer = entry.name[: -len(_SUFFIX)]
+                size = entry.stat(follow_symlinks=False).st_size
+                if size > self._position(writer)[0] and (
+                    finish or self._waiting.get(writer) != size
+                ):
+                    found.append((writer, size))
+        # Whoever was served last comes last, so that a busy writer does not hold up the others.
+        found.sort(key=lambda item: (item[0] <= self._last_served, item[0]))
+        return found
+
+    def _read_writer(
+        self, writer: str, size: int, room: int, first: bool, finish: bool
+    ) -> List[Batch]:
+        self._skipped = False
+        path = os.path.join(self._journal_dir, writer + _SUFFIX)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            # One file that the job made unreadable must not hold up the others.
+            self._report(writer, self._position(writer)[1] + 1, str(error).encode())
+            return []
+        try:
+            offset = self._position(writer)[0]
+            # The first line must be seen whole, or reading would never get past it.
+            wanted = min(size - offset, max(room, MAX_LINE_BYTES + 1) if first else room)
+            data = os.pread(fd, wanted, offset)
+            at_end = offset + len(data) >= size
+            lines = data.split(b"\n")
+            rest = lines.pop()
+            if not lines and len(rest) > MAX_LINE_BYTES:
+                self._skip_endless_line(fd, writer, size, rest, finish)
+                return []
+        finally:
+            os.close(fd)
+        if not lines and at_end and not finish:
+            self._waiting[writer] = size
+        whole = [line + b"\n" for line in lines]
+        if finish and at_end and rest:
+            whole.append(rest)
+        return self._batches(writer, whole, room, first)
+
+    def _batches(self, writer: str, lines: List[bytes], room: int, first: bool) -> List[Batch]:
+        """Cut consecutive lines, from the acknowledged position on, into batches."""
+        batches: List[Batch] = []
+        batch: Optional[Batch] = None
+        offset, n = self._position(writer)
+        for line in lines:
+            room -= len(line)
+            if room < 0 and not first:
+                break
+            first = False
+            event = _event(line)
+            start, offset, n = (offset, n), offset + len(line), n + 1
+            if event is None:
+                self._report(writer, n, line)
+                batch = None
+            else:
+                if batch is None:
+                    batch = Batch(writer, start)
+                    batches.append(batch)
+                event["n"] = n
+                batch.events.append(event)
+            if batches:
+                batches[-1].end = (offset, n)  # a broken line goes with the events before it
+            else:
+                self._skip_to(writer, (offset, n))
+        return batches
+
+    def _skip_endless_line(
+        self, fd: int, writer: str, size: int, beginning: bytes, finish: bool
+    ) -> None:
+        """Acknowledge a line longer than any event, if its end has been written."""
+        offset, n = self._position(writer)
+        end = offset + len(beginning)
+        while end < size:
+            data = os.pread(fd, min(MAX_LINE_BYTES, size - end), end)
+            found = data.find(b"\n")
+            if found >= 0:
+                end += found + 1
+                break
+            if not data:
+                return  # the file was cut while it was read
+            end += len(data)
+        else:
+            if not finish:
+                self._waiting[writer] = size
+                return
+        self._report(writer, n + 1, beginning)
+        self._skip_to(writer, (end, n + 1))
+
+    def _skip_to(self, writer: str, position: Position) -> None:
+        """Acknowledge broken lines that no batch can carry, having no event before them."""
+        self.positions[writer] = position
+        self._skipped = True
+
+    def _report(self, writer: str, n: int, line: bytes) -> None:
+        if n > self._reported.get(writer, 0):
+            self._reported[writer] = n
+            excerpt = line[:_EXCERPT_BYTES].decode("utf-8", "replace").rstrip("\n")
+            self.broken.append((writer, n, excerpt))
+
+
+def _event(line: bytes) -> Optional[Dict[str, Any]]:
+    """Return the event that `line` holds, or None if it holds none."""
+    if len(line) > MAX_LINE_BYTES:
+        return None
+    try:
+        event = json.loads(line.decode("utf-8"))
+        if b"\\ud" in line.lower():
+            # Half of a surrogate pair is legal in JSON, but no database or answer can hold it.
+            text = json.dumps(event, ensure_ascii=False)
+            event = json.loads(text.encode("utf-8", "replace").decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(event, dict) and isinstance(event.get("k"), str):
+        return event
+    return None

@@ -1,0 +1,50 @@
+"""Nested parameters as one level of names."""
+
+from __future__ import annotations
+
+from foundations.scalars import NotScalar, plain_scalar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+
+def flatten_parameter_dictionary(param_dictionary: Dict[Any, Any]) -> Dict[Any, Any]:
+    """Return `param_dictionary` with nested values spread over keys joined by underscores.
+
+    `{"a": {"b": 1}, "c": [2, 3], "d": []}` becomes `{"a_b": 1, "c_0": 2, "c_1": 3, "d": None}`.
+    Text, numbers, booleans and None stay; numbers of NumPy and the like become Python's. Where two
+    keys come out the same the later one wins. Raises TypeError, naming the key, for a value that is
+    neither a scalar nor a collection.
+    """
+    flattened: Dict[Any, Any] = {}
+    for key, value in param_dictionary.items():
+        if value is None or isinstance(value, (str, int, float)):
+            flattened[key] = value
+        elif isinstance(value, dict):
+            _flatten_pairs(flattened, key, value)
+        else:
+            _flatten_other(flattened, key, value)
+    return flattened
+
+
+def _flatten_pairs(flattened: Dict[Any, Any], key: Any, pairs: Dict[Any, Any]) -> None:
+    if pairs:
+        named = {"{}_{}".format(key, name): value for name, value in pairs.items()}
+        flattened.update(flatten_parameter_dictionary(named))
+    else:
+        flattened[key] = None
+
+
+def _flatten_other(flattened: Dict[Any, Any], key: Any, value: Any) -> None:
+    try:
+        flattened[key] = plain_scalar(value)
+    except NotScalar:
+        try:
+            elements = dict(enumerate(value)) if len(value) else {}
+        except TypeError:
+            raise TypeError(
+                'Parameter "{}" is a {}; it should be a text, number, boolean, None, '
+                "or a dictionary or list of those.".format(key, type(value).__name__)
+            ) from None
+        _flatten_pairs(flattened, key, elements)

@@ -1,0 +1,318 @@
+"""submit(): a folder and a spec become a queued job."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from foundations import config
+from foundations.bundle.scan import hash_listing, list_folder, read_verified
+from foundations.client.api import Api
+from foundations.client.server import connect
+from foundations.errors import BlobsMissing, ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Union
+
+    from foundations.bundle.hashing import Bundle
+    from foundations.bundle.scan import Listing
+    from foundations.job import Deployment
+
+# set_job_resources() of this process: what submit() takes where it is told nothing.
+_defaults = {"num_gpus": None, "ram": None}  # type: Dict[str, Any]
+_GIGABYTE = 1024**3
+# A plain number up to this is gigabytes, a larger one bytes: nobody has 4097 GB, or 4096 bytes.
+_MOST_GIGABYTES = 4096
+
+
+class Progress:
+    """What happens while a job is submitted; the command line prints it."""
+
+    def started(self) -> None:
+        """Begins."""
+
+    def preparing(self, folder: str) -> None:
+        """The folder is about to be looked at."""
+
+    def sized(self, listing: Listing) -> None:
+        """The folder's size is known."""
+
+    def reading(self, done: int, total: int) -> None:
+        """Bytes read of those that have to be read."""
+
+    def sending(self, done: int, total: int) -> None:
+        """Bytes sent of those that the server lacks."""
+
+    def submitted(self, job: Dict[str, Any]) -> None:
+        """The job is durable."""
+
+
+def submit(
+    scheduler_config: Optional[str] = None,
+    job_directory: Optional[str] = None,
+    project_name: Optional[str] = None,
+    entrypoint: Optional[Union[str, List[str]]] = None,
+    params: Optional[Dict[str, Any]] = None,
+    ram: Optional[Union[int, float, str]] = None,
+    num_gpus: Optional[float] = None,
+    stream_job_logs: Optional[bool] = None,
+    command: Optional[Union[str, List[str]]] = None,
+    *,
+    job_dir: Optional[str] = None,
+    num_cpus: Optional[float] = None,
+    name: Optional[str] = None,
+    tags: Optional[Dict[str, str]] = None,
+    environment: Optional[Dict[str, str]] = None,
+    priority: Optional[int] = None,
+    timeout: Optional[Union[float, str]] = None,
+    retries: Optional[int] = None,
+) -> Deployment:
+    """Submit a folder as a job and return its handle; the folder is not changed.
+
+    What is None comes from the folder's job.config.yaml, then from the defaults. `command` is
+    what follows `python` (or the entrypoint); a string is split as a shell would. `ram` is in
+    gigabytes up to 4096, in bytes above, or text such as "8GB"; `timeout` in seconds or text such
+    as "2h". Raises FoundationsError with nothing submitted.
+    """
+    from foundations.job import Deployment
+
+    folder = os.path.abspath(job_directory or job_dir or os.getcwd())
+    scheduler = config.scheduler(scheduler_config or config.LOCAL_SCHEDULER, folder)
+    given = {
+        "project_name": project_name, "entrypoint": entrypoint, "params": params,
+        "ram": ram, "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus,
+        "name": name, "tags": tags, "environment": environment, "priority": priority,
+        "timeout": timeout, "retries": retries,
+    }  # fmt: skip
+    for key, value in _defaults.items():
+        if given[key] is None:
+            given[key] = value
+    api = connect(scheduler)
+    job = Submission(folder, given).send(api)
+    deployment = Deployment(job["job_id"], api)
+    if stream_job_logs and not config.streaming_disabled():
+        for line in deployment.stream_job_logs():
+            sys.stdout.write(line + "\n")
+    return deployment
+
+
+def set_job_resources(
+    num_gpus: Optional[float] = None, ram: Optional[Union[int, float, str]] = None
+) -> None:
+    """Set what jobs that this process submits from now on ask for. Raises ValueError."""
+    if ram is not None and parse_memory(ram) <= 0:
+        raise ValueError("ram must be more than 0")
+    if num_gpus is not None and (isinstance(num_gpus, bool) or num_gpus < 0):
+        raise ValueError("num_gpus must not be negative")
+    _defaults.update(num_gpus=num_gpus, ram=ram)
+
+
+class Submission:
+    """One folder on its way to becoming a job.
+
+    `given` holds what flags or keyword arguments say, under the names of job.config.yaml, and
+    besides `command`, `environment`. None: not said.
+    """
+
+    def __init__(
+        self, folder: str, given: Dict[str, Any], progress: Optional[Progress] = None
+    ) -> None:
+        self._folder = folder
+        self._progress = progress or Progress()
+        if not os.path.isdir(folder):
+            raise ConfigError("The job's folder '{}' does not exist.".format(folder))
+        file = config.job_config(folder)
+        said = {key: value for key, value in given.items() if value is not None}
+        self.spec = _spec(folder, {**file, **said}, file.get("worker") or {})
+
+    def bundle(self) -> Bundle:
+        """Read the folder and put its bundle into the spec. Raises BundleError."""
+        from foundations.bundle.git import GitLook
+
+        git = GitLook(self._folder)
+        self._progress.preparing(self._folder)
+        listing = list_folder(self._folder)
+        self._progress.sized(listing)
+        bundle = hash_listing(listing, config.cache_dir("hashes"), self._progress.reading)
+        self.spec["bundle"] = bundle.digest
+        self.spec["origin"]["git"] = git.result()
+        return bundle
+
+    def send(self, api: Api) -> Dict[str, Any]:
+        """Submit the job and return its listing row; what the server lacks is sent first."""
+        self._progress.started()
+        bundle = self.bundle()
+        job_id = new_job_id()
+        for attempt in range(3):
+            try:
+                job = api.submit(self.spec, job_id)
+                break
+            except BlobsMissing:
+                # Seldom twice: somebody deleted a job whose files were ours too.
+                if attempt == 2:
+                    raise
+                self._send_content(api, bundle)
+        self._progress.submitted(job)
+        return job
+
+    def _send_content(self, api: Api, bundle: Bundle) -> None:
+        _, missing = api.send_manifest(bundle.manifest)
+        if missing:
+            api.send_blobs(self._pack(bundle, missing))
+
+    def _pack(self, bundle: Bundle, missing: List[str]) -> Iterator[bytes]:
+        total = sum(bundle.size_of(digest) for digest in missing)
+        done = 0
+        held = []  # type: List[bytes]
+        held_size = 0
+        for digest in missing:
+            size = bundle.size_of(digest)
+            held.append("{}{:016x}".format(digest, size).encode())
+            for chunk in read_verified(bundle.path_of(digest), digest, size):
+                held.append(chunk)
+                held_size += len(chunk)
+                done += len(chunk)
+                if held_size >= 1 << 18:
+                    yield b"".join(held)
+                    held, held_size = [], 0
+                    self._progress.sending(done, total)
+        yield b"".join(held)
+        self._progress.sending(done, total)
+
+
+def new_job_id() -> str:
+    """Return a random UUID (version 4)."""
+    data = bytearray(os.urandom(16))
+    data[6] = data[6] & 0x0F | 0x40
+    data[8] = data[8] & 0x3F | 0x80
+    text = data.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def _spec(folder: str, values: Dict[str, Any], worker: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the JSON form of a JobSpec, without its bundle."""
+    command = _words("command", values.get("command") or worker.get("args")
+                     or worker.get("command"))
+    environment = dict(worker.get("environment") or {})
+    environment.update(values.get("environment") or {})
+    install = values.get("install_requirements")
+    return {
+        "project": str(values.get("project_name") or os.path.basename(folder) or "default"),
+        "bundle": "",
+        "command": command,
+        "entrypoint": _words("entrypoint", values.get("entrypoint") or worker.get("entrypoint"))
+        or None,
+        "name": values.get("name"),
+        "user": config.user(),
+        "params": _params(values.get("params")),
+        "tags": _tags(values.get("tags")),
+        "environment": {str(key): _text(value) for key, value in environment.items()},
+        "resources": {
+            "cpus": values.get("num_cpus", 1.0),
+            "memory": parse_memory(values["ram"]) if values.get("ram") is not None else None,
+            "gpus": values.get("num_gpus", 0),
+        },
+        "priority": values.get("priority", 0),
+        "timeout": parse_duration(values["timeout"]) if values.get("timeout") is not None else None,
+        "retries": values.get("retries", 0),
+        "interpreter": config.interpreter(),
+        "install_requirements": install,
+        "worker": worker,
+        "origin": {
+            "host": os.uname().nodename,
+            "directory": folder,
+            "python": "{}.{}.{}".format(*sys.version_info[:3]),
+            "client": _version(),
+            "environment_keys": config.environment_keys(),
+        },
+        "parent": config.parent_job(),
+    }
+
+
+def _version() -> str:
+    from foundations._version import __version__
+
+    return __version__
+
+
+def _words(what: str, value: Any) -> List[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        from shlex import split
+
+        try:
+            return split(value)
+        except ValueError as error:
+            raise ConfigError("The {} {!r} cannot be split into words: {}.".format(
+                what, value, error)) from error
+    return [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in value]
+
+
+def _params(value: Any) -> Optional[Dict[str, Any]]:
+    if not value:
+        return None
+    if not isinstance(value, dict):
+        raise ConfigError("params must be a dict, not {!r}.".format(value))
+    try:
+        return json.loads(json.dumps(value, default=_plain))
+    except TypeError as error:
+        raise ConfigError("params must hold what JSON can: {}.".format(error)) from error
+
+
+def _plain(value: Any) -> Any:
+    from foundations.scalars import NotScalar, plain_scalar
+
+    try:
+        return plain_scalar(value)
+    except NotScalar:
+        raise TypeError("{!r} cannot be written as JSON".format(value)) from None
+
+
+def _tags(value: Any) -> Dict[str, str]:
+    if not value:
+        return {}
+    if isinstance(value, dict):
+        return {str(key): _text(item) for key, item in value.items()}
+    return {str(key): "" for key in value}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_memory(value: Union[int, float, str]) -> int:
+    """Return bytes: "8GB", "512MB", a number of gigabytes up to 4096, or bytes. ConfigError."""
+    text = str(value).strip().lower()
+    number = text.rstrip("kmgtib ")
+    unit = text[len(number) :].strip().rstrip("b").rstrip("i")
+    try:
+        amount = float(number)
+    except ValueError:
+        amount = -1.0
+    if not 0 < amount < 1e30 or unit not in ("", "k", "m", "g", "t"):
+        raise ConfigError("'{}' is not an amount of memory.".format(value),
+                          "Write it as 8GB or 512MB; a plain number up to 4096 is gigabytes.")
+    if unit:
+        return int(amount * 1024 ** ("kmgt".index(unit) + 1))
+    if text.endswith("b") or amount > _MOST_GIGABYTES:
+        return int(amount)
+    return int(amount * _GIGABYTE)
+
+
+def parse_duration(value: Union[int, float, str]) -> float:
+    """Return seconds: 90, "90s", "15m", "2h" or "1d". ConfigError."""
+    text = str(value).strip().lower()
+    factor = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:], 0)
+    try:
+        seconds = float(text[:-1]) * factor if factor else float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e12:
+        raise ConfigError("'{}' is not a duration.".format(value),
+                          "Write seconds, or as in 90s, 15m, 2h, 1d.")
+    return seconds

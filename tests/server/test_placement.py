@@ -1,0 +1,439 @@
+"""Who starts, who waits and why: rules by example, and properties over random clusters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from atlas_server.domain.placement import (
+    Decision,
+    Policy,
+    Running,
+    explain,
+    explain_many,
+    place,
+    standing_of,
+)
+from atlas_server.domain.queue import Waiting, WaitQueue
+from atlas_server.domain.resources import GIGABYTE, Allocation, Gpu, Node
+from foundations.contract.spec import Resources
+
+# A busy machine fails no test.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+PATIENT = Policy(patience=float("inf"))
+HARD = Policy(patience=0.0)
+
+
+def node(name: str = "node", cpus: float = 64, gpus: int = 0, *, accepting: bool = True) -> Node:
+    devices = tuple(Gpu(f"{name}-{index}", "H200", 140 * GIGABYTE) for index in range(gpus))
+    return Node(name, cpus, 64 * GIGABYTE, devices, accepting)
+
+
+@dataclass
+class Cluster:
+    """A queue, nodes and what runs on them, in a time of its own."""
+
+    nodes: list[Node]
+    policy: Policy = field(default_factory=Policy)
+    now: float = 0.0
+    queue: WaitQueue = field(default_factory=WaitQueue)
+    running: dict[str, Running] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+    submitted: int = 0
+
+    def submit(
+        self,
+        job_id: str,
+        resources: Resources = Resources(),  # noqa: B008 - frozen
+        user: str = "u",
+        priority: int = 0,
+        timeout: float | None = None,
+        not_before: float | None = None,
+    ) -> None:
+        self.submitted += 1
+        self.queue.add(
+            Waiting(
+                job_id, user, priority, self.submitted, resources, self.now, not_before, timeout
+            )
+        )
+
+    def decide(self) -> Decision:
+        return place(self.queue, self.nodes, self.running.values(), self.now, self.policy)
+
+    def step(self) -> list[str]:
+        """Decide and start."""
+        decision = self.decide()
+        for placement in decision.starts:
+            job = self.queue.remove(placement.job_id)
+            self.running[job.job_id] = Running(
+                job.job_id, job.user, placement.allocation, self.now, job.timeout, job.priority
+            )
+            self.started[job.job_id] = self.now
+        return [placement.job_id for placement in decision.starts]
+
+    def end(self, *job_ids: str) -> None:
+        for job_id in job_ids:
+            del self.running[job_id]
+
+    def why(self, job_id: str) -> str:
+        return explain(job_id, self.queue, self.nodes, self.running.values(), self.now, self.policy)
+
+    def used_devices(self) -> dict[str, list[float]]:
+        used: dict[str, list[float]] = defaultdict(list)
+        for job in self.running.values():
+            for uuid, share in job.allocation.gpus:
+                used[uuid].append(share)
+        return used
+
+    def check_capacity(self) -> None:
+        for one in self.nodes:
+            here = [
+                job.allocation for job in self.running.values() if job.allocation.node == one.name
+            ]
+            assert round(sum(held.cpus for held in here), 6) <= one.cpus
+            assert sum(held.memory for held in here) <= one.memory
+            assert {uuid for held in here for uuid, _ in held.gpus} <= {g.uuid for g in one.gpus}
+        for shares in self.used_devices().values():
+            assert round(sum(shares), 6) <= 1
+            assert 1.0 not in shares or shares == [1.0]
+
+
+gpus = {count: Resources(1, None, count) for count in (0, 0.25, 0.5, 1, 2, 3, 4)}
+
+requests = st.builds(
+    Resources,
+    st.sampled_from([0.5, 1, 1 / 3, 2, 4]),
+    st.sampled_from([None, GIGABYTE, 20 * GIGABYTE]),
+    st.sampled_from([0, 0, 0.25, 1 / 3, 0.5, 1, 2, 3]),
+)
+submissions = st.lists(
+    st.tuples(
+        requests,
+        st.sampled_from("uvw"),
+        st.integers(0, 1),
+        st.sampled_from([None, 5.0, 30.0]),
+        st.sampled_from([None, None, None, 12.0]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> Cluster:
+    """A cluster with a past: jobs came, ran and ended, and some wait."""
+    sizes = draw(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), min_size=1, max_size=3))
+    nodes = [node(f"n{index}", cpus, count) for index, (cpus, count) in enumerate(sizes)]
+    cluster = Cluster(nodes, Policy(patience=draw(st.sampled_from([0.0, 10.0, float("inf")]))))
+    for _ in range(draw(st.integers(1, 3))):
+        for resources, user, priority, timeout, not_before in draw(submissions):
+            name = f"job{cluster.submitted}"
+            cluster.submit(name, resources, user, priority, timeout, not_before)
+        cluster.step()
+        cluster.check_capacity()
+        cluster.now += draw(st.sampled_from([0.0, 1.0, 11.0]))
+        cluster.end(*draw(st.sets(st.sampled_from(sorted(cluster.running) or ["none"]))) - {"none"})
+    if draw(st.booleans()):
+        cluster.nodes[0] = replace(cluster.nodes[0], accepting=False)
+    return cluster
+
+
+def waiting(cluster: Cluster) -> list[str]:
+    ready = cluster.queue.ranked(standing_of(cluster.nodes, cluster.running.values()))
+    return [job.job_id for job in (*ready, *cluster.queue.delayed())]
+
+
+@unhurried
+@given(clusters())
+def test_never_over_capacity_and_nothing_on_closed_nodes(cluster: Cluster) -> None:
+    before = len(cluster.queue)
+    closed = {one.name for one in cluster.nodes if not one.accepting}
+    started = cluster.step()
+    cluster.check_capacity()
+    assert len(set(started)) == len(started)
+    assert len(cluster.queue) == before - len(started)
+    assert not closed & {cluster.running[job_id].allocation.node for job_id in started}
+
+
+@unhurried
+@given(clusters())
+def test_explanations_agree_with_the_decision(cluster: Cluster) -> None:
+    names = waiting(cluster)
+    sentences = explain_many(
+        names, cluster.queue, cluster.nodes, cluster.running.values(), cluster.now, cluster.policy
+    )
+    started = {placement.job_id for placement in cluster.decide().starts}
+    assert {name for name, sentence in sentences.items() if sentence == "starts now"} == started
+    reserved = {one.job_id for one in cluster.decide().reservations if one.hard}
+    for name, sentence in sentences.items():
+        assert sentence == cluster.why(name)
+        assert "turn: 0" not in sentence
+        if sentence.startswith("held back so that job"):
+            first = sentence.removeprefix("held back so that job ").split(",")[0]
+            assert first in reserved
+            assert first != name
+
+
+@unhurried
+@given(clusters())
+def test_nothing_is_left_idle_that_a_waiting_job_could_use(cluster: Cluster) -> None:
+    """Without a hard reservation whatever fits starts: deciding again over the rest adds none."""
+    if any(one.hard for one in cluster.decide().reservations):
+        return
+    cluster.step()
+    for name in waiting(cluster):
+        alone = Cluster(cluster.nodes, now=cluster.now, running=cluster.running)
+        if not cluster.queue.is_delayed(name):
+            alone.queue.add(cluster.queue.get(name))
+            assert alone.decide().starts == ()
+
+
+@unhurried
+@given(clusters())
+def test_deciding_changes_nothing(cluster: Cluster) -> None:
+    names = waiting(cluster)
+    assert cluster.decide() == cluster.decide()
+    assert sorted(waiting(cluster)) == sorted(names)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.25, 0.5, 1, 2]), st.integers(1, 9)), min_size=1),
+    st.sampled_from([1, 2, 3, 4]),
+    st.booleans(),
+    st.sampled_from(["u", "uv"]),
+    st.integers(1, 2),
+)
+@settings(unhurried, max_examples=60)
+def test_the_big_job_starts_within_patience_and_the_longest_run(
+    mix: list[tuple[float, int]], big: int, limited: bool, users: str, nodes: int
+) -> None:
+    """Small jobs never stop coming, at any time as many as fit, and yet it gets its turn."""
+    machines = [node(f"n{index}", gpus=4) for index in range(nodes)]
+    cluster = Cluster(machines, Policy(patience=20.0))
+    ends: dict[str, float] = {}
+    longest = max(length for _, length in mix)
+    deadline = 10 + 20 + longest + 1
+    while cluster.now <= deadline and "big" not in cluster.started:
+        if cluster.now == 10:
+            for name in waiting(cluster):  # older jobs are ahead by right
+                cluster.queue.remove(name)
+            cluster.submit("big", gpus[big], user="u" if users == "u" else "b")
+        for turn in range(8 * nodes):
+            share, length = mix[cluster.submitted % len(mix)]
+            name = f"{length}-{cluster.submitted}"
+            cluster.submit(
+                name,
+                gpus[share],
+                user=users[turn % len(users)],
+                timeout=float(length) if limited else None,
+            )
+        for name in cluster.step():
+            if name != "big":
+                ends[name] = cluster.now + int(name.split("-")[0])
+        cluster.check_capacity()
+        cluster.now += 1
+        over = [name for name, end in ends.items() if end <= cluster.now]
+        cluster.end(*over)
+        for name in over:
+            del ends[name]
+    assert cluster.started["big"] <= deadline
+
+
+def test_four_gpus_and_jobs_of_2_2_3_3_1() -> None:
+    cluster = Cluster([node(gpus=4)], Policy(patience=300))
+    for index, count in enumerate([2, 2, 3, 3, 1], start=1):
+        cluster.submit(f"j{index}", gpus[count])
+    assert cluster.step() == ["j1", "j2"]
+    assert cluster.running["j1"].allocation == Allocation(
+        "node", 1, 0, (("node-0", 1.0), ("node-1", 1.0))
+    )
+    assert cluster.why("j3") == "waits for 3 GPUs: 0 of 4 are free"
+    assert cluster.why("j4") == "waits for its turn: 1 job is ahead"
+    cluster.end("j1")
+    assert cluster.why("j3") == "waits for 3 GPUs: 2 of 4 are free"
+    assert cluster.why("j5") == "starts now"
+    assert cluster.step() == ["j5"]  # passes two that do not fit
+    cluster.end("j2")
+    assert cluster.step() == ["j3"]
+    cluster.end("j3", "j5")
+    assert cluster.step() == ["j4"]
+
+
+def test_after_the_patience_what_gets_free_is_kept() -> None:
+    cluster = Cluster([node(gpus=4)], Policy(patience=300))
+    cluster.submit("old", gpus[4])
+    cluster.submit("one", gpus[2])
+    cluster.queue.remove("old")
+    cluster.step()
+    cluster.submit("big", gpus[4])
+    cluster.now = 299
+    cluster.submit("early", gpus[1])
+    assert cluster.step() == ["early"]
+    cluster.now = 400
+    cluster.submit("late", gpus[1])
+    assert cluster.step() == []
+    assert cluster.why("late") == "held back so that job big, which has waited 6 min, can start"
+    assert [(one.job_id, one.hard) for one in cluster.decide().reservations] == [("big", True)]
+    cluster.end("one", "early")
+    assert cluster.step() == ["big"]
+    cluster.end("big")
+    assert cluster.step() == ["late"]
+
+
+def test_a_hard_reservation_lets_pass_what_fits_beside_or_ends_before() -> None:
+    cluster = Cluster([node(gpus=4)], HARD)
+    cluster.submit("first", gpus[2], timeout=100)
+    assert cluster.step() == ["first"]
+    cluster.submit("big", gpus[3])
+    cluster.submit("short", gpus[1], timeout=100)
+    cluster.submit("long", gpus[1], timeout=101)
+    cluster.submit("beside", gpus[0.5])
+    assert cluster.step() == ["short", "long"]
+    assert cluster.why("beside").startswith("waits for 0.5 of a GPU")
+    (reservation,) = cluster.decide().reservations
+    assert (reservation.job_id, reservation.at) == ("big", 100)
+    cluster.end("short")
+    assert cluster.step() == []
+    assert cluster.why("beside").startswith("held back so that job big,")
+
+
+def test_jobs_that_fit_beside_do_not_add_up_to_a_delay() -> None:
+    cluster = Cluster([node(gpus=4)], HARD)
+    cluster.submit("first", gpus[2])
+    cluster.step()
+    cluster.submit("big", gpus[3])
+    for index in range(3):
+        cluster.submit(f"beside{index}", gpus[0.5])
+    assert cluster.step() == ["beside0", "beside1"]
+    cluster.end("first")
+    assert cluster.step() == ["big"]
+
+
+def test_what_is_too_long_to_pass_does_not_stop_what_is_short_enough() -> None:
+    cluster = Cluster([node(gpus=4)], HARD)
+    cluster.submit("first", gpus[2], timeout=100)
+    cluster.step()
+    cluster.submit("big", gpus[4])
+    cluster.submit("long", gpus[1], timeout=101)
+    cluster.submit("short", gpus[1], timeout=100)
+    assert cluster.step() == ["short"]
+
+
+def test_limited_jobs_beside_an_end_that_is_not_known_do_not_add_up_either() -> None:
+    cluster = Cluster([node(gpus=4)], HARD)
+    cluster.submit("first", gpus[2])
+    cluster.step()
+    cluster.now = 1
+    cluster.submit("big", gpus[3])
+    cluster.submit("beside", gpus[1], timeout=50)
+    assert cluster.step() == ["beside"]
+    cluster.now = 2
+    cluster.submit("more", gpus[1], timeout=50)
+    assert cluster.step() == []
+    cluster.end("first")
+    assert cluster.step() == ["big"]
+
+
+def test_a_share_avoids_the_device_that_is_needed_next() -> None:
+    cluster = Cluster([node(gpus=2)], HARD)
+    ending = Allocation("node", 1, 0, (("node-0", 0.5),))
+    staying = Allocation("node", 1, 0, (("node-1", 0.3),))
+    cluster.running["ending"] = Running("ending", "u", ending, 0, timeout=50)
+    cluster.running["staying"] = Running("staying", "u", staying, 0)
+    cluster.submit("whole", gpus[1])
+    cluster.submit("share", gpus[0.5])
+    assert cluster.step() == ["share"]
+    assert cluster.running["share"].allocation.gpus == (("node-1", 0.5),)
+
+
+def test_further_blocked_jobs_reserve_other_nodes_where_they_start_soonest() -> None:
+    cluster = Cluster([node("a", gpus=2), node("b", gpus=2)], HARD)
+    cluster.submit("x", gpus[2], timeout=100)
+    cluster.submit("y", gpus[2], timeout=50)
+    cluster.step()
+    cluster.submit("p", gpus[2])
+    cluster.submit("q", gpus[1])
+    taken = {job.allocation.node: job.timeout for job in cluster.running.values()}
+    reserved = {one.job_id: taken[one.node] for one in cluster.decide().reservations}
+    assert reserved == {"p": 50, "q": 100}
+
+
+def test_priority_then_fairness_then_arrival() -> None:
+    cluster = Cluster([node(cpus=1)])
+    cluster.submit("u1")
+    cluster.submit("u2")
+    cluster.submit("u3")
+    cluster.submit("v1", user="v")
+    cluster.submit("high", user="u", priority=1)
+    assert cluster.step() == ["high"]
+    cluster.nodes = [node(cpus=4)]
+    assert cluster.step() == ["v1", "u1", "u2"]  # u holds one already; then equal: arrival
+
+
+def test_two_users_alternate_within_one_decision() -> None:
+    cluster = Cluster([node(cpus=4)])
+    for index in range(4):
+        cluster.submit(f"u{index}")
+    for index in range(4):
+        cluster.submit(f"v{index}", user="v")
+    assert cluster.step() == ["u0", "v0", "u1", "v1"]
+
+
+def test_a_retry_waits_for_its_time() -> None:
+    cluster = Cluster([node()])
+    cluster.submit("again", not_before=12)
+    assert cluster.why("again") == "waits 12 s before retry"
+    assert cluster.step() == []
+    cluster.now = 12
+    assert cluster.why("again") == "starts now"
+    assert cluster.step() == ["again"]
+
+
+def test_jobs_too_large_for_now_or_for_ever_say_so() -> None:
+    cluster = Cluster([node("a", gpus=4, accepting=False), node("b", gpus=2)])
+    cluster.submit("large", gpus[4])
+    cluster.submit("huge", Resources(1, None, 8))
+    assert cluster.step() == []
+    assert cluster.why("large") == "waits for a node large enough to accept jobs again"
+    assert cluster.why("huge") == "cannot start: asks for 8 GPUs; the largest node has 4"
+    assert cluster.decide().reservations == ()
+
+
+@pytest.mark.parametrize("first", ["cpu", "gpu"])
+def test_jobs_without_gpus_keep_away_from_gpus(first: str) -> None:
+    nodes = [node("gpu", gpus=2), node("cpu")]
+    cluster = Cluster(sorted(nodes, key=lambda one: one.name != first))
+    cluster.submit("job")
+    cluster.step()
+    assert cluster.running["job"].allocation.node == "cpu"
+
+
+def test_shares_fill_one_device_and_whole_jobs_the_fuller_node() -> None:
+    cluster = Cluster([node("a", gpus=4), node("b", gpus=2)])
+    cluster.submit("s1", gpus[0.5])
+    cluster.submit("s2", gpus[0.25])
+    cluster.submit("s3", gpus[0.25])
+    cluster.submit("w", gpus[1])
+    cluster.step()
+    devices = {job.job_id: [uuid for uuid, _ in job.allocation.gpus] for job in
+               cluster.running.values()}  # fmt: skip
+    assert devices["s1"] == devices["s2"] == devices["s3"]
+    assert cluster.running["w"].allocation.node == "b"
+
+
+def test_running_jobs_on_vanished_nodes_and_devices_are_passed_over() -> None:
+    cluster = Cluster([node(gpus=1)])
+    cluster.running["gone"] = Running("gone", "u", Allocation("lost", 4, 0, (("x", 1.0),)), 0)
+    cluster.running["odd"] = Running("odd", "u", Allocation("node", 1, 0, (("x", 1.0),)), 0)
+    cluster.submit("job", gpus[1])
+    assert cluster.step() == ["job"]
+
+
+def test_asking_after_an_unknown_job_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Cluster([node()]).why("nobody")
