@@ -18,14 +18,13 @@ from atlas_runner.environment import (
     find_prepared,
     prepare,
 )
-from atlas_runner.errors import PreparationStopped, RequirementsFailed, StartFailed
+from atlas_runner.errors import PreparationStopped, RequirementsFailed
 from atlas_runner.interpreter import interpreter_identity, packages
 from atlas_runner.process import WorkerExit, WorkerProcess, become_subreaper, identify, kill_attempt
 from atlas_runner.shipper import Shipper
 from atlas_runner.workspace import AlreadyTaken, Workspace
 from foundations.blobs import BlobDir
 from foundations.contract import environment as names
-from foundations.contract import report
 from foundations.contract.report import Assignment, Result
 from foundations.contract.states import StateReason
 from foundations.errors import FoundationsError
@@ -125,8 +124,7 @@ class _Attempt:
             )
         finally:
             os.close(log_fd)
-        shipper.set_phase(report.RUNNING)
-        shipper.set_environment(self._recorded_environment(prepared))
+        shipper.worker_started(self._recorded_environment(prepared))
         ended = worker.wait(
             timeout=self.spec["timeout"], stop_fd=self.stop_fd, grace=self.assignment.grace
         )

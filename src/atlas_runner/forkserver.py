@@ -19,6 +19,8 @@ from atlas_runner import attempt
 from atlas_runner.process import identify
 from foundations.contract.report import Assignment
 
+log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Serve until the other side hangs up."""
@@ -72,7 +74,7 @@ def _be_runner(data: bytes) -> None:
         attempt.run(assignment)
         code = 0
     except BaseException:
-        logging.exception("The runner failed.")
+        log.exception("The runner failed.")
     finally:
         # Not sys.exit: what the fork server would do at its own end is not the runner's to do.
         os._exit(code)

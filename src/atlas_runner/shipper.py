@@ -34,13 +34,17 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 3.0
 # Where the kernel cannot tell of changed files, they are looked at this often.
 _LOOK_INTERVAL = 0.1
+_QUICK_START = 0.1
 
 
 class Shipper:
     """Sends reports. `stop_worker` is called when the server wants the attempt to end."""
 
     def __init__(
-        self, assignment: Assignment, workspace: Workspace, runner: str,
+        self,
+        assignment: Assignment,
+        workspace: Workspace,
+        runner: str,
         stop_worker: Callable[[], None],
     ) -> None:
         self.fenced = False
@@ -56,6 +60,7 @@ class Shipper:
         self._environment: dict[str, Any] | None = None
         self._environment_sent = True
         self._dirty = assignment.recover
+        self._sent_at = time.monotonic()
         self._result: Result | None = None
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._watcher = self._watch()
@@ -66,15 +71,11 @@ class Shipper:
         """Begin to send."""
         self._thread.start()
 
-    def set_phase(self, phase: str) -> None:
-        """Tell the server how far the attempt is."""
-        self._phase = phase
-        self._wake()
-
-    def set_environment(self, environment: dict[str, Any]) -> None:
-        """Tell the server what the worker runs with."""
+    def worker_started(self, environment: dict[str, Any]) -> None:
+        """Tell the server that the worker runs, and with what."""
         self._environment = environment
         self._environment_sent = False
+        self._phase = report.RUNNING
         self._wake()
 
     def finish(self, result: Result) -> None:
@@ -101,6 +102,8 @@ class Shipper:
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
+        # A worker that starts at once needs no report that it is being prepared.
+        self._sleep(_QUICK_START, fds=[self._wake_fd])
         while not self.fenced:
             try:
                 if self._send_once():
@@ -127,9 +130,9 @@ class Shipper:
         self._report_broken()
         is_last = result is not None and not batches and len(data) < _CHUNK_BYTES
         if not data and not batches and not self._dirty and not is_last:
-            self._sleep()
-            if not self._something_new():
-                self._dirty = True  # the heartbeat is due
+            self._wait_for_news()
+            if time.monotonic() - self._sent_at >= self._assignment.heartbeat:
+                self._dirty = True
             return False
         self._send(data, batches, result if is_last else None)
         for batch in batches:
@@ -138,6 +141,7 @@ class Shipper:
 
     def _send(self, data: bytes, batches: list[Batch], result: Result | None) -> None:
         self._dirty = False
+        self._sent_at = time.monotonic()
         environment = None if self._environment_sent else self._environment
         reply = self._api.report(
             plain(
@@ -167,19 +171,17 @@ class Shipper:
         except FileNotFoundError:
             return b""
 
-    def _something_new(self) -> bool:
+    def _wait_for_news(self) -> None:
         if self._watcher is None:
-            return self._dirty
-        return bool(self._watcher.read_events()) or self._dirty
-
-    def _sleep(self) -> None:
-        poll = select.poll()
-        poll.register(self._wake_fd, select.POLLIN)
-        seconds = self._assignment.heartbeat
-        if self._watcher is not None:
-            poll.register(self._watcher.fileno(), select.POLLIN)
+            self._sleep(_LOOK_INTERVAL, [self._wake_fd])
         else:
-            seconds = _LOOK_INTERVAL
+            self._sleep(self._assignment.heartbeat, [self._wake_fd, self._watcher.fileno()])
+            self._watcher.read_events()
+
+    def _sleep(self, seconds: float, fds: list[int]) -> None:
+        poll = select.poll()
+        for fd in fds:
+            poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(seconds * 1000):
             if fd == self._wake_fd:
                 os.eventfd_read(self._wake_fd)
@@ -217,7 +219,9 @@ class Shipper:
 
     def _report_broken(self) -> None:
         for writer, number, excerpt in self._reader.broken:
-            text = f"Foundations WARNING: line {number} of journal {writer} is broken: {excerpt!r}\n"
+            text = (
+                f"Foundations WARNING: line {number} of journal {writer} is broken: {excerpt!r}\n"
+            )
             with self._workspace.log_path.open("ab") as file:
                 file.write(text.encode())
         self._reader.broken.clear()
@@ -231,5 +235,3 @@ class Shipper:
         if facts.get("url") and facts["url"] != self._api.url:
             self._api.close()
             self._api = Api(facts["url"], self._assignment.token)
-
-

@@ -133,7 +133,9 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment() -> dict[str, Any]:
     names = {f"ATLAS_{name.upper()}": name for name in _SETTABLE - {"visible_gpus"}}
-    found = {name: os.environ[key] for key, name in names.items() if os.environ.get(key)}
+    found: dict[str, Any] = {
+        name: os.environ[key] for key, name in names.items() if os.environ.get(key)
+    }
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         listed = os.environ["CUDA_VISIBLE_DEVICES"]
         found["visible_gpus"] = tuple(part.strip() for part in listed.split(",") if part.strip())

@@ -69,8 +69,12 @@ def _add_start(commands: Any) -> None:
     start.add_argument("--host", help="address to listen on (127.0.0.1)")
     start.add_argument("--port", type=int, help="port of the API (5000; 0: any free one)")
     start.add_argument("-d", "--gui-port", "--dashboard-port", type=int, help="the GUI's (5555)")
-    start.add_argument("-g", "--enable-gpu", action="store_true",
-                       help="accepted for old scripts: GPUs are always used where there are any")
+    start.add_argument(
+        "-g",
+        "--enable-gpu",
+        action="store_true",
+        help="accepted for old scripts: GPUs are always used where there are any",
+    )
     start.add_argument("--num-cpus", type=float, dest="cpus", help="CPUs that jobs may use")
     start.add_argument("--num-gpus", type=int, dest="gpus", help="declare this many GPUs")
     start.add_argument("--ram", dest="memory", help="memory that jobs may use, as in 64GB")
@@ -91,7 +95,9 @@ def _start(arguments: argparse.Namespace) -> int:
 
 def _stop(_: argparse.Namespace) -> int:
     stopped = process.stop(_config())
-    print("Atlas server stopped; jobs that run go on." if stopped else "No Atlas server is running.")
+    print(
+        "Atlas server stopped; jobs that run go on." if stopped else "No Atlas server is running."
+    )
     return 0
 
 
@@ -103,8 +109,10 @@ def _status(arguments: argparse.Namespace) -> int:
     elif state is None:
         print(f"No Atlas server is running for {config.home}.")
     else:
-        print(f"Atlas server {state['version']} is running (process {state['pid']}).\n"
-              f"API   {state['url']}\nGUI   {state['gui_url']}\nhome  {config.home}")
+        print(
+            f"Atlas server {state['version']} is running (process {state['pid']}).\n"
+            f"API   {state['url']}\nGUI   {state['gui_url']}\nhome  {config.home}"
+        )
     return 0 if state is not None else 3
 
 

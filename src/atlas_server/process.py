@@ -54,8 +54,10 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
 
         def ready(server: serve.Server) -> None:
             if report is None:
-                print(f"Atlas server: API {server.url}, GUI {server.gui_url}. Ctrl-C stops it.",
-                      flush=True)
+                print(
+                    f"Atlas server: API {server.url}, GUI {server.gui_url}. Ctrl-C stops it.",
+                    flush=True,
+                )
             else:
                 _tell(report, json.loads(config.state_file.read_text()))
 
@@ -82,10 +84,21 @@ def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str
     reading, writing = os.pipe()
     with config.log_file.open("ab") as log, os.fdopen(reading) as answers:
         process = subprocess.Popen(
-            [sys.executable, "-m", "atlas_server.main", *argv, "--foreground",
-             "--ready-fd", str(writing)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            pass_fds=[writing], start_new_session=True, cwd="/",
+            [
+                sys.executable,
+                "-m",
+                "atlas_server.main",
+                *argv,
+                "--foreground",
+                "--ready-fd",
+                str(writing),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[writing],
+            start_new_session=True,
+            cwd="/",
         )
         os.close(writing)
         ready, _, _ = select.select([answers], [], [], _START_SECONDS)
@@ -115,8 +128,9 @@ def stop(config: ServerConfig) -> bool:
             return False
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
         if not select.select([pidfd], [], [], _STOP_SECONDS)[0]:
-            raise FoundationsError(f"The server (process {pid}) does not end.",
-                                   f"Its jobs survive: kill -9 {pid}")
+            raise FoundationsError(
+                f"The server (process {pid}) does not end.", f"Its jobs survive: kill -9 {pid}"
+            )
     finally:
         os.close(pidfd)
     return True
@@ -130,8 +144,9 @@ def _take_lock(config: ServerConfig) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.close()
-        raise AlreadyRunning(f"A server for {config.home} is already running.",
-                             "Look at it: atlas-server status") from error
+        raise AlreadyRunning(
+            f"A server for {config.home} is already running.", "Look at it: atlas-server status"
+        ) from error
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()
@@ -157,8 +172,9 @@ def _wait_for_other(config: ServerConfig) -> dict[str, Any]:
         if state is not None:
             return state
         time.sleep(0.02)
-    raise FoundationsError("Another server is starting and does not get ready.",
-                           "See why: atlas-server logs")
+    raise FoundationsError(
+        "Another server is starting and does not get ready.", "See why: atlas-server logs"
+    )
 
 
 def _tell(report: IO[str], answer: dict[str, Any]) -> None:

@@ -158,8 +158,10 @@ def _scheduler_from(name: str, path: str) -> SchedulerConfig:
     values = load_yaml(path)
     url = values.get("scheduler_url")
     if not isinstance(url, str) or "://" not in url:
-        raise ConfigError("{}: scheduler_url is missing or no address.".format(path),
-                          "Write: scheduler_url: http://HOST:5000")
+        raise ConfigError(
+            "{}: scheduler_url is missing or no address.".format(path),
+            "Write: scheduler_url: http://HOST:5000",
+        )
     host = url.partition("://")[2].partition("/")[0]
     loopback = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
     return SchedulerConfig(name, url.rstrip("/"), path, name == LOCAL_SCHEDULER and loopback)
@@ -176,8 +178,10 @@ def job_config(job_dir: str) -> Dict[str, Any]:
     values = load_yaml(path)
     for key, value in values.items():
         if key not in _JOB_KEYS:
-            raise ConfigError("{}: unknown key '{}'.{}".format(path, key, _nearest(key, _JOB_KEYS)),
-                              "Known: {}.".format(", ".join(sorted(_JOB_KEYS))))
+            raise ConfigError(
+                "{}: unknown key '{}'.{}".format(path, key, _nearest(key, _JOB_KEYS)),
+                "Known: {}.".format(", ".join(sorted(_JOB_KEYS))),
+            )
         if value is not None:
             _check_type(path, key, value, _JOB_KEYS[key])
     worker = values.get("worker") or {}
@@ -191,8 +195,10 @@ def job_config(job_dir: str) -> Dict[str, Any]:
         _check_type(path, "worker.environment", worker["environment"], (dict,))
     level = values.get("log_level")
     if level is not None and level.upper() not in LOG_LEVELS:
-        raise ConfigError("{}: log_level cannot be '{}'.".format(path, level),
-                          "Use {}.".format(", ".join(LOG_LEVELS)))
+        raise ConfigError(
+            "{}: log_level cannot be '{}'.".format(path, level),
+            "Use {}.".format(", ".join(LOG_LEVELS)),
+        )
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -244,8 +250,9 @@ def _yaml() -> Any:
         try:
             import yaml
         except ImportError as error:
-            raise ConfigError("Reading YAML files needs the package PyYAML.",
-                              "Install it: pip install PyYAML") from error
+            raise ConfigError(
+                "Reading YAML files needs the package PyYAML.", "Install it: pip install PyYAML"
+            ) from error
         finally:
             sys.path.pop()
     return yaml
@@ -269,8 +276,14 @@ def _check_type(path: str, key: str, value: Any, types: tuple[type, ...]) -> Non
     is_bool = isinstance(value, bool)
     if isinstance(value, types) and (not is_bool or bool in types):
         return
-    words = {str: "text", int: "a whole number", float: "a number", dict: "a mapping",
-             list: "a list", bool: "true or false"}
+    words = {
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        dict: "a mapping",
+        list: "a list",
+        bool: "true or false",
+    }
     wanted = " or ".join(words[kind] for kind in types)
     raise ConfigError("{}: {} must be {}, not {!r}.".format(path, key, wanted, value))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, Optional
 
     from foundations.client.api import Api
 
-_FINAL = ("completed", "failed", "stopped", "deleted")
 # The words in which users of older versions know the states.
 _OLD_STATUS = {
     "queued": "queued",
@@ -70,11 +71,11 @@ class Deployment:
         """
         del wait_seconds
         if log_output:
-            print("Waiting for job {} to finish".format(self._job_id))
+            sys.stdout.write("Waiting for job {} to finish\n".format(self._job_id))
         for _ in self._events(timeout):
             pass
         if log_output:
-            print("Job {} has finished".format(self._job_id))
+            sys.stdout.write("Job {} has finished\n".format(self._job_id))
 
     def get_job_logs(self) -> str:
         """Return all that the job has printed so far."""
@@ -86,8 +87,7 @@ class Deployment:
         for event, data in self._events(None):
             if event == "log":
                 *lines, rest = (rest + data["text"]).split("\n")
-                for line in lines:
-                    yield line
+                yield from lines
         if rest:
             yield rest
 

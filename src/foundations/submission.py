@@ -144,18 +144,19 @@ class Submission:
         """Submit the job and return its listing row; what the server lacks is sent first."""
         self._progress.started()
         bundle = self.bundle()
-        job_id = new_job_id()
-        for attempt in range(3):
-            try:
-                job = api.submit(self.spec, job_id)
-                break
-            except BlobsMissing:
-                # Seldom twice: somebody deleted a job whose files were ours too.
-                if attempt == 2:
-                    raise
-                self._send_content(api, bundle)
+        job = self._create(api, bundle, new_job_id())
         self._progress.submitted(job)
         return job
+
+    def _create(self, api: Api, bundle: Bundle, job_id: str, tries: int = 3) -> Dict[str, Any]:
+        try:
+            return api.submit(self.spec, job_id)
+        except BlobsMissing:
+            # Seldom twice: somebody deleted a job whose files were ours too.
+            if tries == 1:
+                raise
+            self._send_content(api, bundle)
+            return self._create(api, bundle, job_id, tries - 1)
 
     def _send_content(self, api: Api, bundle: Bundle) -> None:
         _, missing = api.send_manifest(bundle.manifest)
@@ -193,8 +194,9 @@ def new_job_id() -> str:
 
 def _spec(folder: str, values: Dict[str, Any], worker: Dict[str, Any]) -> Dict[str, Any]:
     """Return the JSON form of a JobSpec, without its bundle."""
-    command = _words("command", values.get("command") or worker.get("args")
-                     or worker.get("command"))
+    command = _words(
+        "command", values.get("command") or worker.get("args") or worker.get("command")
+    )
     environment = dict(worker.get("environment") or {})
     environment.update(values.get("environment") or {})
     install = values.get("install_requirements")
@@ -246,8 +248,9 @@ def _words(what: str, value: Any) -> List[str]:
         try:
             return split(value)
         except ValueError as error:
-            raise ConfigError("The {} {!r} cannot be split into words: {}.".format(
-                what, value, error)) from error
+            raise ConfigError(
+                "The {} {!r} cannot be split into words: {}.".format(what, value, error)
+            ) from error
     return [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in value]
 
 
@@ -285,7 +288,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def parse_memory(value: Union[int, float, str]) -> int:
+def parse_memory(value: Union[float, str]) -> int:
     """Return bytes: "8GB", "512MB", a number of gigabytes up to 4096, or bytes. ConfigError."""
     text = str(value).strip().lower()
     number = text.rstrip("kmgtib ")
@@ -295,8 +298,10 @@ def parse_memory(value: Union[int, float, str]) -> int:
     except ValueError:
         amount = -1.0
     if not 0 < amount < 1e30 or unit not in ("", "k", "m", "g", "t"):
-        raise ConfigError("'{}' is not an amount of memory.".format(value),
-                          "Write it as 8GB or 512MB; a plain number up to 4096 is gigabytes.")
+        raise ConfigError(
+            "'{}' is not an amount of memory.".format(value),
+            "Write it as 8GB or 512MB; a plain number up to 4096 is gigabytes.",
+        )
     if unit:
         return int(amount * 1024 ** ("kmgt".index(unit) + 1))
     if text.endswith("b") or amount > _MOST_GIGABYTES:
@@ -304,7 +309,7 @@ def parse_memory(value: Union[int, float, str]) -> int:
     return int(amount * _GIGABYTE)
 
 
-def parse_duration(value: Union[int, float, str]) -> float:
+def parse_duration(value: Union[float, str]) -> float:
     """Return seconds: 90, "90s", "15m", "2h" or "1d". ConfigError."""
     text = str(value).strip().lower()
     factor = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:], 0)
@@ -313,6 +318,7 @@ def parse_duration(value: Union[int, float, str]) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 1e12:
-        raise ConfigError("'{}' is not a duration.".format(value),
-                          "Write seconds, or as in 90s, 15m, 2h, 1d.")
+        raise ConfigError(
+            "'{}' is not a duration.".format(value), "Write seconds, or as in 90s, 15m, 2h, 1d."
+        )
     return seconds

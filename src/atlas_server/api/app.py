@@ -18,8 +18,13 @@ _PAGE = Path(__file__).parent / "page.html"
 def create_app(job_routes: JobRoutes, *others: APIRouter) -> FastAPI:
     """Return the ASGI application."""
     # No interactive documentation: its pages load scripts from elsewhere.
-    app = FastAPI(title="Atlas", version=__version__, docs_url=None, redoc_url=None,
-                  openapi_url="/api/v1/openapi.json")
+    app = FastAPI(
+        title="Atlas",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
     app.add_middleware(Guard)
     errors.install(app)
     app.include_router(job_routes.router(), prefix="/api/v1")
@@ -31,5 +36,3 @@ def create_app(job_routes: JobRoutes, *others: APIRouter) -> FastAPI:
         return FileResponse(_PAGE)
 
     return app
-
-

@@ -70,7 +70,7 @@ def written_by(write: Callable[[FileLike], None]) -> Iterator[bytes]:
     def work() -> None:
         try:
             write(pipe)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the reader's thread
             failure.append(error)
         finally:
             pipe.finish()

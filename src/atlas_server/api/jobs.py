@@ -139,8 +139,11 @@ class JobRoutes:
         job = self._views.resolve(reference)
         begin = 0 if tail is None else self._logs.tail_offset(job.job_id, job.attempts, tail)
         end = self._logs.size(job.job_id, job.attempts)
-        headers = {"Content-Length": str(max(0, end - begin)), "X-Atlas-Job": job.job_id,
-                   "X-Atlas-State": job.state.value}
+        headers = {
+            "Content-Length": str(max(0, end - begin)),
+            "X-Atlas-Job": job.job_id,
+            "X-Atlas-State": job.state.value,
+        }
         return StreamingResponse(
             self._log_between(job, begin, end), media_type="text/plain", headers=headers
         )
@@ -154,8 +157,9 @@ class JobRoutes:
             offset = self._logs.tail_offset(job.job_id, job.attempts, tail)
         stream = JobStream(self._views, self._logs, self._feed, job.job_id)
         events = stream.events(attempt, offset)
-        return StreamingResponse(events, media_type="text/event-stream",
-                                 headers={"Cache-Control": "no-store"})
+        return StreamingResponse(
+            events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
 
     def metric(self, reference: str, name: str, after: int = 0) -> Response:
         """Return points `[seq, time, step, value]` of one metric that follow `after`."""
@@ -165,8 +169,9 @@ class JobRoutes:
             known = self._views.row(job)["metrics"]
             if name not in known:
                 names = ", ".join(known) or "none"
-                raise NotFound(f"Job '{job.job_id}' has no metric '{name}'.",
-                               f"Its metrics: {names}.")
+                raise NotFound(
+                    f"Job '{job.job_id}' has no metric '{name}'.", f"Its metrics: {names}."
+                )
         return JSONResponse({"name": name, "points": points})
 
     def archive(self, reference: str, source: bool = True, results: bool = True) -> Response:
@@ -193,8 +198,9 @@ class JobRoutes:
             write_tar(pipe, members(), job.job_id, mtime=job.submitted_at)  # type: ignore[arg-type]
 
         name = f'attachment; filename="{job.job_id}.tgz"'
-        return StreamingResponse(written_by(write), media_type="application/gzip",
-                                 headers={"Content-Disposition": name})
+        return StreamingResponse(
+            written_by(write), media_type="application/gzip", headers={"Content-Disposition": name}
+        )
 
     def _log_between(self, job: JobRecord, begin: int, end: int) -> Iterator[bytes]:
         while begin < end:

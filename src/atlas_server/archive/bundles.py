@@ -69,7 +69,7 @@ class Bundles:
 
     def sweep(self, live: Callable[[], dict[str, bool]]) -> int:
         """Delete every blob that nothing in `live()` names and that is older than the grace."""
-        limit = time.time() - GRACE_SECONDS  # noqa: TID251 - compared with times of the file system
+        limit = time.time() - GRACE_SECONDS
         self.blobs.sweep(limit)
         old = (d for d in self.blobs.iter_digests() if _written_at(self.blobs.path(d)) < limit)
         return self.release(list(old), live)
@@ -89,8 +89,9 @@ class Bundles:
             raise BlobsMissing("The job's bundle has not been sent.", details={"missing": [digest]})
         missing = self.blobs.missing(sorted(manifest.blob_digests(self.entries(digest))))
         if missing:
-            raise BlobsMissing("Files of the bundle have not been sent.",
-                               details={"missing": missing})
+            raise BlobsMissing(
+                "Files of the bundle have not been sent.", details={"missing": missing}
+            )
 
 
 def _written_at(path: str) -> float:

@@ -34,7 +34,9 @@ def this_machine(declared: DeclaredInventory) -> Node:
 
 def _usable_cpus() -> float:
     # A process may be confined to some of the machine's CPUs.
-    return float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return float(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
 
 
 def _usable_memory() -> int:
@@ -52,7 +54,8 @@ def _gpus(declared: DeclaredInventory) -> tuple[Gpu, ...]:
     return tuple(
         gpu
         for index, gpu in enumerate(found)
-        if str(index) in declared.visible or any(gpu.uuid.startswith(v) for v in declared.visible if v)
+        if str(index) in declared.visible
+        or any(gpu.uuid.startswith(v) for v in declared.visible if v)
     )
 
 

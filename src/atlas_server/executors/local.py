@@ -147,7 +147,9 @@ class ExitWatch:
         self._changed = changed
         self._lock = threading.Lock()
         self._watched: dict[str, int] = {}
-        self._epoll = select.epoll() if hasattr(select, "epoll") and hasattr(os, "pidfd_open") else None
+        self._epoll = (
+            select.epoll() if hasattr(select, "epoll") and hasattr(os, "pidfd_open") else None
+        )
         if self._epoll is not None:
             threading.Thread(target=self._run, name="runner-exits", daemon=True).start()
 
@@ -186,5 +188,3 @@ class ExitWatch:
                         del self._watched[handle]
                         os.close(fd)
             self._changed()
-
-

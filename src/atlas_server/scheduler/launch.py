@@ -43,8 +43,7 @@ class Launcher:
     def launch(
         self, job_id: str, allocation: Allocation, executor: Executor
     ) -> tuple[JobRecord, AttemptRecord] | None:
-        """Start a queued job; None when it did not come to that (the store says what became of it).
-        """
+        """Start a queued job; None when that failed: the store says what became of it."""
         begun = self._jobs.begin_attempt(job_id, allocation, executor.name, self._settings.lease)
         if begun is None:
             return None

@@ -20,7 +20,7 @@ from atlas_server.domain.placement import (
     standing_of,
 )
 from atlas_server.domain.ports import Executor
-from atlas_server.domain.queue import WaitQueue, Waiting
+from atlas_server.domain.queue import Waiting, WaitQueue
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
 from atlas_server.scheduler.launch import Launcher
@@ -69,10 +69,6 @@ class Scheduler:
         """Read the queue and begin to schedule."""
         self._load()
         self._thread.start()
-
-    def wake(self) -> None:
-        """Look again now."""
-        self._wake.set()
 
     def close(self) -> None:
         """End the thread; runners are left to themselves."""
@@ -224,5 +220,3 @@ def _running(job: JobRecord, attempt: AttemptRecord) -> Running:
         timeout=job.timeout,
         priority=job.priority,
     )
-
-

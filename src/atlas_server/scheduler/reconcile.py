@@ -92,5 +92,6 @@ class Reconciler:
             self._launcher.recover(job, current, executor)
             return
         self._launcher.handles.pop(attempt.id, None)
-        self._jobs.give_up(current, "The job's runner died and so did its successors.",
-                           StateReason.LOST)
+        self._jobs.give_up(
+            current, "The job's runner died and so did its successors.", StateReason.LOST
+        )

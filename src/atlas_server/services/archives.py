@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from atlas_server.archive.bundles import Bundles
@@ -28,13 +28,9 @@ class Archives:
 
     def members(self, job: JobRecord, *, source: bool, results: bool) -> list[Entry]:
         """Return the files of a job: the code as submitted, with the results over it."""
-        found: dict[str, Entry] = {}
-        if source:
-            found.update({entry.path: entry for entry in self._bundles.entries(job.bundle)})
-        if results and job.outputs:
-            for entry in self._bundles.entries(job.outputs):
-                found[entry.path] = entry
-        return _without_clashes(found)
+        code = self._bundles.entries(job.bundle) if source else []
+        made = self._bundles.entries(job.outputs) if results and job.outputs else []
+        return _laid_over(code, made)
 
     def artifact_members(self, job: JobRecord) -> list[Entry]:
         """Return the newest version of each artifact, by key."""
@@ -43,14 +39,14 @@ class Archives:
         newest = {row["key"]: row for row in rows}
         found: dict[str, Entry] = {}
         for key, row in newest.items():
-            name = _as_path(key, row["filename"])
+            name = _free_name(_as_path(key, row["filename"]), found)
             if row["folder"]:
                 for entry in self._bundles.entries(row["digest"]):
                     path = f"{name}/{entry.path}"
                     found[path] = entry._replace(path=path)
             else:
                 found[name] = Entry(name, "f", row["digest"], row["size"])
-        return _without_clashes(found)
+        return [found[path] for path in sorted(found)]
 
     def diff(self, first: JobRecord, second: JobRecord) -> dict[str, Any]:
         """Return how two jobs differ in code, parameters, settings and environment."""
@@ -148,12 +144,32 @@ def _as_path(key: str, filename: str) -> str:
     return name if not suffix or name.endswith(suffix) else name + suffix
 
 
-def _without_clashes(found: dict[str, Entry]) -> list[Entry]:
-    """Leave out what lies below a path that is a file or link: a job may replace a folder by one."""
-    blocking = {path for path, entry in found.items() if entry.kind != "d"}
-    return [
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """`name`, or with a number where another key has led to the same one."""
+    tops = {path.partition("/")[0] for path in taken}
+    number = 2
+    free = name
+    while free in tops:
+        free = f"{number}-{name}"
+        number += 1
+    return free
+
+
+def _laid_over(code: Iterable[Entry], made: Sequence[Entry]) -> list[Entry]:
+    """What a folder holds after `made` was written into it: files may have become folders."""
+    new = {entry.path for entry in made}
+    parents = {parent for path in new for parent in _parents(path)}
+    kept = [
         entry
-        for path, entry in sorted(found.items())
-        if not any(path[:i] in blocking for i, letter in enumerate(path) if letter == "/")
-        and not (entry.kind == "d" and any(other.startswith(path + "/") for other in blocking))
+        for entry in code
+        if entry.path not in new
+        and entry.path not in parents
+        and not any(parent in new for parent in _parents(entry.path))
     ]
+    return sorted([*kept, *made])
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path

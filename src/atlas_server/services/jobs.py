@@ -145,7 +145,9 @@ class Jobs:
                 return None
             number = job.attempts + 1
             values = {"attempts": number, "not_before": None}
-            if not self._move(connection, job, JobState.STARTING, None, values, {"attempt": number}):
+            if not self._move(
+                connection, job, JobState.STARTING, None, values, {"attempt": number}
+            ):
                 return None
             key = jobs.insert_attempt(
                 connection,
@@ -320,8 +322,10 @@ def _retried(job: JobRecord, ending: Ending) -> bool:
 
 def _check_spec(spec: JobSpec) -> None:
     if not spec.project.strip() or "/" in spec.project or not spec.project.isprintable():
-        raise InvalidRequest(f"The project name {spec.project!r} cannot be used.",
-                             "Give it printable characters, without '/'.")
+        raise InvalidRequest(
+            f"The project name {spec.project!r} cannot be used.",
+            "Give it printable characters, without '/'.",
+        )
     if not spec.command and not spec.entrypoint:
         raise InvalidRequest("The job has no command.", "Name the script to run, as in `main.py`.")
     if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
@@ -336,8 +340,10 @@ def _check_spec(spec: JobSpec) -> None:
     if complaint:
         raise InvalidRequest(complaint)
     if spec.worker.get("image"):
-        raise Refused("This server runs jobs as processes; it has no container worker.",
-                      "Remove `worker.image` from job.config.yaml.")
+        raise Refused(
+            "This server runs jobs as processes; it has no container worker.",
+            "Remove `worker.image` from job.config.yaml.",
+        )
 
 
 def _split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:

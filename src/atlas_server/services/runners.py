@@ -43,7 +43,10 @@ class Runners:
         """
         attempt, job = self._current(token, report)
         size = self._append_log(job, attempt, report)
-        if _is_heartbeat(report, attempt) and attempt.lease_until - self._clock.now() > self._lease / 2:
+        if (
+            _is_heartbeat(report, attempt)
+            and attempt.lease_until - self._clock.now() > self._lease / 2
+        ):
             self._feed.notify(job.job_id, moved=False)
             return Reply(size, job.state is JobState.STOPPING)
         finished = report.result is not None

@@ -22,7 +22,7 @@ class Snapshots:
             return seq, jobs.unfinished(connection), jobs.open_attempts(connection)
 
     def changes(self, seq: int) -> Changes:
-        """Return (new number, deleted job IDs, changed jobs, their current attempts) since `seq`."""
+        """Return what happened since event `seq`: new number, deleted IDs, jobs, attempts."""
         with self._store.read() as connection:
             news = events.after(connection, seq)
             ids = {event.job_id for event in news if event.job_id}

@@ -25,9 +25,7 @@ def append(
     connection: Connection, time: float, kind: str, job_id: str | None, payload: dict[str, Any]
 ) -> None:
     """Add one event to the transaction that makes the change."""
-    connection.execute(
-        insert(events).values(time=time, kind=kind, job_id=job_id, payload=payload)
-    )
+    connection.execute(insert(events).values(time=time, kind=kind, job_id=job_id, payload=payload))
 
 
 def after(connection: Connection, seq: int, limit: int = 1000) -> list[EventRecord]:

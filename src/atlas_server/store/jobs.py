@@ -82,9 +82,7 @@ def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
     return [_job(row) for row in connection.execute(query).mappings()]
 
 
-def move(
-    connection: Connection, job: JobRecord, state: JobState, values: dict[str, Any]
-) -> bool:
+def move(connection: Connection, job: JobRecord, state: JobState, values: dict[str, Any]) -> bool:
     """Set the state of a job that still has the one in `job`; False if another was quicker."""
     result = connection.execute(
         sql_update(jobs)
@@ -191,5 +189,3 @@ def _job(row: RowMapping) -> JobRecord:
     values["state"] = JobState(values["state"])
     values["reason"] = StateReason(values["reason"]) if values["reason"] else None
     return JobRecord(resources=resources, **values)
-
-

@@ -22,8 +22,13 @@ def ensure(connection: Connection, name: str, now: float) -> int:
 def listing(connection: Connection) -> list[dict[str, Any]]:
     """Return every project with the number of its jobs in each state and its newest job's time."""
     query = (
-        select(projects.c.name, projects.c.created_at, jobs.c.state, func.count(jobs.c.id),
-               func.max(jobs.c.submitted_at))
+        select(
+            projects.c.name,
+            projects.c.created_at,
+            jobs.c.state,
+            func.count(jobs.c.id),
+            func.max(jobs.c.submitted_at),
+        )
         .join_from(projects, jobs, projects.c.id == jobs.c.project_id, isouter=True)
         .group_by(projects.c.id, jobs.c.state)
         .order_by(projects.c.name)

@@ -149,7 +149,12 @@ def curve(connection: Connection, job: int, name: str, after: int, limit: int) -
         .limit(limit)
     )
     return [
-        [row["seq"], row["time"], row["step"], row["number"] if row["text"] is None else row["text"]]
+        [
+            row["seq"],
+            row["time"],
+            row["step"],
+            row["number"] if row["text"] is None else row["text"],
+        ]
         for row in connection.execute(query).mappings()
     ]
 
@@ -157,7 +162,9 @@ def curve(connection: Connection, job: int, name: str, after: int, limit: int) -
 def artifacts_of(connection: Connection, job: int) -> list[dict[str, Any]]:
     """Return every version of every artifact of a job, by key and version."""
     query = (
-        select(artifacts).where(artifacts.c.job == job).order_by(artifacts.c.key, artifacts.c.version)
+        select(artifacts)
+        .where(artifacts.c.job == job)
+        .order_by(artifacts.c.key, artifacts.c.version)
     )
     return [
         {name: row[name] for name in row if name not in ("id", "job")}
@@ -211,9 +218,12 @@ def _set_latest(connection: Connection, job: int, key: int, count: int, point: P
         "number": number,
         "text": text,
     }
-    if count == 1 or not connection.execute(
-        update(latest_metrics)
-        .where(latest_metrics.c.job == job, latest_metrics.c.key == key)
-        .values(values)
-    ).rowcount:
+    if (
+        count == 1
+        or not connection.execute(
+            update(latest_metrics)
+            .where(latest_metrics.c.job == job, latest_metrics.c.key == key)
+            .values(values)
+        ).rowcount
+    ):
         connection.execute(insert(latest_metrics).values(job=job, key=key, **values))

@@ -51,9 +51,10 @@ class JobFollower:
                         return data["state"]
         except KeyboardInterrupt:
             self._end_line()
-            self._console.info("Streaming ended. Job '{}' goes on; its log: "
-                               "foundations get logs --follow scheduler {}".format(
-                                   self._job_id, self._job_id))
+            self._console.info(
+                "Streaming ended. Job '{}' goes on; its log: "
+                "foundations get logs --follow scheduler {}".format(self._job_id, self._job_id)
+            )
             return "left"
         return "lost"
 
@@ -77,12 +78,16 @@ class JobFollower:
     def _tell_queued(self, job: Dict[str, Any]) -> None:
         if job["state"] == "queued" and job["attempts"]:
             self._end_line()
-            self._console.warning("Attempt {} failed ({}); the job is tried again.".format(
-                job["attempts"], job["message"] or job["reason"]))
+            self._console.warning(
+                "Attempt {} failed ({}); the job is tried again.".format(
+                    job["attempts"], job["message"] or job["reason"]
+                )
+            )
             self._told_running = False
         elif not self._told_queued:
-            self._console.info("Job queued. Ctrl-C to stop streaming - job will not be "
-                               "interrupted or cancelled.")
+            self._console.info(
+                "Job queued. Ctrl-C to stop streaming - job will not be interrupted or cancelled."
+            )
         self._told_queued = True
 
     def _tell_running(self) -> None:

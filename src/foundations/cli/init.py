@@ -84,7 +84,9 @@ def _unwritable(target: str, error: OSError) -> ConfigError:
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        name, help=text, description="Make a project folder with a script that can be submitted.",
+        name,
+        help=text,
+        description="Make a project folder with a script that can be submitted.",
         epilog="example: foundations init my_project",
     )
     parser.add_argument("project_name", metavar="NAME", help="the folder to make")
@@ -97,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(
         "Success: New Foundations project `{0}` created!\n"
         "Try it:\n  cd {0}\n  foundations submit scheduler . main.py\n".format(
-            os.path.relpath(target))
+            os.path.relpath(target)
+        )
     )
     return 0

@@ -8,7 +8,9 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import List, Optional
+    from typing import Any, List, Optional
+
+    from foundations.errors import FoundationsError
 
 # Command -> (module below foundations.cli, one line of help). Only the module of the command that
 # is given is imported, so that no command pays for the others.
@@ -84,7 +86,7 @@ def _parser(words: List[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands", prog="foundations")
     wanted = words[0] if words and words[0] in COMMANDS else None
     everything = "_ARGCOMPLETE" in os.environ
     for name, (module, text) in COMMANDS.items():
@@ -97,7 +99,7 @@ def _parser(words: List[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _module(name: str) -> object:
+def _module(name: str) -> Any:
     from importlib import import_module
 
     return import_module("foundations.cli." + name)
@@ -110,11 +112,11 @@ def _version(_: argparse.Namespace) -> int:
     return 0
 
 
-def _complain(error: object) -> int:
+def _complain(error: FoundationsError) -> int:
     from foundations.cli.output import error_line
 
     error_line(error)
-    return getattr(error, "exit_code", 1)
+    return error.exit_code
 
 
 if __name__ == "__main__":

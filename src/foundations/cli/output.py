@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any
+    from typing import Any, TextIO
 
     from foundations.errors import FoundationsError
 
@@ -40,7 +40,7 @@ class Console:
         self._line("ERROR", message)
 
     def _line(self, level: str, message: str) -> None:
-        # Warnings and errors are told even then, where they do not disturb what is read by programs.
+        # Warnings and errors are told all the same, where they do not disturb what programs read.
         if self.silent and level != "INFO":
             error_text(level, message)
         elif not self.silent and _LEVELS[level] >= self._level:
@@ -71,21 +71,21 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def paint(text: str, code: str, stream: IO[str]) -> str:
+def paint(text: str, code: str, stream: TextIO) -> str:
     """Return `text` in a colour where the stream is a terminal that may show it."""
     if not has_colour(stream):
         return text
     return "\x1b[{}m{}\x1b[0m".format(code, text)
 
 
-def has_colour(stream: IO[str]) -> bool:
+def has_colour(stream: TextIO) -> bool:
     """Whether colour may be written: a terminal, and neither NO_COLOR nor TERM=dumb."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream.isatty()
 
 
-def printable(text: str, stream: IO[str]) -> str:
+def printable(text: str, stream: TextIO) -> str:
     """Return `text` with what the stream's encoding cannot hold escaped, control codes too."""
     clean = "".join(
         letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1]

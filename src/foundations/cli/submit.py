@@ -41,7 +41,10 @@ _PATIENCE = 0.5
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        name, help=text, description="Submit a folder as a job.", epilog=_EPILOG,
+        name,
+        help=text,
+        description="Submit a folder as a job.",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -56,10 +59,20 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add("--timeout", metavar="TIME", help="longest time of running: seconds, or as in 90m, 2h")
     add("--retries", type=int, metavar="N", help="further attempts after one that failed")
     add("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="may be repeated")
-    add("--env", action="append", default=[], metavar="NAME[=VALUE]",
-        help="set in the job; without =VALUE taken from here; may be repeated")
-    add("--stream-job-logs", type=_truth, default=True, metavar="BOOL",
-        help="False: return once the job is accepted")
+    add(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="set in the job; without =VALUE taken from here; may be repeated",
+    )
+    add(
+        "--stream-job-logs",
+        type=_truth,
+        default=True,
+        metavar="BOOL",
+        help="False: return once the job is accepted",
+    )
     add("--dry-run", action="store_true", help="show what would be sent, send nothing")
     add("--json", action="store_true", help="print the job as JSON when it is over")
     add("--quiet", "-q", action="store_true", help="print the job's ID and nothing else")
@@ -78,9 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
     progress.console.set_level(_level(folder))
     scheduler = config.scheduler(arguments.scheduler_config, folder)
     if not submission.spec["command"] and not submission.spec["entrypoint"]:
-        raise ConfigError("No command was given.", "Name the script to run: "
-                          "foundations submit {} {} main.py".format(
-                              arguments.scheduler_config, arguments.job_directory))
+        raise ConfigError(
+            "No command was given.",
+            "Name the script to run: foundations submit {} {} main.py".format(
+                arguments.scheduler_config, arguments.job_directory
+            ),
+        )
     _warn_of_missing_script(folder, submission.spec, progress.console)
     if arguments.dry_run:
         return _dry_run(submission)
@@ -96,9 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _stream(api, job, arguments, progress.console)
 
 
-def _stream(
-    api: Api, job: Dict[str, Any], arguments: argparse.Namespace, console: Console
-) -> int:
+def _stream(api: Api, job: Dict[str, Any], arguments: argparse.Namespace, console: Console) -> int:
     from foundations.cli.follow import JobFollower
 
     follower = JobFollower(api, job["job_id"], console, show_log=not console.silent)
@@ -111,12 +125,15 @@ def _stream(
 
 def _dry_run(submission: Submission) -> int:
     bundle = submission.bundle()
-    print_json({
-        "spec": submission.spec,
-        "files": [{"path": path, "kind": kind, "size": size}
-                  for path, kind, _, size in bundle.entries],
-        "total_size": bundle.total_size,
-    })
+    print_json(
+        {
+            "spec": submission.spec,
+            "files": [
+                {"path": path, "kind": kind, "size": size} for path, kind, _, size in bundle.entries
+            ],
+            "total_size": bundle.total_size,
+        }
+    )
     return 0
 
 
@@ -132,15 +149,21 @@ class _Console(Progress):
         self.console.info("Job submission started. Ctrl-C to cancel.")
 
     def preparing(self, folder: str) -> None:
-        self.console.info("Preparing to bundle contents of {} for execution. "
-                          "Estimating bundle size.".format(folder))
+        self.console.info(
+            "Preparing to bundle contents of {} for execution. Estimating bundle size.".format(
+                folder
+            )
+        )
 
     def sized(self, listing: Listing) -> None:
         from foundations.bundle.scan import human_size, size_warning
 
         count = listing.count
-        self.console.info("Bundle size is about {} in {} file{}.".format(
-            human_size(listing.total_size), count, "" if count == 1 else "s"))
+        self.console.info(
+            "Bundle size is about {} in {} file{}.".format(
+                human_size(listing.total_size), count, "" if count == 1 else "s"
+            )
+        )
         warning = size_warning(listing.total_size, listing.largest(3))
         if warning:
             self.console.warning(warning)
@@ -203,8 +226,10 @@ def _params(text: Any) -> Any:
             with open(text, encoding="utf-8") as file:
                 data = file.read()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError("--params: {} cannot be read: {}.".format(text, error),
-                              "Give a JSON file or a JSON object such as '{\"lr\": 0.1}'.") from error
+            raise ConfigError(
+                "--params: {} cannot be read: {}.".format(text, error),
+                "Give a JSON file or a JSON object such as '{\"lr\": 0.1}'.",
+            ) from error
     try:
         params = json.loads(data)
     except ValueError as error:
@@ -230,8 +255,10 @@ def _environment(texts: List[str]) -> Dict[str, str]:
         if "=" not in text:
             value = config.environment_value(text)
             if value is None:
-                raise ConfigError("--env {0}: {0} is not set here.".format(text),
-                                  "Write --env {}=VALUE.".format(text))
+                raise ConfigError(
+                    "--env {0}: {0} is not set here.".format(text),
+                    "Write --env {}=VALUE.".format(text),
+                )
             given[text] = value
     return given
 

@@ -61,8 +61,7 @@ class Api:
         return answer["digest"], answer["missing"]
 
     def send_blobs(self, parts: Iterable[bytes]) -> None:
-        """Send a pack: for each blob its digest (64 characters), its size (16 hex digits), its bytes.
-        """
+        """Send a pack: for each blob its digest (64 letters), size (16 hex digits) and bytes."""
         self.connection.request("POST", "/api/v1/blobs", parts, timeout=600.0).read()
 
     def blob(self, digest: str) -> Iterator[bytes]:

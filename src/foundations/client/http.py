@@ -29,8 +29,9 @@ class Address:
     def __init__(self, url: str) -> None:
         scheme, separator, rest = url.partition("://")
         if not separator or scheme not in ("http", "https", "unix"):
-            raise Unreachable("'{}' is not the address of a server.".format(url),
-                              "Write it as http://HOST:PORT.")
+            raise Unreachable(
+                "'{}' is not the address of a server.".format(url), "Write it as http://HOST:PORT."
+            )
         self.url = url
         self.scheme = scheme
         self.prefix = ""
@@ -184,7 +185,10 @@ class Connection:
             plain.settimeout(_CONNECT_TIMEOUT)
             plain.connect(address.path)
         else:
-            plain = socket.create_connection((address.host, address.port), _CONNECT_TIMEOUT)
+            # As bytes: a host given as text loads the tables for names in other alphabets.
+            host = address.host.encode("ascii") if address.host.isascii() else address.host
+            where = (host, address.port)  # type: Any
+            plain = socket.create_connection(where, _CONNECT_TIMEOUT)
             # Requests are small and each waits for its answer: nothing is won by collecting.
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if address.scheme == "https":
@@ -294,8 +298,10 @@ def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
         raise _HungUp
     parts = line.split(None, 2)
     if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
-        raise ServerError("What listens there does not speak HTTP.",
-                          "Look at the scheduler's address: foundations info --env")
+        raise ServerError(
+            "What listens there does not speak HTTP.",
+            "Look at the scheduler's address: foundations info --env",
+        )
     headers = {}
     while True:
         line = file.readline(_LONGEST_LINE)
@@ -315,5 +321,7 @@ def _error_of(response: Response) -> FoundationsError:
         payload = {}
     if isinstance(payload, dict) and "error" in payload:
         return from_wire(payload)
-    return ServerError("The server answered with HTTP status {}.".format(response.status),
-                       "Look at what it logged: atlas-server logs")
+    return ServerError(
+        "The server answered with HTTP status {}.".format(response.status),
+        "Look at what it logged: atlas-server logs",
+    )

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
 
-def connect(
-    scheduler: config.SchedulerConfig, say: Optional[Callable[[str], None]] = None
-) -> Api:
+def connect(scheduler: config.SchedulerConfig, say: Optional[Callable[[str], None]] = None) -> Api:
     """Return a connection to the scheduler's server.
 
     `say` is told when a server has to be started. Raises Unreachable or ServerError.
@@ -51,8 +49,12 @@ def _start() -> str:
 
     command = [sys.executable, "-m", "atlas_server.main", "start"]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        universal_newlines=True, check=False,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     state = config.server_state(config.home())
     if done.returncode != 0 or state is None:

@@ -12,8 +12,20 @@ ATTEMPT_DIR = "FOUNDATIONS_ATTEMPT_DIR"
 PARAMETERS_FILE = "foundations_job_parameters.json"
 CONFIG_FILE = "job.config.yaml"
 
-_SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL", "API_KEY", "APIKEY",
-                 "ACCESS_KEY", "PRIVATE_KEY", "AUTH", "COOKIE", "SESSION")
+_SECRET_WORDS = (
+    "SECRET",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "CREDENTIAL",
+    "API_KEY",
+    "APIKEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "AUTH",
+    "COOKIE",
+    "SESSION",
+)
 
 
 def looks_secret(name: str) -> bool:

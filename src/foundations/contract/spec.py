@@ -7,6 +7,7 @@ The client's hot path sends these as plain JSON objects and does not import this
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Dict, List, Optional
 
 
@@ -15,7 +16,7 @@ class Resources:
     """What a job holds while it runs: `cpus` in cores, `memory` in bytes (None: not counted)."""
 
     # What the server does not know it refuses, instead of running the job without it.
-    __pydantic_config__ = {"extra": "forbid"}
+    __pydantic_config__ = MappingProxyType({"extra": "forbid"})
 
     cpus: float = 1.0
     memory: Optional[int] = None
@@ -53,7 +54,7 @@ class JobSpec:
     attempts after the first.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}
+    __pydantic_config__ = MappingProxyType({"extra": "forbid"})
 
     project: str
     bundle: str

@@ -16,9 +16,7 @@ def upgrade() -> None:
     """Create every table."""
     op.create_table(
         "events",
-        sa.Column(
-            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("job_id", sa.String(length=36), nullable=True),
@@ -29,18 +27,14 @@ def upgrade() -> None:
     op.create_index("ix_events_job_id_seq", "events", ["job_id", "seq"], unique=False)
     op.create_table(
         "metric_keys",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_metric_keys"),
         sa.UniqueConstraint("name", name="uq_metric_keys_name"),
     )
     op.create_table(
         "projects",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_projects"),
@@ -48,9 +42,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "jobs",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("job_id", sa.String(length=36), nullable=False),
         sa.Column(
             "project_id",
@@ -81,9 +73,7 @@ def upgrade() -> None:
         sa.Column("secrets", sa.JSON(), nullable=True),
         sa.Column("environment", sa.JSON(), nullable=True),
         sa.Column("usage", sa.JSON(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name="fk_jobs_project_id"
-        ),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_jobs_project_id"),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.UniqueConstraint("job_id", name="uq_jobs_job_id"),
         sqlite_autoincrement=True,
@@ -93,12 +83,8 @@ def upgrade() -> None:
     op.create_index("ix_jobs_state_id", "jobs", ["state", "id"], unique=False)
     op.create_table(
         "artifacts",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column(
-            "job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("filename", sa.String(), nullable=False),
@@ -106,22 +92,14 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("folder", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job"], ["jobs.id"], name="fk_artifacts_job", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_artifacts_job", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_artifacts"),
-        sa.UniqueConstraint(
-            "job", "key", "version", name="uq_artifacts_job_key_version"
-        ),
+        sa.UniqueConstraint("job", "key", "version", name="uq_artifacts_job_key_version"),
     )
     op.create_table(
         "attempts",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column(
-            "job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("token", sa.String(), nullable=False),
         sa.Column("executor", sa.String(), nullable=False),
@@ -137,20 +115,14 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("usage", sa.JSON(), nullable=True),
         sa.Column("late_result", sa.JSON(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["job"], ["jobs.id"], name="fk_attempts_job", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_attempts_job", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_attempts"),
         sa.UniqueConstraint("job", "number", name="uq_attempts_job_number"),
     )
     op.create_table(
         "latest_metrics",
-        sa.Column(
-            "job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column(
-            "key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
         sa.Column("step", sa.Float(), nullable=True),
@@ -159,57 +131,39 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["job"], ["jobs.id"], name="fk_latest_metrics_job", ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(
-            ["key"], ["metric_keys.id"], name="fk_latest_metrics_key"
-        ),
+        sa.ForeignKeyConstraint(["key"], ["metric_keys.id"], name="fk_latest_metrics_key"),
         sa.PrimaryKeyConstraint("job", "key", name="pk_latest_metrics"),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "metrics",
-        sa.Column(
-            "job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column(
-            "key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column(
-            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
         sa.Column("step", sa.Float(), nullable=True),
         sa.Column("number", sa.Float(), nullable=True),
         sa.Column("text", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["job"], ["jobs.id"], name="fk_metrics_job", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_metrics_job", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["key"], ["metric_keys.id"], name="fk_metrics_key"),
         sa.PrimaryKeyConstraint("job", "key", "seq", name="pk_metrics"),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "params",
-        sa.Column(
-            "job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("value", sa.JSON(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["job"], ["jobs.id"], name="fk_params_job", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_params_job", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job", "key", name="pk_params"),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "tags",
-        sa.Column(
-            "job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job"], ["jobs.id"], name="fk_tags_job", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_tags_job", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job", "key", name="pk_tags"),
         sqlite_with_rowid=False,
     )
