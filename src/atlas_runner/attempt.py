@@ -69,21 +69,24 @@ class _Attempt:
 
     def recover(self) -> None:
         """Take in what a dead runner left: end its worker, ship the rest, report it lost."""
-        number = self.assignment.number
-        try:
-            workspace = Workspace.reopen(self.assignment.home, self.assignment.job_id, number)
-        except AlreadyTaken:
-            log.warning("The attempt's runner lives.")
-            return
+        place = (self.assignment.home, self.assignment.job_id, self.assignment.number)
         message = "The job's runner died; its worker was ended."
+        workspace = Workspace.reopen(*place)
+        began = workspace is not None
         if workspace is None:
             message = "The job's runner died before it began."
-            workspace = Workspace.create(self.assignment.home, self.assignment.job_id, number)
+            try:
+                workspace = Workspace.create(*place)
+            except AlreadyTaken:
+                # It has begun this very moment.
+                log.warning("The attempt's runner lives.")
+                return
         kill_attempt(str(workspace.root))
         shipper = self._shipper(workspace)
         shipper.start()
         outputs = workspace.collect(self.blobs, _writer(workspace))
-        shipper.finish(Result(reason=StateReason.LOST.value, message=message, outputs=outputs))
+        lost = StateReason.LOST.value
+        shipper.finish(Result(reason=lost, message=message, outputs=outputs, began=began))
         workspace.remove()
 
     def _shipper(self, workspace: Workspace) -> Shipper:

@@ -17,6 +17,9 @@ from foundations.contract import manifest
 from foundations.contract.environment import PARAMETERS_FILE
 
 
+_FOLDERS = ("job", "journal", "artifacts")
+
+
 class AlreadyTaken(Exception):
     """Another runner works on this attempt, or has done so."""
 
@@ -37,7 +40,7 @@ class Workspace:
             root.mkdir(mode=0o700)
         except FileExistsError as error:
             raise AlreadyTaken(f"{root} exists") from error
-        for name in ("job", "journal", "artifacts"):
+        for name in _FOLDERS:
             (root / name).mkdir()
         return cls(root, _lock(root))
 
@@ -45,10 +48,19 @@ class Workspace:
     def reopen(cls, home: str, job_id: str, number: int) -> Workspace | None:
         """Return the folder that a dead runner left, or None when there is none.
 
-        Raises AlreadyTaken while its runner lives.
+        Waits while its runner lives: the server may take one for dead that it has not heard of.
         """
         root = _root(home, job_id, number)
-        return cls(root, _lock(root)) if root.is_dir() else None
+        try:
+            lock = _lock(root, wait=True)
+        except FileNotFoundError:
+            return None
+        if not root.is_dir():
+            os.close(lock)  # it has ended well and tidied up while this one waited
+            return None
+        for name in _FOLDERS:
+            (root / name).mkdir(exist_ok=True)
+        return cls(root, lock)
 
     @property
     def job_dir(self) -> Path:
@@ -127,11 +139,11 @@ def _root(home: str, job_id: str, number: int) -> Path:
     return Path(home) / "work" / job_id / str(number)
 
 
-def _lock(root: Path) -> int:
+def _lock(root: Path, *, wait: bool = False) -> int:
     """Hold the attempt for as long as this process lives."""
     descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
         os.close(descriptor)
         raise AlreadyTaken(f"{root} belongs to a living runner") from error

@@ -144,8 +144,7 @@ def _build(server: Server) -> FastAPI:
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
     views, archives = Views(store, logs), Archives(store, bundles, logs)
     declared = DeclaredInventory(config.cpus, config.memory, config.gpus, config.visible_gpus)
-    # A runner's end is news like any other.
-    executor = LocalExecutor(declared, feed.runner_ended)
+    executor = LocalExecutor(declared)
     jobs = Jobs(store, feed, bundles, clock, executor.nodes)
     settings = RunnerSettings(
         server=lambda: server.url,
@@ -174,7 +173,7 @@ def _build(server: Server) -> FastAPI:
         system_routes.routes(str(config.home), clock.now(), jobs, views, runners, scheduler),
     )
     sweep_memory_groups(process_alive)
-    executor.prepare()
+    executor.prepare(scheduler.runner_ended)
     scheduler.start()
     server.closers += [store.close, executor.close, scheduler.close]
     return app

@@ -73,7 +73,7 @@ class JobRoutes:
     def submit(self, spec: JobSpec, job_id: str | None = None) -> Response:
         """Queue a job. The same `job_id` sent twice is one job."""
         job = self._jobs.submit(spec, job_id)
-        return JSONResponse(self._views.row(job), 201)
+        return JSONResponse(self._views.plain_row(job), 201)
 
     def check(self, spec: JobSpec) -> dict[str, Any]:
         """Tell whether a job would be accepted, without submitting it."""
@@ -126,7 +126,7 @@ class JobRoutes:
         """Queue a copy of a job; `changes` replaces fields of its spec."""
         job = self._views.resolve(reference)
         again = self._jobs.rerun(job, changes)
-        return JSONResponse(self._views.row(again), 201)
+        return JSONResponse(self._views.plain_row(again), 201)
 
     def diff(self, reference: str, other: str) -> Response:
         """Return how two jobs differ."""

@@ -62,7 +62,7 @@ class JobStream:
         if standing != self._told and (over or not job.state.is_final):
             self._told = standing
             # Before the first lines of the log, and after its last ones.
-            parts.insert(0, _event("state", self._views.row(job)))
+            parts.insert(0, _event("state", self._views.plain_row(job)))
         return parts, over
 
     def _log(self) -> bytes | None:

@@ -50,14 +50,14 @@ class AttemptRecord:
     token: str
     executor: str
     allocation: dict[str, Any]
-    handle: str | None
     lease_until: float
     recoveries: int
     created_at: float
-    started_at: float | None
-    ended_at: float | None
-    exit_code: int | None
-    reason: str | None
-    message: str | None
-    usage: dict[str, Any] | None
-    late_result: dict[str, Any] | None
+    handle: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    usage: dict[str, Any] | None = None
+    late_result: dict[str, Any] | None = None

@@ -25,6 +25,7 @@ from atlas_server.executors.inventory import DeclaredInventory, this_machine
 log = logging.getLogger(__name__)
 
 _FORK_TIMEOUT = 30.0
+_END_TIMEOUT = 3.0
 
 
 class LocalExecutor:
@@ -32,13 +33,14 @@ class LocalExecutor:
 
     name = "local"
 
-    def __init__(self, declared: DeclaredInventory, changed: Callable[[], None]) -> None:
+    def __init__(self, declared: DeclaredInventory) -> None:
         self._node = this_machine(declared)
         self._forks = ForkServer()
-        self._exits = ExitWatch(changed)
+        self._exits = ExitWatch()
 
-    def prepare(self) -> None:
-        """Get ready to start runners quickly."""
+    def prepare(self, ended: Callable[[Handle], None]) -> None:
+        """Get ready to start runners quickly; `ended` is called when one has ended."""
+        self._exits.start(ended)
         self._forks.start()
 
     def nodes(self) -> Sequence[Node]:
@@ -95,13 +97,13 @@ class ForkServer:
         with self._lock:
             try:
                 return self._ask(data)
-            except ConnectionError:
-                # It had died while idle: no runner of this assignment can have come of it.
+            except OSError as error:
+                # Should it have forked a runner all the same, the next one finds its work taken.
                 self.close()
-                log.warning("The runners' fork server had ended; it is started again.")
+                log.warning("The runners' fork server is started again: %s", error)
             try:
                 return self._ask(data)
-            except (OSError, ConnectionError) as error:
+            except OSError as error:
                 self.close()
                 raise LaunchFailed(f"no runner could be started: {error}") from error
 
@@ -111,7 +113,12 @@ class ForkServer:
             self._connection.close()
             self._connection = None
         if self._process is not None:
-            self._process.wait(timeout=10)
+            try:
+                self._process.wait(timeout=_END_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                # It hangs; its runners have sessions of their own and stay.
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     def _ask(self, data: bytes) -> Handle:
@@ -141,20 +148,23 @@ class ForkServer:
 
 
 class ExitWatch:
-    """Calls back when a watched process ends; without pidfds the scheduler looks by itself."""
+    """Tells when a watched process ends; without pidfds the scheduler looks by itself."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+    def __init__(self) -> None:
+        self._ended: Callable[[Handle], None] = lambda _: None
         self._lock = threading.Lock()
-        self._watched: dict[str, int] = {}
-        self._epoll = (
-            select.epoll() if hasattr(select, "epoll") and hasattr(os, "pidfd_open") else None
-        )
+        self._watched: dict[Handle, int] = {}
+        able = hasattr(select, "epoll") and hasattr(os, "pidfd_open")
+        self._epoll = select.epoll() if able else None
+
+    def start(self, ended: Callable[[Handle], None]) -> None:
+        """Call `ended`, in a thread, for every watched process that ends."""
+        self._ended = ended
         if self._epoll is not None:
             threading.Thread(target=self._run, name="runner-exits", daemon=True).start()
 
     def watch(self, handle: Handle) -> None:
-        """Call back once when the process of `handle` ends."""
+        """Tell once when the process of `handle` ends."""
         if self._epoll is None:
             return
         with self._lock:
@@ -163,13 +173,13 @@ class ExitWatch:
             try:
                 fd = os.pidfd_open(int(handle.split(":")[0]))
             except OSError:
-                self._changed()
-                return
-            self._watched[handle] = fd
-            self._epoll.register(fd, select.EPOLLIN)
+                fd = -1
+            else:
+                self._watched[handle] = fd
+                self._epoll.register(fd, select.EPOLLIN)
         # The number may have gone to another process before the pidfd was open.
-        if not process_alive(handle):
-            self._changed()
+        if fd < 0 or not process_alive(handle):
+            self._ended(handle)
 
     def close(self) -> None:
         """Forget every process."""
@@ -181,10 +191,10 @@ class ExitWatch:
     def _run(self) -> None:
         assert self._epoll is not None
         while True:
-            ended = {fd for fd, _ in self._epoll.poll()}
+            ready = {fd for fd, _ in self._epoll.poll()}
             with self._lock:
-                for handle, fd in list(self._watched.items()):
-                    if fd in ended:
-                        del self._watched[handle]
-                        os.close(fd)
-            self._changed()
+                ended = [handle for handle, fd in self._watched.items() if fd in ready]
+                for handle in ended:
+                    os.close(self._watched.pop(handle))
+            for handle in ended:
+                self._ended(handle)

@@ -19,7 +19,7 @@ from atlas_server.domain.placement import (
     place,
     standing_of,
 )
-from atlas_server.domain.ports import Executor
+from atlas_server.domain.ports import Executor, Handle
 from atlas_server.domain.queue import Waiting, WaitQueue
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
@@ -69,6 +69,12 @@ class Scheduler:
         """Read the queue and begin to schedule."""
         self._load()
         self._thread.start()
+
+    def runner_ended(self, handle: Handle) -> None:
+        """Look again if the runner of an attempt that is not over has ended."""
+        for _, attempt in list(self._held.values()):
+            if handle in (attempt.handle, self._launcher.handles.get(attempt.id)):
+                self._wake.set()
 
     def close(self) -> None:
         """End the thread; runners are left to themselves."""
@@ -120,8 +126,8 @@ class Scheduler:
     def _step(self) -> float:
         self._observe()
         now = self._clock.now()
-        self._reconciler.run(list(self._held.values()), self._executors, now)
-        self._observe()
+        if self._reconciler.run(list(self._held.values()), self._executors, now):
+            self._observe()
         with self._lock:
             self._queue.release_due(now)
             decision = place(self._queue, self.nodes(), self._running(), now, self._policy)

@@ -43,29 +43,34 @@ class Reconciler:
         """Return when the next lease without a handle ends."""
         return self._next_check
 
-    def run(self, held: Sequence[Held], executors: Mapping[str, Executor], now: float) -> None:
-        """Act on every attempt that holds resources."""
+    def run(self, held: Sequence[Held], executors: Mapping[str, Executor], now: float) -> bool:
+        """Act on every attempt that holds resources; True where one was found without a runner."""
+        acted = False
         self._next_check = None
         open_attempts = {attempt.id for _, attempt in held}
         self._asked_to_stop &= open_attempts
         self._launcher.forget_except(open_attempts)
         for name, executor in executors.items():
             own = [item for item in held if item[1].executor == name]
-            self._run_on(executor, own, now)
+            acted |= self._run_on(executor, own, now)
+        return acted
 
-    def _run_on(self, executor: Executor, held: Sequence[Held], now: float) -> None:
+    def _run_on(self, executor: Executor, held: Sequence[Held], now: float) -> bool:
+        acted = False
         handles = {attempt.id: self._handle(attempt) for _, attempt in held}
         known = [handle for handle in handles.values() if handle]
         observed = executor.observe(known) if known else {}
         for job, attempt in held:
             handle = handles[attempt.id]
             if handle is None:
-                self._check_lease(job, attempt, executor, now)
+                acted |= self._check_lease(job, attempt, executor, now)
             elif observed.get(handle) is Observation.GONE:
                 self._recover(job, attempt, executor)
+                acted = True
             elif job.state is JobState.STOPPING and attempt.id not in self._asked_to_stop:
                 self._asked_to_stop.add(attempt.id)
                 executor.stop(handle, grace=self._grace)
+        return acted
 
     def _handle(self, attempt: AttemptRecord) -> str | None:
         # The newest launch of this server's life counts: a recovery has another handle.
@@ -73,13 +78,15 @@ class Reconciler:
 
     def _check_lease(
         self, job: JobRecord, attempt: AttemptRecord, executor: Executor, now: float
-    ) -> None:
+    ) -> bool:
         lease_until = self._leases.until(attempt.id)
         if lease_until <= now:
             log.warning("The runner of job %s never reported.", job.job_id)
             self._recover(job, attempt, executor)
-        elif self._next_check is None or lease_until < self._next_check:
+            return True
+        if self._next_check is None or lease_until < self._next_check:
             self._next_check = lease_until
+        return False
 
     def _recover(self, job: JobRecord, attempt: AttemptRecord, executor: Executor) -> None:
         # The report that ended the attempt may have come between our read and the look.

@@ -23,20 +23,13 @@ class Feed:
 
         `moved` says that the job's state changed; otherwise it only logged or recorded something.
         """
-        self._wake(lambda topic, moves_only: topic in (None, job_id) and (moved or not moves_only))
-
-    def runner_ended(self) -> None:
-        """Wake those who follow every job's moves: a runner has ended, one may follow."""
-        self._wake(lambda topic, _: topic is None)
-
-    def _wake(self, wanted: Callable[[str | None, bool], bool]) -> None:
         with self._lock:
-            calls = [
+            wanted = [
                 wake
                 for topic, moves_only, wake in self._listeners.values()
-                if wanted(topic, moves_only)
+                if topic in (None, job_id) and (moved or not moves_only)
             ]
-        for wake in calls:
+        for wake in wanted:
             wake()
 
     def listen(

@@ -6,7 +6,7 @@ Every change is one transaction: the state by compare-and-set, its event beside 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from foundations.contract.states import JobState, StateReason
 from foundations.errors import InvalidRequest, Refused
 
 MASK = "********"
+_STARTS_WITHOUT_BEGINNING = 3
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -79,41 +80,47 @@ class Jobs:
         Raises InvalidRequest, Refused, BlobsMissing or StorageFull; nothing is queued then.
         """
         self.check(spec)
-        now, job_id = self._clock.now(), self._checked_id(job_id)
-        with self._store.read() as connection:
-            known = jobs.find(connection, job_id)
-        if known is not None:
-            return _same_job(known, spec)
+        job_id = self._checked_id(job_id)
         shown, secrets = _split_secrets(spec)
         # The lock keeps blobs that this job needs from being swept before its row is there.
         with self._bundles.in_use(spec.bundle), self._store.write(durable=True) as connection:
-            key = jobs.insert_job(
-                connection,
-                {
-                    "job_id": job_id,
-                    "project_id": projects.ensure(connection, spec.project, now),
-                    "name": spec.name,
-                    "user": spec.user or "unknown",
-                    "state": JobState.QUEUED.value,
-                    "priority": spec.priority,
-                    "cpus": spec.resources.cpus,
-                    "memory": spec.resources.memory,
-                    "gpus": spec.resources.gpus,
-                    "timeout": spec.timeout,
-                    "retries": spec.retries,
-                    "attempts": 0,
-                    "submitted_at": now,
-                    "queued_at": now,
-                    "bundle": spec.bundle,
-                    "spec": plain(shown),
-                    "secrets": secrets or None,
-                },
-            )
-            tracking.set_tags(connection, key, spec.tags)
-            events.append(connection, now, "job.state", job_id, {"state": "queued"})
+            known = jobs.find(connection, job_id)
+            if known is not None:
+                return _same_job(known, spec)
+            job = self._insert(connection, job_id, shown, secrets)
         self._feed.notify(job_id)
-        with self._store.read() as connection:
-            job = jobs.find(connection, job_id)
+        return job
+
+    def _insert(
+        self, connection: Connection, job_id: str, spec: JobSpec, secrets: dict[str, str]
+    ) -> JobRecord:
+        now = self._clock.now()
+        key = jobs.insert_job(
+            connection,
+            {
+                "job_id": job_id,
+                "project_id": projects.ensure(connection, spec.project, now),
+                "name": spec.name,
+                "user": spec.user or "unknown",
+                "state": JobState.QUEUED.value,
+                "priority": spec.priority,
+                "cpus": spec.resources.cpus,
+                "memory": spec.resources.memory,
+                "gpus": spec.resources.gpus,
+                "timeout": spec.timeout,
+                "retries": spec.retries,
+                "attempts": 0,
+                "submitted_at": now,
+                "queued_at": now,
+                "bundle": spec.bundle,
+                "spec": plain(spec),
+                "secrets": secrets or None,
+            },
+        )
+        if spec.tags:
+            tracking.set_tags(connection, key, spec.tags)
+        events.append(connection, now, "job.state", job_id, {"state": "queued"})
+        job = jobs.find(connection, job_id)
         assert job is not None
         return job
 
@@ -149,24 +156,35 @@ class Jobs:
                 connection, job, JobState.STARTING, None, values, {"attempt": number}
             ):
                 return None
-            key = jobs.insert_attempt(
-                connection,
-                {
-                    "job": job.id,
-                    "number": number,
-                    "token": self._clock.new_token(),
-                    "executor": executor,
-                    "allocation": allocation.to_json(),
-                    "lease_until": now + lease,
-                    "recoveries": 0,
-                    "created_at": now,
-                },
+            attempt = self._insert_attempt(
+                connection, job, number, allocation, executor, now + lease
             )
-            attempt = jobs.find_attempt(connection, key)
-            secrets = jobs.secrets(connection, job.id)
-        assert attempt is not None
-        self._feed.notify(job_id)
+            secrets = jobs.secrets(connection, job.id) if MASK in _environment(job) else {}
+        # The scheduler, which calls this, need not be told.
+        self._feed.notify(job_id, moved=False)
         return job, attempt, secrets
+
+    def _insert_attempt(
+        self,
+        connection: Connection,
+        job: JobRecord,
+        number: int,
+        allocation: Allocation,
+        executor: str,
+        lease_until: float,
+    ) -> AttemptRecord:
+        values: dict[str, Any] = {
+            "job": job.id,
+            "number": number,
+            "token": self._clock.new_token(),
+            "executor": executor,
+            "allocation": allocation.to_json(),
+            "lease_until": lease_until,
+            "recoveries": 0,
+            "created_at": self._clock.now(),
+        }
+        key = jobs.insert_attempt(connection, values)
+        return AttemptRecord(id=key, job_id=job.job_id, **values)
 
     def mark_running(self, connection: Connection, job: JobRecord, attempt: AttemptRecord) -> None:
         """Note that the worker has started; without effect on a job that is past that."""
@@ -196,7 +214,7 @@ class Jobs:
             "outputs": result.outputs,
             "usage": result.usage,
         }
-        if _retried(job, ending):
+        if _retried(job, ending, result):
             again = now + lifecycle.retry_delay(job.attempts)
             values |= {"queued_at": now, "not_before": again, "started_at": None}
             payload = {"not_before": again, "attempt": job.attempts}
@@ -312,11 +330,13 @@ def _ending(job: JobRecord, result: Result) -> Ending:
     return Ending(JobState.FAILED, reason)
 
 
-def _retried(job: JobRecord, ending: Ending) -> bool:
+def _retried(job: JobRecord, ending: Ending, result: Result) -> bool:
+    # An attempt that came to nothing before the job began does not count against its retries.
+    retries = job.retries if result.began else job.retries + _STARTS_WITHOUT_BEGINNING
     return (
         ending.state is JobState.FAILED
         and ending.reason is not None
-        and lifecycle.should_retry(ending.reason, job.attempts, job.retries)
+        and lifecycle.should_retry(ending.reason, job.attempts, retries)
     )
 
 
@@ -344,6 +364,10 @@ def _check_spec(spec: JobSpec) -> None:
             "This server runs jobs as processes; it has no container worker.",
             "Remove `worker.image` from job.config.yaml.",
         )
+
+
+def _environment(job: JobRecord) -> Collection[str]:
+    return job.spec["environment"].values()
 
 
 def _split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:

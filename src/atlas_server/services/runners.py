@@ -41,22 +41,35 @@ class Runners:
 
         Raises Fenced when the attempt has been given up or the token is not its own.
         """
-        attempt, job = self._current(token, report)
-        size = self._append_log(job, attempt, report)
-        if (
-            _is_heartbeat(report, attempt)
-            and attempt.lease_until - self._clock.now() > self._lease / 2
-        ):
-            self._feed.notify(job.job_id, moved=False)
-            return Reply(size, job.state is JobState.STOPPING)
+        if _is_light(report):
+            with self._store.read() as connection:
+                attempt, job = self._current(connection, token, report)
+            if not self._news(attempt, report):
+                size = self._append_log(job, attempt, report)
+                self._feed.notify(job.job_id, moved=False)
+                return Reply(size, job.state is JobState.STOPPING)
         finished = report.result is not None
-        with self._store.write(durable=finished) as connection:
-            job = rows.find(connection, attempt.job_id) or job
-            if job.attempts == attempt.number and not job.state.is_final:
-                self._take_in(connection, job, attempt, report)
-        moved = finished or attempt.started_at is None
-        self._feed.notify(job.job_id, moved=moved)
+        try:
+            with self._store.write(durable=finished) as connection:
+                attempt, job = self._current(connection, token, report)
+                size = self._append_log(job, attempt, report)
+                if attempt.ended_at is None:
+                    self._take_in(connection, job, attempt, report)
+        except _Late as late:
+            # In a transaction of its own: this one ends with the error.
+            self._keep_late_result(late.attempt, report)
+            raise
+        # Where it starts to run makes no difference to the scheduler, where it ends does.
+        self._feed.notify(job.job_id, moved=finished)
         return Reply(size, job.state is JobState.STOPPING)
+
+    def _news(self, attempt: AttemptRecord, report: Report) -> bool:
+        """Whether a report that brings no more than log lines has to be written down after all."""
+        return (
+            report.runner != attempt.handle
+            or (report.phase != phases.PREPARING and attempt.started_at is None)
+            or attempt.lease_until - self._clock.now() < self._lease / 2
+        )
 
     def _take_in(
         self, connection: Connection, job: JobRecord, attempt: AttemptRecord, report: Report
@@ -77,15 +90,15 @@ class Runners:
             now_running = replace(job, state=JobState.RUNNING) if started else job
             self._jobs.finish(connection, now_running, attempt, report.result)
 
-    def _current(self, token: str, report: Report) -> tuple[AttemptRecord, JobRecord]:
-        with self._store.read() as connection:
-            attempt = rows.find_attempt(connection, report.attempt)
-            job = rows.find(connection, attempt.job_id) if attempt else None
+    def _current(
+        self, connection: Connection, token: str, report: Report
+    ) -> tuple[AttemptRecord, JobRecord]:
+        attempt = rows.find_attempt(connection, report.attempt)
+        job = rows.find(connection, attempt.job_id) if attempt else None
         if attempt is None or job is None or not hmac.compare_digest(attempt.token, token):
             raise Fenced("This attempt does not exist, or the token is not its own.")
         if attempt.ended_at is not None and not _same_end(attempt, report):
-            self._keep_late_result(attempt, report)
-            raise Fenced(f"Attempt {attempt.number} of job '{job.job_id}' has been given up.")
+            raise _Late(attempt, job)
         return attempt, job
 
     def _keep_late_result(self, attempt: AttemptRecord, report: Report) -> None:
@@ -114,12 +127,14 @@ def _same_end(attempt: AttemptRecord, report: Report) -> bool:
     )
 
 
-def _is_heartbeat(report: Report, attempt: AttemptRecord) -> bool:
-    """Whether the report changes nothing but the log and the lease."""
-    return (
-        not report.journal
-        and report.environment is None
-        and report.result is None
-        and report.runner == attempt.handle
-        and (report.phase == phases.PREPARING or attempt.started_at is not None)
-    )
+def _is_light(report: Report) -> bool:
+    """Whether a report brings log lines at most."""
+    return not report.journal and report.environment is None and report.result is None
+
+
+class _Late(Fenced):
+    """The attempt has been given up; its result is kept beside what was decided."""
+
+    def __init__(self, attempt: AttemptRecord, job: JobRecord) -> None:
+        super().__init__(f"Attempt {attempt.number} of job '{job.job_id}' has been given up.")
+        self.attempt = attempt

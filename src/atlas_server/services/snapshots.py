@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.store import events, jobs
 from atlas_server.store.engine import Store
@@ -24,14 +26,20 @@ class Snapshots:
     def changes(self, seq: int) -> Changes:
         """Return what happened since event `seq`: new number, deleted IDs, jobs, attempts."""
         with self._store.read() as connection:
-            news = events.after(connection, seq)
-            ids = {event.job_id for event in news if event.job_id}
-            changed = jobs.with_ids(connection, ids) if ids else []
+            newest, ids = events.changed_jobs(connection, seq)
+            changed = _jobs(connection, ids)
             current = [
                 attempt
                 for job in changed
                 if not job.state.is_final and job.attempts
                 for attempt in jobs.attempts_of(connection, job.id)[-1:]
             ]
-        newest = news[-1].seq if news else seq
         return newest, ids - {job.job_id for job in changed}, changed, current
+
+
+def _jobs(connection: Connection, ids: set[str]) -> list[JobRecord]:
+    if len(ids) == 1:
+        # By far the most frequent case, and the cheaper query.
+        job = jobs.find(connection, next(iter(ids)))
+        return [job] if job is not None else []
+    return jobs.with_ids(connection, ids) if ids else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from atlas_server.store.tables import events
 
@@ -25,13 +25,17 @@ def append(
     connection: Connection, time: float, kind: str, job_id: str | None, payload: dict[str, Any]
 ) -> None:
     """Add one event to the transaction that makes the change."""
-    connection.execute(insert(events).values(time=time, kind=kind, job_id=job_id, payload=payload))
+    values = {"time": time, "kind": kind, "job_id": job_id, "payload": payload}
+    connection.execute(_INSERT, values)
 
 
-def after(connection: Connection, seq: int, limit: int = 1000) -> list[EventRecord]:
-    """Return up to `limit` events that follow `seq`, oldest first."""
-    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
-    return [EventRecord(**row) for row in connection.execute(query).mappings()]
+def changed_jobs(connection: Connection, seq: int) -> tuple[int, set[str]]:
+    """Return the newest event's number and the IDs of the jobs that changed after event `seq`.
+
+    At most 1000 events are looked at.
+    """
+    rows = connection.execute(_CHANGED, {"after": seq}).all()
+    return (rows[-1][0] if rows else seq), {job_id for _, job_id in rows if job_id}
 
 
 def of_job(connection: Connection, job_id: str) -> list[EventRecord]:
@@ -43,3 +47,13 @@ def of_job(connection: Connection, job_id: str) -> list[EventRecord]:
 def last_seq(connection: Connection) -> int:
     """Return the sequence number of the newest event, 0 when there is none."""
     return connection.execute(select(func.max(events.c.seq))).scalar() or 0
+
+
+# Built once: composing a statement costs several times as much as executing it.
+_INSERT = insert(events)
+_CHANGED = (
+    select(events.c.seq, events.c.job_id)
+    .where(events.c.seq > bindparam("after"))
+    .order_by(events.c.seq)
+    .limit(1000)
+)

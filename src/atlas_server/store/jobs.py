@@ -6,7 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, delete, exists, func, insert, select
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy import update as sql_update
 
 from atlas_server.domain.records import AttemptRecord, JobRecord
@@ -30,14 +41,14 @@ class JobFilter:
 
 def insert_job(connection: Connection, values: dict[str, Any]) -> int:
     """Insert a row of `jobs` and return its key."""
-    key = connection.execute(insert(jobs).values(values)).inserted_primary_key
+    key = connection.execute(_INSERT, values).inserted_primary_key
     assert key is not None
     return int(key[0])
 
 
 def find(connection: Connection, job_id: str) -> JobRecord | None:
     """Return the job with exactly this ID."""
-    row = connection.execute(_select().where(jobs.c.job_id == job_id)).mappings().first()
+    row = connection.execute(_BY_ID, {"wanted": job_id}).mappings().first()
     return _job(row) if row else None
 
 
@@ -84,17 +95,13 @@ def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
 
 def move(connection: Connection, job: JobRecord, state: JobState, values: dict[str, Any]) -> bool:
     """Set the state of a job that still has the one in `job`; False if another was quicker."""
-    result = connection.execute(
-        sql_update(jobs)
-        .where(jobs.c.id == job.id, jobs.c.state == job.state.value)
-        .values(state=state.value, **values)
-    )
-    return result.rowcount == 1
+    values = {**values, "state": state.value, "wanted": job.id, "found": job.state.value}
+    return connection.execute(_MOVE, values).rowcount == 1
 
 
 def set_values(connection: Connection, key: int, values: dict[str, Any]) -> None:
     """Change columns other than the state of the job with row key `key`."""
-    connection.execute(sql_update(jobs).where(jobs.c.id == key).values(values))
+    connection.execute(_SET_VALUES, {**values, "wanted": key})
 
 
 def remove(connection: Connection, key: int) -> None:
@@ -122,27 +129,26 @@ def counts_by_state(connection: Connection) -> dict[str, int]:
 
 def secrets(connection: Connection, key: int) -> dict[str, str]:
     """Return the environment values that are for the worker alone."""
-    return dict(connection.execute(select(jobs.c.secrets).where(jobs.c.id == key)).scalar() or {})
+    return dict(connection.execute(_SECRETS, {"wanted": key}).scalar() or {})
 
 
 def insert_attempt(connection: Connection, values: dict[str, Any]) -> int:
     """Insert a row of `attempts` and return its key."""
-    key = connection.execute(insert(attempts).values(values)).inserted_primary_key
+    key = connection.execute(_INSERT_ATTEMPT, values).inserted_primary_key
     assert key is not None
     return int(key[0])
 
 
 def find_attempt(connection: Connection, attempt_id: int) -> AttemptRecord | None:
     """Return the attempt with this row key."""
-    query = _select_attempts().where(attempts.c.id == attempt_id)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_ATTEMPT_BY_KEY, {"wanted": attempt_id}).mappings().first()
     return AttemptRecord(**row) if row else None
 
 
 def attempts_of(connection: Connection, key: int) -> list[AttemptRecord]:
     """Return the attempts of a job, first one first."""
-    query = _select_attempts().where(attempts.c.job == key).order_by(attempts.c.number)
-    return [AttemptRecord(**row) for row in connection.execute(query).mappings()]
+    rows = connection.execute(_ATTEMPTS_OF, {"wanted": key}).mappings()
+    return [AttemptRecord(**row) for row in rows]
 
 
 def open_attempts(connection: Connection) -> list[AttemptRecord]:
@@ -155,7 +161,7 @@ def open_attempts(connection: Connection) -> list[AttemptRecord]:
 
 def update_attempt(connection: Connection, attempt_id: int, values: dict[str, Any]) -> None:
     """Change columns of one attempt."""
-    connection.execute(sql_update(attempts).where(attempts.c.id == attempt_id).values(values))
+    connection.execute(_SET_ATTEMPT, {**values, "wanted": attempt_id})
 
 
 def _select() -> Select[Any]:
@@ -189,3 +195,16 @@ def _job(row: RowMapping) -> JobRecord:
     values["state"] = JobState(values["state"])
     values["reason"] = StateReason(values["reason"]) if values["reason"] else None
     return JobRecord(resources=resources, **values)
+
+
+# Built once: composing a statement costs several times as much as executing it.
+_WANTED = bindparam("wanted")
+_INSERT = insert(jobs)
+_INSERT_ATTEMPT = insert(attempts)
+_BY_ID = _select().where(jobs.c.job_id == _WANTED)
+_SECRETS = select(jobs.c.secrets).where(jobs.c.id == _WANTED)
+_ATTEMPT_BY_KEY = _select_attempts().where(attempts.c.id == _WANTED)
+_ATTEMPTS_OF = _select_attempts().where(attempts.c.job == _WANTED).order_by(attempts.c.number)
+_MOVE = sql_update(jobs).where(jobs.c.id == _WANTED, jobs.c.state == bindparam("found"))
+_SET_VALUES = sql_update(jobs).where(jobs.c.id == _WANTED)
+_SET_ATTEMPT = sql_update(attempts).where(attempts.c.id == _WANTED)

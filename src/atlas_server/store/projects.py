@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from atlas_server.store.tables import jobs, projects
 
 
 def ensure(connection: Connection, name: str, now: float) -> int:
     """Return the row key of the project, made now if it is new."""
-    key = connection.execute(select(projects.c.id).where(projects.c.name == name)).scalar()
+    key = connection.execute(_BY_NAME, {"wanted": name}).scalar()
     if key is None:
         made = connection.execute(insert(projects).values(name=name, created_at=now))
         assert made.inserted_primary_key is not None
@@ -42,3 +42,6 @@ def listing(connection: Connection) -> list[dict[str, Any]]:
             project["jobs"][state] = count
             project["last_submitted_at"] = max(newest, project["last_submitted_at"] or 0)
     return list(found.values())
+
+
+_BY_NAME = select(projects.c.id).where(projects.c.name == bindparam("wanted"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 
 from foundations import config
+from foundations.cli import options
 from foundations.cli.output import Console, print_json
 from foundations.client.server import connect
 from foundations.errors import ConfigError
@@ -16,7 +16,7 @@ from foundations.submission import Progress, Submission
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict
 
     from foundations.bundle.scan import Listing
     from foundations.client.api import Api
@@ -50,8 +50,8 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add = parser.add_argument
     add("--entrypoint", help="what the command is given to instead of Python")
     add("--project-name", help="default: from job.config.yaml, else the folder's name")
-    add("--num-gpus", type=_number, metavar="N", help="GPUs (default 0)")
-    add("--num-cpus", type=_number, metavar="N", help="CPUs (default 1)")
+    add("--num-gpus", type=options.number, metavar="N", help="GPUs (default 0)")
+    add("--num-cpus", type=options.number, metavar="N", help="CPUs (default 1)")
     add("--ram", metavar="SIZE", help="memory limit: gigabytes, or as in 512MB")
     add("--params", metavar="FILE|JSON", help="what foundations.load_parameters() returns")
     add("--name", help="a name for people, shown beside the ID")
@@ -68,7 +68,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     )
     add(
         "--stream-job-logs",
-        type=_truth,
+        type=options.truth,
         default=True,
         metavar="BOOL",
         help="False: return once the job is accepted",
@@ -204,63 +204,15 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "num_gpus": arguments.num_gpus,
         "num_cpus": arguments.num_cpus,
         "ram": arguments.ram,
-        "params": _params(arguments.params),
+        "params": options.params(arguments.params),
         "name": arguments.name,
         "priority": arguments.priority,
         "timeout": arguments.timeout,
         "retries": arguments.retries,
-        "tags": _pairs(arguments.tag) or None,
-        "environment": _environment(arguments.env) or None,
+        "tags": options.pairs(arguments.tag) or None,
+        "environment": options.environment(arguments.env) or None,
         "command": arguments.command or None,
     }
-
-
-def _params(text: Any) -> Any:
-    if text is None:
-        return None
-    if text.lstrip().startswith("{"):
-        source, data = "--params", text
-    else:
-        source = text
-        try:
-            with open(text, encoding="utf-8") as file:
-                data = file.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                "--params: {} cannot be read: {}.".format(text, error),
-                "Give a JSON file or a JSON object such as '{\"lr\": 0.1}'.",
-            ) from error
-    try:
-        params = json.loads(data)
-    except ValueError as error:
-        raise ConfigError("{} is not JSON: {}.".format(source, error)) from error
-    if not isinstance(params, dict):
-        raise ConfigError("{} must hold a JSON object.".format(source))
-    return params
-
-
-def _pairs(texts: List[str]) -> Dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, _, value = text.partition("=")
-        if not key:
-            raise ConfigError("'{}' has no name before '='.".format(text))
-        pairs[key] = value
-    return pairs
-
-
-def _environment(texts: List[str]) -> Dict[str, str]:
-    given = _pairs(texts)
-    for text in texts:
-        if "=" not in text:
-            value = config.environment_value(text)
-            if value is None:
-                raise ConfigError(
-                    "--env {0}: {0} is not set here.".format(text),
-                    "Write --env {}=VALUE.".format(text),
-                )
-            given[text] = value
-    return given
 
 
 def _warn_of_missing_script(folder: str, spec: Dict[str, Any], console: Console) -> None:
@@ -273,15 +225,3 @@ def _warn_of_missing_script(folder: str, spec: Dict[str, Any], console: Console)
 
 def _level(folder: str) -> str:
     return str(config.job_config(folder).get("log_level") or "INFO").upper()
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    return int(value) if value == int(value) else value
-
-
-def _truth(text: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in words:
-        raise argparse.ArgumentTypeError("'{}' is neither True nor False".format(text))
-    return words[text.lower()]

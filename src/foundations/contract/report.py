@@ -52,7 +52,8 @@ class JournalBatch:
 class Result:
     """How an attempt ended. `reason` is a StateReason or None; `outputs` a manifest's digest.
 
-    `usage` has cpu_seconds, peak_memory (bytes) and wall_seconds.
+    `usage` has cpu_seconds, peak_memory (bytes) and wall_seconds. `began` is False when it is
+    certain that nothing of the job was executed.
     """
 
     exit_code: Optional[int] = None
@@ -60,6 +61,7 @@ class Result:
     message: Optional[str] = None
     outputs: Optional[str] = None
     usage: Dict[str, float] = field(default_factory=dict)
+    began: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Values of options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from foundations import config
+from foundations.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List
+
+
+def params(text: Any) -> Any:
+    """Return the parameters in a JSON file or text. Raises ConfigError."""
+    if text is None:
+        return None
+    if text.lstrip().startswith("{"):
+        source, data = "--params", text
+    else:
+        source = text
+        try:
+            with open(text, encoding="utf-8") as file:
+                data = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                "--params: {} cannot be read: {}.".format(text, error),
+                "Give a JSON file or a JSON object such as '{\"lr\": 0.1}'.",
+            ) from error
+    try:
+        params = json.loads(data)
+    except ValueError as error:
+        raise ConfigError("{} is not JSON: {}.".format(source, error)) from error
+    if not isinstance(params, dict):
+        raise ConfigError("{} must hold a JSON object.".format(source))
+    return params
+
+
+def pairs(texts: List[str]) -> Dict[str, str]:
+    """Return KEY=VALUE words as a dict; a word without `=` has the value ''. Raises ConfigError."""
+    pairs = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        if not key:
+            raise ConfigError("'{}' has no name before '='.".format(text))
+        pairs[key] = value
+    return pairs
+
+
+def environment(texts: List[str]) -> Dict[str, str]:
+    """Return NAME=VALUE words as a dict; NAME alone is taken from here. Raises ConfigError."""
+    given = pairs(texts)
+    for text in texts:
+        if "=" not in text:
+            value = config.environment_value(text)
+            if value is None:
+                raise ConfigError(
+                    "--env {0}: {0} is not set here.".format(text),
+                    "Write --env {}=VALUE.".format(text),
+                )
+            given[text] = value
+    return given
+
+
+def number(text: str) -> float:
+    """Return a number, whole where it is, for argparse."""
+    value = float(text)
+    return int(value) if value == int(value) else value
+
+
+def truth(text: str) -> bool:
+    """Return a truth value, for argparse."""
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError("'{}' is neither True nor False".format(text))
+    return words[text.lower()]

@@ -1,0 +1,170 @@
+"""How commands are told which jobs they are about: `[SCHEDULER] JOB...`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+
+from foundations import config
+from foundations.cli.output import error_line, error_text
+from foundations.client.api import Api
+from foundations.client.server import connect
+from foundations.errors import (
+    ConfigError,
+    FoundationsError,
+    ServerError,
+    Unreachable,
+    VersionMismatch,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional, Tuple
+
+# An ID, the beginning of one, or the newest job but N.
+_REFERENCE = re.compile(r"[0-9a-fA-F-]+|last(~\d+)?")
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+REFERENCES = """\
+JOB is an ID, the beginning of one, `last`, or `last~2` for the second job before the last.
+SCHEDULER may be left out: it is `scheduler` then, this machine."""
+
+
+def new_parser(
+    subparsers: Any, name: str, text: str, description: str, epilog: str, usage: str = ""
+) -> argparse.ArgumentParser:
+    """Return the parser of a command, with what every command has."""
+    parser = subparsers.add_parser(
+        name,
+        help=text,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **({"usage": usage} if usage else {}),
+    )  # type: argparse.ArgumentParser
+    parser.add_argument("--scheduler", metavar="NAME", help="default: scheduler, this machine")
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def add_jobs(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the words that name a scheduler and jobs."""
+    action = parser.add_argument("words", nargs="+", metavar="JOB", help=text)
+    set_completer(action, complete_jobs)
+
+
+def set_completer(action: argparse.Action, completer: Callable[..., Any]) -> None:
+    """Let the shell complete an argument."""
+    action.completer = completer  # type: ignore[attr-defined]
+
+
+def open_api(name: Optional[str]) -> Api:
+    """Connect to a scheduler's server; one that has to be started here is told of on stderr."""
+    scheduler = config.scheduler(name or config.LOCAL_SCHEDULER, os.getcwd())
+    return connect(scheduler, lambda message: error_text("INFO", message))
+
+
+def open_jobs(arguments: argparse.Namespace) -> Tuple[Api, List[str]]:
+    """Connect to the server that the command's words name, and return what names jobs."""
+    words = [word for word in arguments.words if word]
+    name = arguments.scheduler
+    if name is None and words and _names_scheduler(words):
+        name = words.pop(0)
+    if not words:
+        raise ConfigError("No job was named.", "Give an ID, or `last`: see foundations list")
+    return open_api(name), words
+
+
+def open_job(arguments: argparse.Namespace) -> Tuple[Api, Dict[str, Any]]:
+    """Connect, and return everything about the one job that is named."""
+    api, references = open_jobs(arguments)
+    if len(references) > 1:
+        raise ConfigError(
+            "One job at a time; these are {}: {}.".format(len(references), " ".join(references))
+        )
+    return api, find_job(api, references[0])
+
+
+def find_job(api: Api, reference: str) -> Dict[str, Any]:
+    """Return everything about a job. Raises NotFound or Ambiguous."""
+    job = api.job(reference)
+    if not _JOB_ID.fullmatch(str(job.get("job_id"))):
+        # It becomes the name of a folder, among other things.
+        raise ServerError("The server answered with a job that has no proper ID.")
+    return job
+
+
+def for_each(api: Api, references: List[str], act: Callable[[Dict[str, Any]], None]) -> int:
+    """Do something with several jobs, each for itself; return 1 where something failed.
+
+    All are looked up first: what `last~1` means changes while jobs are deleted.
+    """
+    code = 0
+    jobs = {}  # type: Dict[str, Dict[str, Any]]
+    for reference in references:
+        try:
+            job = find_job(api, reference)
+            jobs[job["job_id"]] = job
+        except ServerError as error:
+            code = _complain(error)
+    for job in jobs.values():
+        try:
+            act(job)
+        except ServerError as error:
+            code = _complain(error)
+    return code
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0, for argparse."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError("'{}' is not a number above 0".format(text))
+    return int(text)
+
+
+def complete_jobs(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Dict[str, str]:
+    """Return job IDs and what they are, for the shell; nothing where no server runs."""
+    api = _running_api(parsed_args)
+    jobs = api.jobs(limit=200)["jobs"] if api else []
+    found = {"last": "the job submitted last"}
+    for job in jobs:
+        label = [job["project"], job["name"] or "", job["state"]]
+        found[job["job_id"]] = " ".join(word for word in label if word)
+    return {word: text for word, text in found.items() if word.startswith(prefix)}
+
+
+def complete_projects(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> List[str]:
+    """Return project names for the shell; nothing where no server runs."""
+    api = _running_api(parsed_args)
+    names = [project["name"] for project in api.projects()] if api else []
+    return [name for name in names if name.startswith(prefix)]
+
+
+def _running_api(parsed_args: argparse.Namespace) -> Optional[Api]:
+    try:
+        name = getattr(parsed_args, "scheduler", None) or config.LOCAL_SCHEDULER
+        scheduler = config.scheduler(name, os.getcwd())
+        state = config.server_state(config.home()) if scheduler.is_local else None
+        url = state["url"] if state else scheduler.url
+        api = Api(url, config.token())
+        api.connection.open()
+    except FoundationsError:
+        return None  # pressing the tabulator is no time for errors
+    return api
+
+
+def _names_scheduler(words: List[str]) -> bool:
+    first = words[0]
+    if not _REFERENCE.fullmatch(first):
+        known = first == config.LOCAL_SCHEDULER or len(words) > 1
+        return known or any(item.name == first for item in config.schedulers())
+    if len(words) == 1:
+        return False
+    return any(item.name == first for item in config.schedulers())
+
+
+def _complain(error: ServerError) -> int:
+    if isinstance(error, (Unreachable, VersionMismatch)):
+        raise error
+    error_line(error)
+    return 1
