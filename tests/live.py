@@ -255,6 +255,14 @@ class LiveServer:
 
         return self.wait_for(over, f"end of {job_id}", patience)
 
+    def completed(self, job_id: str) -> dict[str, Any]:
+        """Wait until a job is over, which must have gone well, and return it."""
+        job = self.ended(job_id)
+        told = {name: job[name] for name in ("state", "reason", "message", "attempt_list")}
+        if job["state"] != "completed":
+            raise AssertionError(f"{told}\n{self.log()}\n{self.job_log(job_id).decode()}")
+        return job
+
     def in_state(self, job_id: str, state: str) -> dict[str, Any]:
         """Wait until a job is in this state and return it."""
 

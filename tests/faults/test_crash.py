@@ -71,10 +71,10 @@ def test_running_jobs_go_on_while_the_server_is_dead(
     ends[0].touch()  # one ends while the server is away, the other after it is back
     server.wait_for(lambda: len([p for p in server.processes() if "talk.py" in p.cmdline()]) == 1)
     server.restart()
-    assert server.ended(jobs[0])["state"] == "completed"
+    server.completed(jobs[0])
     assert server.in_state(jobs[1], "running")["attempts"] == 1
     ends[1].touch()
-    assert server.ended(jobs[1])["state"] == "completed"
+    server.completed(jobs[1])
     for job in jobs:
         assert_complete(server, job)
         assert server.job(job)["attempts"] == 1
@@ -89,7 +89,7 @@ def test_server_killed_again_and_again_loses_nothing(
         server.kill()
         server.restart()
     (tmp_path / "end").touch()
-    assert server.ended(job)["state"] == "completed"
+    server.completed(job)
     assert_complete(server, job)
 
 
@@ -106,7 +106,7 @@ def test_queued_jobs_survive_and_run_exactly_once(
     assert all(server.job(job)["state"] == "queued" for job in queued)
     (tmp_path / "end").touch()
     for job in [*blockers, *queued]:
-        assert server.ended(job)["state"] == "completed"
+        server.completed(job)
     assert Counter(marks.read_text().split()) == Counter(queued)
 
 
@@ -128,8 +128,7 @@ def test_server_killed_while_jobs_start_and_end(
         server.kill()
         server.restart()
     for job in accepted:
-        found = server.ended(job)
-        assert found["state"] == "completed", found
+        server.completed(job)
     assert Counter(marks.read_text().split()) == Counter(accepted)
 
 
@@ -158,7 +157,7 @@ def test_what_was_printed_as_submitted_exists_after_a_kill(
         thread.join()
         server.restart()
     for job in printed:
-        assert server.ended(job)["state"] == "completed"
+        server.completed(job)
     assert not Counter(printed) - Counter(marks.read_text().split())
     assert max(Counter(marks.read_text().split()).values()) == 1
 
@@ -189,8 +188,7 @@ def test_killed_runner_with_a_retry_left(server: LiveServer, folder: Path, tmp_p
     kill_process(server.runner(job))
     server.wait_for(lambda: server.job(job)["attempts"] == 2)
     (tmp_path / "end").touch()
-    found = server.ended(job)
-    assert found["state"] == "completed"
+    found = server.completed(job)
     assert [attempt["reason"] for attempt in found["attempt_list"]] == ["lost", None]
 
 
@@ -218,7 +216,7 @@ def test_everything_killed_at_once(server: LiveServer, folder: Path, tmp_path: P
         found = server.ended(job)
         assert (found["state"], found["reason"]) == ("failed", "lost")
         assert b"up" in server.job_log(job)
-    assert server.ended(waiting)["state"] == "completed"
+    server.completed(waiting)
     assert (tmp_path / "marks").read_text() == waiting + "\n"
 
 
@@ -241,9 +239,9 @@ def test_killed_fork_server_is_replaced(server: LiveServer, folder: Path, tmp_pa
     server.has_logged(before, b"up")
     kill_process(server.fork_server())
     after = server.send(folder, "mark.py", str(tmp_path / "marks"))
-    assert server.ended(after)["state"] == "completed"
+    server.completed(after)
     (tmp_path / "end").touch()
-    assert server.ended(before)["state"] == "completed"
+    server.completed(before)
 
 
 def test_fork_server_killed_under_load(server: LiveServer, folder: Path, tmp_path: Path) -> None:
@@ -253,8 +251,7 @@ def test_fork_server_killed_under_load(server: LiveServer, folder: Path, tmp_pat
         kill_process(server.fork_server())
         jobs += [server.send(folder, "mark.py", str(marks)) for _ in range(4)]
     for job in jobs:
-        found = server.ended(job)
-        assert found["state"] == "completed", found
+        server.completed(job)
     assert Counter(marks.read_text().split()) == Counter(jobs)
 
 
@@ -268,8 +265,7 @@ def test_server_killed_between_the_decision_to_start_a_job_and_its_start(
     server.kill()
     kill_process(fork_server)
     server.restart(lease=2)
-    found = server.ended(job)
-    assert found["state"] == "completed", found
+    found = server.completed(job)
     assert [attempt["reason"] for attempt in found["attempt_list"]] == ["lost", None]
     assert (tmp_path / "marks").read_text() == job + "\n"
 
@@ -285,8 +281,7 @@ def test_runner_that_starts_after_its_server_was_killed(
     os.kill(fork_server, signal.SIGCONT)
     server.wait_for(lambda: (tmp_path / "marks").exists())
     server.restart()
-    found = server.ended(job)
-    assert (found["state"], found["attempts"]) == ("completed", 1)
+    assert server.completed(job)["attempts"] == 1
     assert (tmp_path / "marks").read_text() == job + "\n"
 
 
@@ -304,8 +299,7 @@ def test_runner_taken_for_dead_while_it_lives(
     server.wait_for(lambda: "never reported" in server.log())
     os.kill(runner, signal.SIGCONT)
     (tmp_path / "end").touch()
-    found = server.ended(job)
-    assert (found["state"], found["attempts"]) == ("completed", 1)
+    assert server.completed(job)["attempts"] == 1
 
 
 def forget_handle(home: Path, job_id: str) -> None:

@@ -30,23 +30,23 @@ def params(text: Any) -> Any:
                 "Give a JSON file or a JSON object such as '{\"lr\": 0.1}'.",
             ) from error
     try:
-        params = json.loads(data)
+        found = json.loads(data)
     except ValueError as error:
         raise ConfigError("{} is not JSON: {}.".format(source, error)) from error
-    if not isinstance(params, dict):
+    if not isinstance(found, dict):
         raise ConfigError("{} must hold a JSON object.".format(source))
-    return params
+    return found
 
 
 def pairs(texts: List[str]) -> Dict[str, str]:
     """Return KEY=VALUE words as a dict; a word without `=` has the value ''. Raises ConfigError."""
-    pairs = {}
+    found = {}
     for text in texts:
         key, _, value = text.partition("=")
         if not key:
             raise ConfigError("'{}' has no name before '='.".format(text))
-        pairs[key] = value
-    return pairs
+        found[key] = value
+    return found
 
 
 def environment(texts: List[str]) -> Dict[str, str]:
@@ -67,6 +67,8 @@ def environment(texts: List[str]) -> Dict[str, str]:
 def number(text: str) -> float:
     """Return a number, whole where it is, for argparse."""
     value = float(text)
+    if not abs(value) < 1e15:  # nor is it NaN
+        raise argparse.ArgumentTypeError("'{}' is out of range".format(text))
     return int(value) if value == int(value) else value
 
 

@@ -71,6 +71,15 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def confirmed(question: str) -> bool:
+    """Ask on the terminal; without one nobody can be asked, and that counts as yes."""
+    if not sys.stdin.isatty():
+        return True
+    sys.stderr.write("{} [y/N] ".format(printable(question, sys.stderr)))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def paint(text: str, code: str, stream: TextIO) -> str:
     """Return `text` in a colour where the stream is a terminal that may show it."""
     if not has_colour(stream):

@@ -101,17 +101,15 @@ def for_each(api: Api, references: List[str], act: Callable[[Dict[str, Any]], No
     """
     code = 0
     jobs = {}  # type: Dict[str, Dict[str, Any]]
+
+    def look_up(reference: str) -> None:
+        job = find_job(api, reference)
+        jobs[job["job_id"]] = job
+
     for reference in references:
-        try:
-            job = find_job(api, reference)
-            jobs[job["job_id"]] = job
-        except ServerError as error:
-            code = _complain(error)
+        code |= _attempt(look_up, reference)
     for job in jobs.values():
-        try:
-            act(job)
-        except ServerError as error:
-            code = _complain(error)
+        code |= _attempt(act, job)
     return code
 
 
@@ -163,8 +161,12 @@ def _names_scheduler(words: List[str]) -> bool:
     return any(item.name == first for item in config.schedulers())
 
 
-def _complain(error: ServerError) -> int:
-    if isinstance(error, (Unreachable, VersionMismatch)):
-        raise error
-    error_line(error)
-    return 1
+def _attempt(act: Callable[[Any], None], target: Any) -> int:
+    try:
+        act(target)
+    except (Unreachable, VersionMismatch):
+        raise  # the next job would fare no better
+    except ServerError as error:
+        error_line(error)
+        return 1
+    return 0

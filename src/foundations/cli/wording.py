@@ -93,14 +93,11 @@ def memory(size: Optional[float]) -> str:
     """Return bytes of memory in powers of 1024, as `--ram` takes them: `8 GB`."""
     if size is None:
         return ""
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            break
-        amount /= 1024
-    else:
-        unit = "TB"
-    return "{:.0f} {}".format(amount, unit) if amount >= 99.5 else "{:.3g} {}".format(amount, unit)
+    amount, power = float(size), 0
+    while amount >= 1000 and power < 4:
+        amount, power = amount / 1024, power + 1
+    number = "{:.0f}" if amount >= 99.5 else "{:.3g}"
+    return "{} {}".format(number.format(amount), ("B", "kB", "MB", "GB", "TB")[power])
 
 
 def resources(asked: Dict[str, Any]) -> str:
@@ -121,7 +118,7 @@ def counted(number: float, word: str) -> str:
 def value(anything: Any) -> str:
     """Return a parameter's or metric's value, numbers with six digits."""
     if isinstance(anything, float):
-        if anything == anything and abs(anything) < 1e15 and anything == int(anything):
+        if anything.is_integer() and abs(anything) < 1e15:
             return str(int(anything))
         return "{:.6g}".format(anything)
     if isinstance(anything, str):

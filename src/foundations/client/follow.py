@@ -39,7 +39,8 @@ def follow(
                 if event == "log":
                     attempt, offset, tail = data["attempt"], data["offset"], None
                 pause = _FIRST_PAUSE
-                yield event, data
+                if event != "waiting":
+                    yield event, data
                 if event == "state" and data["state"] in _FINAL:
                     return
                 _check(end, job_id)

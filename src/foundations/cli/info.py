@@ -1,0 +1,111 @@
+"""`foundations info`: the server and what it has, or the schedulers known here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from foundations import config
+from foundations.cli import wording
+from foundations.cli.output import print_json
+from foundations.cli.targets import new_parser, open_api
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any, Dict, List
+
+    from foundations.cli.tables import Cell
+
+    Json = Dict[str, Any]
+
+_EPILOG = """\
+examples:
+  foundations info
+  foundations info --env"""
+
+
+def add_parser(subparsers: Any, name: str, text: str) -> None:
+    """Add the command."""
+    parser = new_parser(subparsers, name, text,
+                        "Show the server, its nodes, and what of them is in use.", _EPILOG)
+    parser.add_argument("--env", action="store_true", help="show the known schedulers instead")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the server, or the schedulers."""
+    if arguments.env:
+        return _environments(arguments.json)
+    api = open_api(arguments.scheduler)
+    server = {**api.health(), **api.server(), "url": api.url}
+    state = config.server_state(config.home())
+    if state and state.get("url") == api.url:
+        server["gui_url"] = state.get("gui_url")
+    if arguments.json:
+        print_json(server)
+    else:
+        _print(server)
+    return 0
+
+
+def _print(server: Json) -> None:
+    from foundations.cli.tables import Column, print_fields, print_table
+
+    jobs = server["jobs"]
+    counts = ["{} {}".format(jobs[state], state) for state in (
+        "queued", "starting", "running", "stopping", "completed", "failed", "stopped")
+        if jobs.get(state)]
+    print_fields([
+        ("Server", "Atlas {}, API {}".format(server["version"], server["api"])),
+        ("Address", server["url"]),
+        ("GUI", server.get("gui_url") or ""),
+        ("Home", server["home"]),
+        ("Running", wording.duration(time.time() - server["started_at"])),
+        ("Jobs", ", ".join(counts) or "none yet"),
+    ])
+    sys.stdout.write("\n")
+    columns = [Column("NODE", least=8), Column("CPUS", right=True), Column("MEMORY", right=True),
+               Column("GPUS", right=True), Column("GPU MODEL", rank=2, least=10),
+               Column("", rank=1)]
+    print_table(columns, [_node(node) for node in server["nodes"]])
+
+
+def _node(node: Json) -> List[Cell]:
+    used = node["used"]
+    gpus = len(node["gpus"])
+    models = sorted({str(gpu.get("name") or "") for gpu in node["gpus"]})
+    return [
+        node["name"],
+        "{:g} of {:g}".format(used["cpus"], node["cpus"]),
+        "{} of {}".format(wording.memory(used["memory"]), wording.memory(node["memory"])),
+        "{} of {}".format(len(set(used["gpus"])), gpus) if gpus else "none",
+        ", ".join(model for model in models if model),
+        "" if node["accepting"] else ("takes no jobs", wording.YELLOW),
+    ]
+
+
+def _environments(as_json: bool) -> int:
+    from foundations.cli.tables import Column, print_table, print_title
+
+    submission = [
+        {"env_name": item.name, "env_path": item.path or "", "url": item.url}
+        for item in config.schedulers()
+    ]
+    path = os.path.join(config.home(), "config", "execution", "default.config.yaml")
+    execution = [{"env_name": "default", "env_path": path}] if os.path.exists(path) else []
+    if as_json:
+        print_json({"submission": submission, "execution": execution})
+        return 0
+    for title, group in (("submission configs", submission), ("execution configs", execution)):
+        print_title(title)
+        if not group:
+            sys.stdout.write("No {} environments available\n".format(title.split()[0]))
+            continue
+        print_table([Column("env_name"), Column("env_path", least=20)], [
+            [item["env_name"], item["env_path"] or "(this machine, no file needed)"]
+            for item in group
+        ])
+    return 0

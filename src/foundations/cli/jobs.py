@@ -1,0 +1,131 @@
+"""`foundations list`: the newest jobs."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from foundations.cli import wording
+from foundations.cli.output import print_json
+from foundations.cli.targets import (
+    complete_projects,
+    new_parser,
+    open_api,
+    positive,
+    set_completer,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any, Dict, Iterator, List
+
+    from foundations.client.api import Api
+
+_EPILOG = """\
+examples:
+  foundations list
+  foundations list --project my_project --status failed,stopped
+  foundations list --tag sweep=a --json
+  foundations delete $(foundations list --all --quiet --status failed)"""
+_DEFAULT_LIMIT = 20
+_PAGE = 1000
+
+
+def add_parser(subparsers: Any, name: str, text: str) -> None:
+    """Add the command."""
+    parser = new_parser(subparsers, name, text, "List jobs, the newest first.", _EPILOG)
+    add = parser.add_argument
+    set_completer(add("--project", metavar="NAME", help="only jobs of this project"),
+                  complete_projects)
+    add("--status", action="append", metavar="STATE",
+        help="queued, starting, running, stopping, completed, failed or stopped; several "
+        "with commas")
+    add("--tag", action="append", metavar="KEY[=VALUE]", help="only jobs that have all of these")
+    add("--user", metavar="NAME", help="only jobs of this user")
+    add("--limit", "-n", type=positive, default=_DEFAULT_LIMIT, metavar="N",
+        help="at most so many (default {})".format(_DEFAULT_LIMIT))
+    add("--all", "-a", action="store_true", help="all of them")
+    add("--json", action="store_true", help="print JSON")
+    add("--quiet", "-q", action="store_true", help="print IDs alone")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the jobs that fit."""
+    api = open_api(arguments.scheduler)
+    conditions = {"project": arguments.project, "user": arguments.user,
+                  "status": arguments.status, "tag": arguments.tag}
+    if arguments.all:
+        jobs, more = list(_all(api, conditions)), False
+    else:
+        jobs, more = _some(api, conditions, arguments.limit)
+    if arguments.json:
+        print_json(jobs)
+    elif arguments.quiet:
+        sys.stdout.writelines(job["job_id"] + "\n" for job in jobs)
+    elif jobs:
+        _print(jobs)
+        if more and sys.stdout.isatty():
+            sys.stdout.write("\nThese are the newest {}; all of them: --all\n".format(len(jobs)))
+    elif sys.stdout.isatty():
+        fitting = any(conditions.values())
+        sys.stdout.write("No jobs fit.\n" if fitting else "There are no jobs yet.\n")
+    return 0
+
+
+def _some(api: Api, conditions: Dict[str, Any], limit: int) -> Any:
+    jobs = []  # type: List[Dict[str, Any]]
+    cursor = None
+    while len(jobs) <= limit:
+        # One more than is shown tells whether there are more.
+        page = api.jobs(before=cursor, limit=min(_PAGE, limit + 1 - len(jobs)), **conditions)
+        jobs.extend(page["jobs"])
+        cursor = page["next"]
+        if cursor is None:
+            break
+    return jobs[:limit], len(jobs) > limit
+
+
+def _all(api: Api, conditions: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    cursor = None
+    while True:
+        page = api.jobs(before=cursor, limit=_PAGE, **conditions)
+        yield from page["jobs"]
+        cursor = page["next"]
+        if cursor is None:
+            return
+
+
+def _print(jobs: List[Dict[str, Any]]) -> None:
+    from foundations.cli.tables import Column, print_table, short_ids
+
+    now = time.time()
+    names = short_ids([job["job_id"] for job in jobs])
+    columns = [
+        Column("JOB"),
+        Column("PROJECT", rank=2, least=10),
+        Column("NAME", rank=5, least=10),
+        Column("STATE", least=9),
+        Column("SUBMITTED"),
+        Column("DURATION", rank=1),
+        Column("USER", rank=4, least=6),
+        Column("METRICS", rank=6, least=16),
+        Column("PARAMS", rank=7, least=16),
+        Column("TAGS", rank=8, least=10),
+    ]
+    print_table(columns, [
+        [
+            names[job["job_id"]],
+            job["project"],
+            job["name"] or "",
+            wording.state_cell(job),
+            wording.ago(job["submitted_at"], now),
+            wording.duration(wording.running_time(job, now)),
+            job["user"],
+            wording.pairs({name: point["value"] for name, point in job["metrics"].items()}),
+            wording.pairs(job["params"]),
+            " ".join(key + ("=" + text if text else "") for key, text in job["tags"].items()),
+        ]
+        for job in jobs
+    ])

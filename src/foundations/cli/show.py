@@ -1,0 +1,215 @@
+"""`foundations show JOB`: everything about a job."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from foundations.cli import wording
+from foundations.cli.output import paint, print_json
+from foundations.cli.targets import REFERENCES, add_jobs, new_parser, open_job
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any, Dict, List, Tuple
+
+    from foundations.cli.tables import Cell
+
+    Json = Dict[str, Any]
+
+_EPILOG = REFERENCES + """
+
+examples:
+  foundations show last
+  foundations show 3f2a
+  foundations show last --json"""
+
+
+def add_parser(subparsers: Any, name: str, text: str) -> None:
+    """Add the command."""
+    parser = new_parser(subparsers, name, text, "Show everything about a job.", _EPILOG,
+                        "foundations show [options] [SCHEDULER] JOB")
+    add_jobs(parser, "the job")
+    parser.add_argument("--json", action="store_true", help="print JSON, with every detail")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the job."""
+    _, job = open_job(arguments)
+    if arguments.json:
+        print_json(job)
+    else:
+        _print(job, time.time())
+    return 0
+
+
+def _print(job: Json, now: float) -> None:
+    from foundations.cli.tables import one_line, print_fields
+
+    title = paint("Job {}".format(job["job_id"]), wording.BOLD, sys.stdout)
+    sys.stdout.write(title + ("  " + one_line(job["name"]) if job["name"] else "") + "\n")
+    print_fields(_fields(job, now))
+    _print_values("Parameters", _parameters(job))
+    _print_metrics(job)
+    _print_artifacts(job)
+    if job["attempts"] > 1:
+        _print_attempts(job)
+    _print_history(job)
+    if job["state"] == "failed" and job["attempts"]:
+        sys.stdout.write("\nIts log: foundations get logs {}\n".format(job["job_id"][:8]))
+
+
+def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
+    state, colour = wording.state_cell(job)
+    usage = job["usage"] or {}
+    origin = job["spec"]["origin"]
+    environment = job["environment"] or {}
+    where = ":".join(part for part in (origin["host"], origin["directory"]) if part)
+    return [
+        ("State", (state, colour)),
+        ("Message", "" if job["state"] in ("completed", "stopped") else job["message"] or ""),
+        ("Exit code", "" if job["exit_code"] is None else str(job["exit_code"])),
+        ("Waits", _waits(job)),
+        ("Project", job["project"]),
+        ("Command", wording.command(job)),
+        ("User", job["user"]),
+        ("Priority", str(job["priority"]) if job["priority"] else ""),
+        ("Submitted", _moment(job["submitted_at"], now)),
+        ("Started", _moment(job["started_at"], now)),
+        ("Finished", _moment(job["finished_at"], now)),
+        ("Duration", wording.duration(wording.running_time(job, now))),
+        ("Time limit", wording.duration(job["timeout"])),
+        ("Asked for", wording.resources(job["resources"])),
+        ("Used", _used(usage)),
+        ("From", where),
+        ("Git", _git(origin["git"])),
+        ("Python", _python(environment)),
+        ("Ran on", environment.get("host") or ""),
+        ("Rerun of", job["spec"]["rerun_of"] or ""),
+        ("Submitted by", job["spec"]["parent"] or ""),
+        ("Tags", ", ".join(key + ("=" + text if text else "")
+                           for key, text in job["tags"].items())),
+    ]
+
+
+def _waits(job: Json) -> str:
+    if job["state"] != "queued":
+        return ""
+    return str(job.get("waits_because") or "")
+
+
+def _moment(moment: Any, now: float) -> str:
+    if moment is None:
+        return ""
+    return "{}, {}".format(wording.date(moment), wording.ago(moment, now))
+
+
+def _used(usage: Json) -> str:
+    parts = []
+    if usage.get("cpu_seconds") is not None:
+        parts.append("{} of CPU".format(wording.duration(usage["cpu_seconds"])))
+    if usage.get("peak_memory"):
+        parts.append("{} of memory at its peak".format(wording.memory(usage["peak_memory"])))
+    return ", ".join(parts)
+
+
+def _git(git: Any) -> str:
+    if not git:
+        return ""
+    text = git["commit"][:12]
+    if git["branch"]:
+        text += " on " + git["branch"]
+    if git["dirty"]:
+        text += ", with changes that are not committed"
+    return text
+
+
+def _python(environment: Json) -> str:
+    if not environment.get("python"):
+        return ""
+    packages = len(environment.get("packages") or {})
+    return "{}, {}".format(environment["python"], wording.counted(packages, "package"))
+
+
+def _parameters(job: Json) -> Json:
+    """What the job logged, and what it was given but has not loaded."""
+    from foundations.parameters import flatten_parameter_dictionary
+
+    given = flatten_parameter_dictionary(job["spec"]["params"] or {})
+    return {**given, **job["params"]}
+
+
+def _print_values(title: str, values: Json) -> None:
+    from foundations.cli.tables import Column, print_table, print_title
+
+    if values:
+        print_title(title)
+        rows = [[name, wording.value(item)] for name, item in sorted(values.items())]
+        print_table([Column("", least=12), Column("", least=12)], rows, indent=2)
+
+
+def _print_metrics(job: Json) -> None:
+    from foundations.cli.tables import Column, print_table, print_title
+
+    if job["metrics"]:
+        print_title("Metrics")
+        columns = [Column("NAME", least=12), Column("LAST", least=8), Column("STEP", right=True),
+                   Column("POINTS", right=True)]
+        print_table(columns, [
+            [name, wording.value(point["value"]),
+             "" if point["step"] is None else wording.value(point["step"]), str(point["count"])]
+            for name, point in job["metrics"].items()
+        ], indent=2)
+
+
+def _print_artifacts(job: Json) -> None:
+    from foundations.bundle.scan import human_size
+    from foundations.cli.tables import Column, print_table, print_title
+
+    if job["artifacts"]:
+        print_title("Artifacts")
+        newest = {item["key"]: item for item in job["artifacts"]}
+        columns = [Column("NAME", least=12), Column("FILE", least=12), Column("SIZE", right=True),
+                   Column("VERSION", right=True)]
+        print_table(columns, [
+            [key, item["filename"] + ("/" if item["folder"] else ""), human_size(item["size"]),
+             str(item["version"])]
+            for key, item in newest.items()
+        ], indent=2)
+
+
+def _print_attempts(job: Json) -> None:
+    from foundations.cli.tables import Column, print_table, print_title
+
+    print_title("Attempts")
+    columns = [Column("", right=True), Column("BEGAN"), Column("TOOK", rank=1),
+               Column("NODE", rank=2, least=6), Column("EXIT", right=True),
+               Column("REASON"), Column("", rank=3, least=16)]
+    rows = []
+    for attempt in job["attempt_list"]:
+        ended = attempt["ended_at"]
+        took = None if ended is None else ended - (attempt["started_at"] or attempt["created_at"])
+        rows.append([
+            str(attempt["number"]), wording.date(attempt["created_at"]), wording.duration(took),
+            str(attempt["allocation"].get("node") or ""),
+            "" if attempt["exit_code"] is None else str(attempt["exit_code"]),
+            (attempt["reason"] or "").replace("_", " "), attempt["message"] or "",
+        ])
+    print_table(columns, rows, indent=2)
+
+
+def _print_history(job: Json) -> None:
+    from foundations.cli.tables import Column, print_table, print_title
+
+    rows = []
+    begun = job["submitted_at"]
+    for event in job["history"]:
+        what = event.get("state") or event["kind"]
+        note = (event.get("reason") or "").replace("_", " ")
+        rows.append([wording.date(event["time"]), "+" + wording.duration(event["time"] - begun),
+                     what, note])
+    print_title("History")
+    print_table([Column(""), Column("", rank=1, right=True), Column(""), Column("", least=8)],
+                rows, indent=2)

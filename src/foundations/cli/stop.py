@@ -1,0 +1,105 @@
+"""`foundations stop` and `foundations delete`: jobs that are no longer wanted."""
+
+from __future__ import annotations
+
+from foundations.cli.output import Console, confirmed
+from foundations.cli.targets import REFERENCES, add_jobs, for_each, new_parser, open_jobs
+from foundations.cli.wording import counted
+from foundations.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any, Dict
+
+    from foundations.client.api import Api
+
+_STOP_EPILOG = REFERENCES + """
+
+examples:
+  foundations stop scheduler 3f2a
+  foundations stop last last~1 --wait
+  foundations stop $(foundations list --quiet --all --status queued --project my_project)"""
+_DELETE_EPILOG = REFERENCES + """
+
+examples:
+  foundations delete job scheduler 3f2a
+  foundations delete job last last~1 --yes
+  foundations delete job $(foundations list --quiet --all --status failed)"""
+
+
+def add_parser(subparsers: Any, name: str, text: str) -> None:
+    """Add one of the two commands."""
+    if name == "stop":
+        parser = new_parser(
+            subparsers, name, text, "Stop jobs, whether they wait or run.", _STOP_EPILOG,
+            "foundations stop [options] [job] [SCHEDULER] JOB ...")
+        parser.add_argument("--wait", action="store_true", help="return once they have ended")
+        parser.set_defaults(run=stop)
+    else:
+        parser = new_parser(
+            subparsers, name, text,
+            "Delete finished jobs with their logs, results and artifacts.", _DELETE_EPILOG,
+            "foundations delete [options] [job] [SCHEDULER] JOB ...")
+        parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+        parser.set_defaults(run=delete)
+    add_jobs(parser, "the jobs")
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    """Stop jobs."""
+    api, references = _open(arguments)
+    console = Console()
+    stopping = []
+
+    def act(job: Dict[str, Any]) -> None:
+        job_id = job["job_id"]
+        if api.stop(job_id)["state"] == "stopped":
+            console.info("Job '{}' has been stopped.".format(job_id))
+        else:
+            console.info("Job '{}' is being stopped.".format(job_id))
+            stopping.append(job_id)
+
+    code = for_each(api, references, act)
+    if arguments.wait:
+        for job_id in stopping:
+            _wait(api, job_id, console)
+    return code
+
+
+def delete(arguments: argparse.Namespace) -> int:
+    """Delete finished jobs."""
+    api, references = _open(arguments)
+    console = Console()
+    question = "Delete {} for good, with logs, results and artifacts?".format(
+        "job '{}'".format(references[0]) if len(references) == 1
+        else counted(len(references), "job"))
+    if not arguments.yes and not confirmed(question):
+        console.info("Nothing was deleted.")
+        return 1
+
+    def act(job: Dict[str, Any]) -> None:
+        api.delete(job["job_id"])
+        console.info("Job '{}' has been deleted.".format(job["job_id"]))
+
+    return for_each(api, references, act)
+
+
+def _open(arguments: argparse.Namespace) -> Any:
+    # `stop job scheduler ID` as the old documentation had it.
+    if arguments.words[0] == "job":
+        del arguments.words[0]
+    return open_jobs(arguments)
+
+
+def _wait(api: Api, job_id: str, console: Console) -> None:
+    from foundations.cli.follow import ending
+    from foundations.client.follow import follow
+
+    try:
+        for event, data in follow(api, job_id, tail=0):
+            if event == "state" and data["state"] in ("completed", "failed", "stopped"):
+                console.info("Job '{}' has {}.".format(
+                    job_id, "been stopped" if data["state"] == "stopped" else ending(data)))
+    except NotFound:
+        return  # deleted meanwhile: it is over
