@@ -68,6 +68,8 @@ def commands(table: Table, few: Queue, many: Queue, rounds: int) -> None:
         for words in known:
             contestants[f"foundations {words[0]}, {queue.count} waiting"] = queue.command(words)
     times = take_turns(rounds, contestants)
+    table.unit = statistics.median(times["bare"])
+    table.times("python -c pass, between the following", times["bare"])
     for name in sorted(times):
         if name != "bare":
             table.times(name, times[name], "as with few")

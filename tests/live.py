@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -344,14 +345,17 @@ class Spawned:
 
 
 def kill_process(pid: int) -> None:
-    """Kill a process with SIGKILL; returns when it is gone (or a zombie of somebody else)."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        process.kill()
-        deadline = time.monotonic() + PATIENCE
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+    """Kill a process with SIGKILL; returns when it is gone, with all its threads."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        assert select.select([descriptor], [], [], PATIENCE)[0]
+    finally:
+        os.close(descriptor)
 
 
 def _belongs(process: psutil.Process, home: str) -> bool:

@@ -24,7 +24,7 @@ from foundations.client.api import Api
 from foundations.contract import events, manifest, report
 from foundations.contract.codec import plain
 from foundations.contract.report import Assignment, JournalBatch, Report, Result
-from foundations.errors import Fenced, FoundationsError, StorageFull, Unreachable
+from foundations.errors import Fenced, FoundationsError, StorageFull, Unreachable, WrongServer
 from foundations.journal.reader import Batch, JournalReader
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Shipper:
                 log.warning("%s", error)
                 self.fenced = True
                 self._stop_worker()
-            except (Unreachable, StorageFull) as error:
+            except (Unreachable, WrongServer, StorageFull) as error:
                 log.warning("%s", error)
                 self._find_server()
                 time.sleep(pause)
@@ -147,6 +147,7 @@ class Shipper:
             plain(
                 Report(
                     attempt=self._assignment.attempt,
+                    instance=self._assignment.instance,
                     phase=report.FINISHED if result else self._phase,
                     runner=self._runner,
                     log_offset=self._log_offset,

@@ -15,6 +15,7 @@ from foundations.blobs import BlobDir
 from foundations.bundle.unpack import Snapshot, changed_files, materialize
 from foundations.contract import manifest
 from foundations.contract.environment import PARAMETERS_FILE
+from foundations.errors import BundleError
 
 
 _FOLDERS = ("job", "journal", "artifacts")
@@ -107,8 +108,8 @@ class Workspace:
         """
         try:
             snapshot = Snapshot.load(str(self.root / "snapshot"))
-        except FileNotFoundError:
-            return None
+        except BundleError:
+            return None  # the code was never laid out, so nothing was run
 
         def skipped(path: str, reason: str) -> None:
             write(f"Foundations WARNING: {path!r} is not kept: {reason}\n".encode())

@@ -24,17 +24,18 @@ def main(argv: list[str] | None = None) -> int:
     arguments.argv = given
     try:
         return int(arguments.run(arguments))
-    except FoundationsError as error:
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except (FoundationsError, OSError) as raised:
+        error = process.in_words(raised)
         print(f"atlas-server: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
 
 
 def _parser() -> argparse.ArgumentParser:

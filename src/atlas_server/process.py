@@ -18,6 +18,7 @@ from foundations.errors import FoundationsError
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
 
 
 class AlreadyRunning(FoundationsError):
@@ -63,12 +64,21 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
 
         with lock:
             serve.serve(config, ready)
-    except FoundationsError as error:
+    except (FoundationsError, OSError) as raised:
+        error = in_words(raised)
         if report is None or report.closed:
-            raise
+            raise error from raised
         _tell(report, {"error": {"code": error.code, "message": error.message, "hint": error.hint}})
         return 1
     return 0
+
+
+def in_words(error: FoundationsError | OSError) -> FoundationsError:
+    """Return `error` as one that can be shown: a full disk, a folder that may not be written."""
+    if isinstance(error, FoundationsError):
+        return error
+    place = f"{error.filename}: " if error.filename else ""
+    return FoundationsError(f"{place}{error.strerror or error}.")
 
 
 def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str, Any], bool]:
@@ -140,13 +150,22 @@ def _take_lock(config: ServerConfig) -> IO[str]:
     config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     config.run_dir.mkdir(exist_ok=True)
     lock = config.lock_file.open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise AlreadyRunning(
-            f"A server for {config.home} is already running.", "Look at it: atlas-server status"
-        ) from error
+    deadline = time.monotonic() + _LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            # Whoever only looks whether it is locked (`_is_locked`) holds it for an instant, too.
+            if time.monotonic() < deadline:
+                time.sleep(0.01)
+                continue
+            lock.close()
+            raise AlreadyRunning(
+                f"A server for {config.home} is already running.", "Look at it: atlas-server status"
+            ) from error
+    # What a killed server left would send clients to where it was.
+    config.state_file.unlink(missing_ok=True)
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

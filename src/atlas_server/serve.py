@@ -140,6 +140,7 @@ class _WebServer:
 def _build(server: Server) -> FastAPI:
     config = server.config
     clock, feed = SystemClock(), Feed()
+    instance = _instance(config.database.parent / "instance", clock)
     store = Store(config.database)
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
     views, archives = Views(store, logs), Archives(store, bundles, logs)
@@ -148,6 +149,7 @@ def _build(server: Server) -> FastAPI:
     jobs = Jobs(store, feed, bundles, clock, executor.nodes)
     settings = RunnerSettings(
         server=lambda: server.url,
+        instance=instance,
         home=str(config.home),
         blobs=str(config.blobs),
         interpreter=config.python,
@@ -170,7 +172,9 @@ def _build(server: Server) -> FastAPI:
     app = create_app(
         JobRoutes(jobs, views, archives, bundles, logs, feed, scheduler),
         bundle_routes.routes(bundles),
-        system_routes.routes(str(config.home), clock.now(), jobs, views, runners, scheduler),
+        system_routes.routes(
+            str(config.home), instance, clock.now(), jobs, views, runners, scheduler
+        ),
     )
     sweep_memory_groups(process_alive)
     executor.prepare(scheduler.runner_ended)
@@ -199,6 +203,16 @@ def _prepare_home(config: ServerConfig) -> None:
     for folder in (config.run_dir, config.home / "work", config.logs, config.blobs):
         folder.mkdir(parents=True, exist_ok=True)
     _link_sdk(config.run_dir)
+
+
+def _instance(path: Path, clock: SystemClock) -> str:
+    """The identity of the server that this home is, made when it first starts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        partial.write_text(clock.new_id())
+        partial.replace(path)
+    return path.read_text()
 
 
 def _link_sdk(run_dir: Path) -> None:

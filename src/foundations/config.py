@@ -37,9 +37,15 @@ _JOB_KEYS = {
     "entrypoint": (str, list),
     "worker": (dict,),
 }  # type: Dict[str, tuple[type, ...]]
-_WORKER_KEYS = frozenset(
-    ["image", "entrypoint", "command", "args", "working_dir", "volumes", "environment"]
-)
+_WORKER_KEYS = {
+    "image": (str,),
+    "entrypoint": (str, list),
+    "command": (str, list),
+    "args": (str, list),
+    "working_dir": (str,),
+    "volumes": (dict,),
+    "environment": (dict,),
+}  # type: Dict[str, tuple[type, ...]]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -185,14 +191,14 @@ def job_config(job_dir: str) -> Dict[str, Any]:
         if value is not None:
             _check_type(path, key, value, _JOB_KEYS[key])
     worker = values.get("worker") or {}
-    for key in worker:
+    for key, value in worker.items():
         if key not in _WORKER_KEYS:
             raise ConfigError(
                 "{}: unknown key 'worker.{}'.{}".format(path, key, _nearest(key, _WORKER_KEYS)),
                 "Known: {}.".format(", ".join(sorted(_WORKER_KEYS))),
             )
-    if worker.get("environment") is not None:
-        _check_type(path, "worker.environment", worker["environment"], (dict,))
+        if value is not None:
+            _check_type(path, "worker.{}".format(key), value, _WORKER_KEYS[key])
     level = values.get("log_level")
     if level is not None and level.upper() not in LOG_LEVELS:
         raise ConfigError(

@@ -11,6 +11,7 @@
         ├── NotFound           the job, project or blob does not exist
         ├── Ambiguous          an ID prefix that fits several jobs
         ├── InvalidRequest     the request does not have the form that the API asks for
+        ├── WrongServer        the server that answers is not the one that was meant
         ├── Refused            the request is well-formed but cannot be carried out
         ├── Fenced             an attempt reports that is no longer the job's own
         ├── BlobsMissing       the server lacks content that the request names
@@ -105,6 +106,12 @@ class InvalidRequest(ServerError):
     """The request lacks a field, has one of the wrong type, or one that the API does not know."""
 
     code = "invalid_request"
+
+
+class WrongServer(ServerError):
+    """Another server answers at the address: not the one whose attempt this is."""
+
+    code = "wrong_server"
 
 
 class Fenced(ServerError):

@@ -210,7 +210,9 @@ def _spec(folder: str, values: Dict[str, Any], worker: Dict[str, Any]) -> Dict[s
         "user": config.user(),
         "params": _params(values.get("params")),
         "tags": _tags(values.get("tags")),
-        "environment": {str(key): _text(value) for key, value in environment.items()},
+        "environment": {
+            str(key): _text("environment", key, value) for key, value in environment.items()
+        },
         "resources": {
             "cpus": values.get("num_cpus", 1.0),
             "memory": parse_memory(values["ram"]) if values.get("ram") is not None else None,
@@ -251,6 +253,8 @@ def _words(what: str, value: Any) -> List[str]:
             raise ConfigError(
                 "The {} {!r} cannot be split into words: {}.".format(what, value, error)
             ) from error
+    if any(isinstance(word, (dict, list)) for word in value):
+        raise ConfigError("The {} must be a list of words, not {!r}.".format(what, value))
     return [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in value]
 
 
@@ -278,13 +282,15 @@ def _tags(value: Any) -> Dict[str, str]:
     if not value:
         return {}
     if isinstance(value, dict):
-        return {str(key): _text(item) for key, item in value.items()}
+        return {str(key): _text("tags", key, item) for key, item in value.items()}
     return {str(key): "" for key in value}
 
 
-def _text(value: Any) -> str:
+def _text(what: str, key: Any, value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, (dict, list)):
+        raise ConfigError("{}: the value of {} must be text, not {!r}.".format(what, key, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -13,6 +13,10 @@ from atlas_server.api.jobs import JobRoutes
 from foundations._version import __version__
 
 _PAGE = Path(__file__).parent / "page.html"
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; frame-ancestors 'none'"
+)
 
 
 def create_app(job_routes: JobRoutes, *others: APIRouter) -> FastAPI:
@@ -33,6 +37,6 @@ def create_app(job_routes: JobRoutes, *others: APIRouter) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
-        return FileResponse(_PAGE)
+        return FileResponse(_PAGE, headers={"Content-Security-Policy": _PAGE_POLICY})
 
     return app

@@ -18,6 +18,7 @@ _STATUS: dict[type[errors.FoundationsError], int] = {
     errors.Ambiguous: 409,
     errors.Refused: 409,
     errors.Fenced: 410,
+    errors.WrongServer: 421,
     errors.BlobsMissing: 422,
     errors.InvalidRequest: 400,
     errors.BundleError: 400,

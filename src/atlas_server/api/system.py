@@ -17,12 +17,19 @@ from foundations._version import __version__
 from foundations.contract.codec import plain
 from foundations.contract.report import Report
 from foundations.contract.version import API_VERSION
+from foundations.errors import WrongServer
 
 _SHOWN_WAITING = 1000
 
 
 def routes(
-    home: str, started_at: float, jobs: Jobs, views: Views, runners: Runners, scheduler: Scheduler
+    home: str,
+    instance: str,
+    started_at: float,
+    jobs: Jobs,
+    views: Views,
+    runners: Runners,
+    scheduler: Scheduler,
 ) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(tags=["system"])
@@ -74,6 +81,8 @@ def routes(
     @router.post("/runner/report")
     def report(body: Report, authorization: str = Header(default="")) -> Response:
         """Take in a runner's report."""
+        if body.instance != instance:
+            raise WrongServer("The attempt belongs to another server, which was at this address.")
         token = authorization.removeprefix("Bearer ")
         return JSONResponse(plain(runners.report(token, body)))
 

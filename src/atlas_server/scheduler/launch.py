@@ -23,6 +23,7 @@ class RunnerSettings:
     """What every runner is told: where the server is, where work and blobs lie, its pace."""
 
     server: Callable[[], str]
+    instance: str
     home: str
     blobs: str
     interpreter: str
@@ -78,7 +79,7 @@ class Launcher:
             self.handles[attempt.id] = executor.launch(launch)
         except LaunchFailed as error:
             log.error("Job %s could not be started: %s", attempt.job_id, error)
-            self._jobs.give_up(attempt, str(error), StateReason.START_FAILED)
+            self._jobs.give_up(attempt, str(error), StateReason.START_FAILED, began=False)
             return False
         return True
 
@@ -100,6 +101,7 @@ class Launcher:
                 job_id=job.job_id,
                 number=attempt.number,
                 server=settings.server(),
+                instance=settings.instance,
                 home=settings.home,
                 blobs=settings.blobs,
                 spec=spec,

@@ -117,9 +117,10 @@ class Archives:
             return None
         with self._bundles.blobs.open(entry.value) as file:
             try:
-                return file.read().decode().splitlines()
+                text: str = file.read().decode()
             except UnicodeDecodeError:
                 return None
+        return None if "\0" in text else text.splitlines()
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[Any]]:

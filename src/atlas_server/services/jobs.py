@@ -223,13 +223,15 @@ class Jobs:
             values["finished_at"] = now
             self._move(connection, job, ending.state, ending.reason, values, {})
 
-    def give_up(self, attempt: AttemptRecord, message: str, reason: StateReason) -> None:
-        """End an attempt whose runner cannot do so itself (it was lost, or never started)."""
+    def give_up(
+        self, attempt: AttemptRecord, message: str, reason: StateReason, *, began: bool = True
+    ) -> None:
+        """End an attempt whose runner cannot do so itself: it was lost, or never `began`."""
         with self._store.write(durable=True) as connection:
             job = jobs.find(connection, attempt.job_id)
             if job is None or job.attempts != attempt.number or job.state.is_final:
                 return
-            result = Result(reason=reason.value, message=message)
+            result = Result(reason=reason.value, message=message, began=began)
             self.finish(connection, job, attempt, result)
         self._feed.notify(attempt.job_id)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from atlas_server.store.tables import metadata
 from foundations.errors import ServerError, StorageFull
@@ -29,7 +29,10 @@ class Store:
         path.touch(mode=0o600, exist_ok=True)
         self._engine = _sqlite_engine(path)
         self._write_lock = threading.Lock()
-        self._migrate(path)
+        try:
+            self._migrate(path)
+        except DatabaseError as error:
+            raise ServerError(f"The database {path} cannot be used: {error.orig}.") from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -27,8 +27,11 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     import argparse
 
     parser = subparsers.add_parser(
-        name, help=text, description="Print the script that completes commands in your shell.",
-        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        name,
+        help=text,
+        description="Print the script that completes commands in your shell.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shell", nargs="?", choices=_SHELLS, help="default: the one in $SHELL")
     parser.set_defaults(run=run)
@@ -38,8 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
     shell = arguments.shell or os.path.basename(os.environ.get("SHELL", ""))
     if shell not in _SHELLS:
-        raise ConfigError("Completion is there for {}; $SHELL is '{}'.".format(
-            ", ".join(_SHELLS), shell), "Name one: foundations completion bash")
+        raise ConfigError(
+            "Completion is there for {}; $SHELL is '{}'.".format(", ".join(_SHELLS), shell),
+            "Name one: foundations completion bash",
+        )
     from argcomplete.shell_integration import shellcode
 
     sys.stdout.write(shellcode(["foundations"], shell=shell) + "\n")

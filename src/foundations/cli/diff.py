@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     Json = Dict[str, Any]
 
-_EPILOG = REFERENCES + """
+_EPILOG = (
+    REFERENCES
+    + """
 
 The exit code is 0 whether or not the jobs differ.
 
@@ -24,14 +26,25 @@ examples:
   foundations diff last~1 last
   foundations diff --no-code 3f2a 77b0
   foundations diff last~1 last --json"""
-_SECTIONS = (("params", "Parameters"), ("spec", "Submitted as"), ("packages", "Packages"),
-             ("environment", "Environment"))
+)
+_SECTIONS = (
+    ("params", "Parameters"),
+    ("spec", "Submitted as"),
+    ("packages", "Packages"),
+    ("environment", "Environment"),
+)
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
-    parser = new_parser(subparsers, name, text, "Show how two jobs differ.", _EPILOG,
-                        "foundations diff [options] [SCHEDULER] JOB JOB")
+    parser = new_parser(
+        subparsers,
+        name,
+        text,
+        "Show how two jobs differ.",
+        _EPILOG,
+        "foundations diff [options] [SCHEDULER] JOB JOB",
+    )
     add_jobs(parser, "the two jobs")
     parser.add_argument("--no-code", action="store_true", help="leave the code out")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -42,9 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the differences."""
     api, references = open_jobs(arguments)
     if len(references) != 2:
-        raise ConfigError("Two jobs are compared; {} given.".format(
-            "one was" if len(references) == 1 else "{} were".format(len(references))),
-            "For example: foundations diff last~1 last")
+        raise ConfigError(
+            "Two jobs are compared; {} given.".format(
+                "one was" if len(references) == 1 else "{} were".format(len(references))
+            ),
+            "For example: foundations diff last~1 last",
+        )
     first, second = (find_job(api, reference)["job_id"] for reference in references)
     difference = api.diff(first, second)
     if arguments.no_code:
@@ -71,8 +87,10 @@ def _print(difference: Json) -> None:
         if difference[section]:
             print_title(title)
             columns = [Column("NAME", least=12)] + [Column(name, least=12) for name in shown]
-            rows = [[name] + [_value(item) for item in values]
-                    for name, values in difference[section].items()]
+            rows = [
+                [name] + [_value(item) for item in values]
+                for name, values in difference[section].items()
+            ]
             print_table(columns, rows, indent=2)
     if not files and not any(difference[section] for section, _ in _SECTIONS):
         alike = "They do not differ." if "files" in difference else "Code aside they do not differ."

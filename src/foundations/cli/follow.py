@@ -115,8 +115,8 @@ class JobFollower:
 
 
 def ending(job: Dict[str, Any]) -> str:
-    """Return how a job ended, in words: `failed (nonzero_exit): ...`."""
-    text = job["state"]
+    """Return how a job ended, in words that follow `has`: `failed (nonzero_exit): ...`."""
+    text = "been stopped" if job["state"] == "stopped" else job["state"]
     if job["reason"] and job["state"] != "stopped":
         text += " ({})".format(job["reason"])
     if job["message"]:

@@ -24,12 +24,17 @@ examples:
   foundations get logs last --follow
   foundations get job last --save_dir results
   foundations get artifacts last"""
-_LOGS_EPILOG = REFERENCES + """
+_LOGS_EPILOG = (
+    REFERENCES
+    + """
 
 examples:
   foundations get logs scheduler 3f2a
   foundations get logs last --tail 20 --follow"""
-_JOB_EPILOG = REFERENCES + """
+)
+_JOB_EPILOG = (
+    REFERENCES
+    + """
 
 Makes the folder SAVE_DIR/ID: the code as it was submitted and, over it, every file that the job
 made or changed. What a job saved as artifacts is fetched with `foundations get artifacts`.
@@ -39,13 +44,17 @@ examples:
   foundations get job last --save_dir results
   foundations get job last --source_dir code_of_my_best_job
   foundations get job last --archive"""
-_ARTIFACTS_EPILOG = REFERENCES + """
+)
+_ARTIFACTS_EPILOG = (
+    REFERENCES
+    + """
 
 Makes the folder SAVE_DIR/ID-artifacts with the newest version of each artifact.
 
 examples:
   foundations get artifacts scheduler 3f2a
   foundations get artifacts last --save_dir results"""
+)
 # A bar appears only for what takes longer than this many seconds.
 _PATIENCE = 0.5
 
@@ -53,30 +62,46 @@ _PATIENCE = 0.5
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command with its three kinds."""
     parser = subparsers.add_parser(
-        name, help=text, description="Fetch what belongs to a job.", epilog=_EPILOG,
+        name,
+        help=text,
+        description="Fetch what belongs to a job.",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = parser.add_subparsers(metavar="WHAT", required=True, dest="what")
-    logs = new_parser(kinds, "logs", "what the job printed", "Print a job's log.", _LOGS_EPILOG,
-                      "foundations get logs [options] [SCHEDULER] JOB")
-    logs.add_argument("--follow", "-f", action="store_true", help="go on until the job is over")
-    logs.add_argument("--tail", "-n", type=_count, metavar="N", help="only the last N lines")
-    logs.set_defaults(run=get_logs)
-    job = new_parser(kinds, "job", "its code and results", "Fetch a job's code and results.",
-                     _JOB_EPILOG, "foundations get job [options] [SCHEDULER] JOB")
-    job.add_argument("--source_dir", "--source-dir", metavar="DIR",
-                     help="fetch the code as submitted and nothing else, into this new folder")
+    _add_logs(kinds)
+    job = _add_fetching(kinds, "job", "its code and results", _JOB_EPILOG)
+    job.add_argument(
+        "--source_dir",
+        "--source-dir",
+        metavar="DIR",
+        help="fetch the code as submitted and nothing else, into this new folder",
+    )
     job.add_argument("--archive", action="store_true", help="write ID.tgz instead of a folder")
     job.set_defaults(run=get_job)
-    artifacts = new_parser(kinds, "artifacts", "what it saved as artifacts",
-                           "Fetch a job's artifacts.", _ARTIFACTS_EPILOG,
-                           "foundations get artifacts [options] [SCHEDULER] JOB")
+    artifacts = _add_fetching(kinds, "artifacts", "what it saved as artifacts", _ARTIFACTS_EPILOG)
     artifacts.set_defaults(run=get_artifacts)
-    for kind in (job, artifacts):
-        kind.add_argument("--save_dir", "--save-dir", metavar="DIR",
-                          help="where to put it (default: here)")
-    for kind in (logs, job, artifacts):
-        add_jobs(kind, "the job")
+
+
+def _add_logs(kinds: Any) -> None:
+    usage = "foundations get logs [options] [SCHEDULER] JOB"
+    parser = new_parser(
+        kinds, "logs", "what the job printed", "Print a job's log.", _LOGS_EPILOG, usage
+    )
+    parser.add_argument("--follow", "-f", action="store_true", help="go on until the job is over")
+    parser.add_argument("--tail", "-n", type=_count, metavar="N", help="only the last N lines")
+    parser.set_defaults(run=get_logs)
+    add_jobs(parser, "the job")
+
+
+def _add_fetching(kinds: Any, name: str, what: str, epilog: str) -> argparse.ArgumentParser:
+    usage = "foundations get {} [options] [SCHEDULER] JOB".format(name)
+    parser = new_parser(kinds, name, what, "Fetch of a job {}.".format(what), epilog, usage)
+    parser.add_argument(
+        "--save_dir", "--save-dir", metavar="DIR", help="where to put it (default: here)"
+    )
+    add_jobs(parser, "the job")
+    return parser
 
 
 def get_logs(arguments: argparse.Namespace) -> int:
@@ -86,11 +111,14 @@ def get_logs(arguments: argparse.Namespace) -> int:
     if arguments.follow:
         return _follow(api, job, arguments.tail)
     if job["state"] == "queued" and job["attempts"] == 0:
-        raise Refused("Job '{}' is queued and has not produced any logs.".format(job_id),
-                      "Wait for them with: foundations get logs --follow {}".format(job_id))
+        raise Refused(
+            "Job '{}' is queued and has not produced any logs.".format(job_id),
+            "Wait for them with: foundations get logs --follow {}".format(job_id),
+        )
     if job["attempts"] == 0:
-        raise Refused("Job '{}' was {} before it started: it has no log.".format(
-            job_id, job["state"]))
+        raise Refused(
+            "Job '{}' was {} before it started: it has no log.".format(job_id, job["state"])
+        )
     for chunk in api.logs(job_id, arguments.tail):
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
@@ -105,26 +133,39 @@ def get_job(arguments: argparse.Namespace) -> int:
         if arguments.archive or arguments.save_dir is not None:
             raise BundleError("--source_dir goes without --save_dir and --archive.")
         target = os.path.abspath(arguments.source_dir)
-        return _fetch(target, "Code of job", job,
-                      lambda: api.archive(job_id, source=True, results=False))
+        return _fetch(
+            target, "Code of job", job, lambda: api.archive(job_id, source=True, results=False)
+        )
     if job["state"] not in ("completed", "failed", "stopped"):
-        error_text("WARNING", "Job '{}' is not over: this is its code without results.".format(
-            job_id))
+        error_text(
+            "WARNING", "Job '{}' is not over: this is its code without results.".format(job_id)
+        )
     folder = os.path.abspath(arguments.save_dir or ".")
     name = job_id + (".tgz" if arguments.archive else "")
-    return _fetch(os.path.join(folder, name), "Job", job, lambda: api.archive(job_id),
-                  _save if arguments.archive else _unpack)
+    return _fetch(
+        os.path.join(folder, name),
+        "Job",
+        job,
+        lambda: api.archive(job_id),
+        _save if arguments.archive else _unpack,
+    )
 
 
 def get_artifacts(arguments: argparse.Namespace) -> int:
     """Fetch a job's artifacts."""
     api, job = open_job(arguments)
     if not job["artifacts"]:
-        raise Refused("Job '{}' has no artifacts.".format(job["job_id"]),
-                      "Its files are fetched with: foundations get job {}".format(job["job_id"]))
+        raise Refused(
+            "Job '{}' has no artifacts.".format(job["job_id"]),
+            "Its files are fetched with: foundations get job {}".format(job["job_id"]),
+        )
     folder = os.path.abspath(arguments.save_dir or ".")
-    return _fetch(os.path.join(folder, job["job_id"] + "-artifacts"), "Artifacts of job", job,
-                  lambda: api.artifacts_archive(job["job_id"]))
+    return _fetch(
+        os.path.join(folder, job["job_id"] + "-artifacts"),
+        "Artifacts of job",
+        job,
+        lambda: api.artifacts_archive(job["job_id"]),
+    )
 
 
 def _follow(api: Any, job: Json, tail: Any) -> int:
@@ -148,8 +189,10 @@ def _fetch(
     from tempfile import mkdtemp
 
     if os.path.lexists(target):
-        raise BundleError("{} exists; nothing was fetched.".format(target),
-                          "Delete it, or choose another place with --save_dir.")
+        raise BundleError(
+            "{} exists; nothing was fetched.".format(target),
+            "Delete it, or choose another place with --save_dir.",
+        )
     parent = os.path.dirname(target)
     try:
         os.makedirs(parent, exist_ok=True)
@@ -159,8 +202,9 @@ def _fetch(
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
-        raise BundleError("{} cannot be written: {}.".format(
-            error.filename or target, error.strerror or error)) from error
+        raise BundleError(
+            "{} cannot be written: {}.".format(error.filename or target, error.strerror or error)
+        ) from error
     Console().info("{} '{}' saved in {}.".format(what, job["job_id"], os.path.relpath(target)))
     return 0
 

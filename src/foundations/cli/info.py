@@ -28,8 +28,9 @@ examples:
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
-    parser = new_parser(subparsers, name, text,
-                        "Show the server, its nodes, and what of them is in use.", _EPILOG)
+    parser = new_parser(
+        subparsers, name, text, "Show the server, its nodes, and what of them is in use.", _EPILOG
+    )
     parser.add_argument("--env", action="store_true", help="show the known schedulers instead")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -55,21 +56,30 @@ def _print(server: Json) -> None:
     from foundations.cli.tables import Column, print_fields, print_table
 
     jobs = server["jobs"]
-    counts = ["{} {}".format(jobs[state], state) for state in (
-        "queued", "starting", "running", "stopping", "completed", "failed", "stopped")
-        if jobs.get(state)]
-    print_fields([
-        ("Server", "Atlas {}, API {}".format(server["version"], server["api"])),
-        ("Address", server["url"]),
-        ("GUI", server.get("gui_url") or ""),
-        ("Home", server["home"]),
-        ("Running", wording.duration(time.time() - server["started_at"])),
-        ("Jobs", ", ".join(counts) or "none yet"),
-    ])
+    counts = [
+        "{} {}".format(jobs[state], state)
+        for state in ("queued", "starting", "running", "stopping", "completed", "failed", "stopped")
+        if jobs.get(state)
+    ]
+    print_fields(
+        [
+            ("Server", "Atlas {}, API {}".format(server["version"], server["api"])),
+            ("Address", server["url"]),
+            ("GUI", server.get("gui_url") or ""),
+            ("Home", server["home"]),
+            ("Running", wording.duration(time.time() - server["started_at"])),
+            ("Jobs", ", ".join(counts) or "none yet"),
+        ]
+    )
     sys.stdout.write("\n")
-    columns = [Column("NODE", least=8), Column("CPUS", right=True), Column("MEMORY", right=True),
-               Column("GPUS", right=True), Column("GPU MODEL", rank=2, least=10),
-               Column("", rank=1)]
+    columns = [
+        Column("NODE", least=8),
+        Column("CPUS", right=True),
+        Column("MEMORY", right=True),
+        Column("GPUS", right=True),
+        Column("GPU MODEL", rank=2, least=10),
+        Column("", rank=1),
+    ]
     print_table(columns, [_node(node) for node in server["nodes"]])
 
 
@@ -104,8 +114,11 @@ def _environments(as_json: bool) -> int:
         if not group:
             sys.stdout.write("No {} environments available\n".format(title.split()[0]))
             continue
-        print_table([Column("env_name"), Column("env_path", least=20)], [
-            [item["env_name"], item["env_path"] or "(this machine, no file needed)"]
-            for item in group
-        ])
+        print_table(
+            [Column("env_name"), Column("env_path", least=20)],
+            [
+                [item["env_name"], item["env_path"] or "(this machine, no file needed)"]
+                for item in group
+            ],
+        )
     return 0

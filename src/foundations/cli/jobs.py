@@ -36,15 +36,26 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
     parser = new_parser(subparsers, name, text, "List jobs, the newest first.", _EPILOG)
     add = parser.add_argument
-    set_completer(add("--project", metavar="NAME", help="only jobs of this project"),
-                  complete_projects)
-    add("--status", action="append", metavar="STATE",
+    set_completer(
+        add("--project", metavar="NAME", help="only jobs of this project"), complete_projects
+    )
+    add(
+        "--status",
+        action="append",
+        metavar="STATE",
         help="queued, starting, running, stopping, completed, failed or stopped; several "
-        "with commas")
+        "with commas",
+    )
     add("--tag", action="append", metavar="KEY[=VALUE]", help="only jobs that have all of these")
     add("--user", metavar="NAME", help="only jobs of this user")
-    add("--limit", "-n", type=positive, default=_DEFAULT_LIMIT, metavar="N",
-        help="at most so many (default {})".format(_DEFAULT_LIMIT))
+    add(
+        "--limit",
+        "-n",
+        type=positive,
+        default=_DEFAULT_LIMIT,
+        metavar="N",
+        help="at most so many (default {})".format(_DEFAULT_LIMIT),
+    )
     add("--all", "-a", action="store_true", help="all of them")
     add("--json", action="store_true", help="print JSON")
     add("--quiet", "-q", action="store_true", help="print IDs alone")
@@ -54,8 +65,12 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the jobs that fit."""
     api = open_api(arguments.scheduler)
-    conditions = {"project": arguments.project, "user": arguments.user,
-                  "status": arguments.status, "tag": arguments.tag}
+    conditions = {
+        "project": arguments.project,
+        "user": arguments.user,
+        "status": arguments.status,
+        "tag": arguments.tag,
+    }
     if arguments.all:
         jobs, more = list(_all(api, conditions)), False
     else:
@@ -114,18 +129,21 @@ def _print(jobs: List[Dict[str, Any]]) -> None:
         Column("PARAMS", rank=7, least=16),
         Column("TAGS", rank=8, least=10),
     ]
-    print_table(columns, [
+    print_table(
+        columns,
         [
-            names[job["job_id"]],
-            job["project"],
-            job["name"] or "",
-            wording.state_cell(job),
-            wording.ago(job["submitted_at"], now),
-            wording.duration(wording.running_time(job, now)),
-            job["user"],
-            wording.pairs({name: point["value"] for name, point in job["metrics"].items()}),
-            wording.pairs(job["params"]),
-            " ".join(key + ("=" + text if text else "") for key, text in job["tags"].items()),
-        ]
-        for job in jobs
-    ])
+            [
+                names[job["job_id"]],
+                job["project"],
+                job["name"] or "",
+                wording.state_cell(job),
+                wording.ago(job["submitted_at"], now),
+                wording.duration(wording.running_time(job, now)),
+                job["user"],
+                wording.pairs({name: point["value"] for name, point in job["metrics"].items()}),
+                wording.pairs(job["params"]),
+                " ".join(key + ("=" + text if text else "") for key, text in job["tags"].items()),
+            ]
+            for job in jobs
+        ],
+    )

@@ -46,7 +46,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     debug = bool(words) and words[0] == "--debug"
     try:
-        return _run(words[1:] if debug else words)
+        arguments = _parsed(words[1:] if debug else words)
+        debug = debug or getattr(arguments, "debug", False)
+        return int(arguments.run(arguments) or 0)
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return 130
@@ -62,7 +64,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return _complain(error)
 
 
-def _run(words: List[str]) -> int:
+def _parsed(words: List[str]) -> argparse.Namespace:
     parser = _parser(words)
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
@@ -70,9 +72,8 @@ def _run(words: List[str]) -> int:
         argcomplete.autocomplete(parser)
     arguments = parser.parse_args(words)
     if not hasattr(arguments, "run"):
-        parser.print_help()
-        return 0
-    return int(arguments.run(arguments) or 0)
+        arguments.run = lambda _: parser.print_help()
+    return arguments
 
 
 def _parser(words: List[str]) -> argparse.ArgumentParser:

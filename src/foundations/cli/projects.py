@@ -46,19 +46,33 @@ def run(arguments: argparse.Namespace) -> int:
     if projects:
         now = time.time()
         columns = [Column("PROJECT", least=16), Column("JOBS", right=True)]
-        columns += [Column(title, rank=rank, right=True) for title, rank in (
-            ("QUEUED", 3), ("RUNNING", 2), ("COMPLETED", 5), ("FAILED", 4), ("STOPPED", 6))]
+        columns += [
+            Column(title, rank=rank, right=True)
+            for title, rank in (
+                ("QUEUED", 3),
+                ("RUNNING", 2),
+                ("COMPLETED", 5),
+                ("FAILED", 4),
+                ("STOPPED", 6),
+            )
+        ]
         columns.append(Column("LAST JOB", rank=1))
-        print_table(columns, [
-            [project["name"], str(sum(project["jobs"].values())),
-             _count(project["jobs"], wording.YELLOW, "queued"),
-             _count(project["jobs"], wording.CYAN, "starting", "running", "stopping"),
-             _count(project["jobs"], wording.GREEN, "completed"),
-             _count(project["jobs"], wording.RED, "failed"),
-             _count(project["jobs"], wording.DIM, "stopped"),
-             wording.ago(project["last_submitted_at"], now)]
-            for project in projects
-        ])
+        print_table(
+            columns,
+            [
+                [
+                    project["name"],
+                    str(sum(project["jobs"].values())),
+                    _count(project["jobs"], wording.YELLOW, "queued"),
+                    _count(project["jobs"], wording.CYAN, "starting", "running", "stopping"),
+                    _count(project["jobs"], wording.GREEN, "completed"),
+                    _count(project["jobs"], wording.RED, "failed"),
+                    _count(project["jobs"], wording.DIM, "stopped"),
+                    wording.ago(project["last_submitted_at"], now),
+                ]
+                for project in projects
+            ],
+        )
     return 0
 
 

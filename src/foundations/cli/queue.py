@@ -33,18 +33,26 @@ _MOST = 10_000
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add one of the two commands."""
     if name == "queue":
-        parser = new_parser(subparsers, name, text, "Show what runs and what waits, and why.",
-                            _QUEUE_EPILOG)
+        parser = new_parser(
+            subparsers, name, text, "Show what runs and what waits, and why.", _QUEUE_EPILOG
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
-        parser.add_argument("--quiet", "-q", action="store_true",
-                            help="print the IDs of waiting jobs alone, the next one first")
+        parser.add_argument(
+            "--quiet",
+            "-q",
+            action="store_true",
+            help="print the IDs of waiting jobs alone, the next one first",
+        )
         parser.set_defaults(run=show)
         return
     parser = new_parser(subparsers, name, text, "Stop every waiting job.", _CLEAR_EPILOG)
-    parser.add_argument("scheduler_config", nargs="?", metavar="SCHEDULER",
-                        help="default: scheduler, this machine")
-    set_completer(parser.add_argument("--project", metavar="NAME", help="only of this project"),
-                  complete_projects)
+    parser.add_argument(
+        "scheduler_config", nargs="?", metavar="SCHEDULER", help="default: scheduler, this machine"
+    )
+    set_completer(
+        parser.add_argument("--project", metavar="NAME", help="only of this project"),
+        complete_projects,
+    )
     parser.add_argument("--mine", action="store_true", help="only my own")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     parser.set_defaults(run=clear)
@@ -72,9 +80,13 @@ def clear(arguments: argparse.Namespace) -> int:
     if not arguments.yes and sys.stdin.isatty():
         waiting = api.jobs(status="queued", project=arguments.project, user=user, limit=_MOST)
         count = len(waiting["jobs"])
-        if count and not confirmed("Stop {}{}{}?".format(
-                wording.counted(count, "waiting job"), " or more" if count == _MOST else "",
-                "" if arguments.mine else ", whoever submitted them")):
+        if count and not confirmed(
+            "Stop {}{}{}?".format(
+                wording.counted(count, "waiting job"),
+                " or more" if count == _MOST else "",
+                "" if arguments.mine else ", whoever submitted them",
+            )
+        ):
             console.info("The queue is as it was.")
             return 1
     cleared = api.clear_queue(arguments.project, user)["cleared"]
@@ -100,30 +112,61 @@ def _print(queue: Json, now: float) -> None:
 def _print_running(jobs: List[Json], names: Dict[str, str], now: float) -> None:
     from foundations.cli.tables import Column, print_table
 
-    columns = [Column("RUNNING"), Column("PROJECT", rank=2, least=10),
-               Column("NAME", rank=3, least=10), Column("STATE"), Column("SINCE"),
-               Column("HOLDS", least=8), Column("USER", rank=1, least=6)]
-    print_table(columns, [
-        [names[job["job_id"]], job["project"], job["name"] or "", wording.state_cell(job),
-         wording.duration(now - (job["started_at"] or job["submitted_at"])),
-         wording.resources(job["resources"]), job["user"]]
-        for job in jobs
-    ])
+    columns = [
+        Column("RUNNING"),
+        Column("PROJECT", rank=2, least=10),
+        Column("NAME", rank=3, least=10),
+        Column("STATE"),
+        Column("FOR"),
+        Column("HOLDS", least=8),
+        Column("USER", rank=1, least=6),
+    ]
+    print_table(
+        columns,
+        [
+            [
+                names[job["job_id"]],
+                job["project"],
+                job["name"] or "",
+                wording.state_cell(job),
+                wording.duration(now - (job["started_at"] or job["submitted_at"])),
+                wording.resources(job["resources"]),
+                job["user"],
+            ]
+            for job in jobs
+        ],
+    )
 
 
 def _print_queued(jobs: List[Json], names: Dict[str, str], now: float) -> None:
     from foundations.cli.tables import Column, print_table
 
-    columns = [Column("QUEUED"), Column("#", right=True), Column("PROJECT", rank=3, least=10),
-               Column("NAME", rank=4, least=10), Column("WAITED"),
-               Column("ASKS FOR", rank=2, least=8), Column("USER", rank=1, least=6),
-               Column("WHY", least=20)]
-    print_table(columns, [
-        [names[job["job_id"]], str(job["position"]), job["project"], job["name"] or "",
-         wording.rough(now - job["submitted_at"]), wording.resources(job["resources"]),
-         job["user"], _why(job["waits_because"], names)]
-        for job in jobs
-    ])
+    columns = [
+        Column("QUEUED"),
+        Column("#", right=True),
+        Column("PROJECT", rank=3, least=10),
+        Column("NAME", rank=4, least=10),
+        Column("WAITED"),
+        Column("ASKS FOR", rank=2, least=8),
+        Column("USER", rank=1, least=6),
+        Column("WHY", least=34),
+    ]
+    print_table(
+        columns,
+        [
+            [
+                names[job["job_id"]],
+                str(job["position"]),
+                job["project"],
+                job["name"] or "",
+                wording.rough(now - job["submitted_at"]),
+                wording.resources(job["resources"]),
+                job["user"],
+                _why(job["waits_because"], names),
+            ]
+            for job in jobs
+        ],
+    )
 
 
 def _why(reason: str, names: Dict[str, str]) -> str:

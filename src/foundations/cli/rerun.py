@@ -21,27 +21,46 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any, Dict
 
-_EPILOG = REFERENCES + """
+_EPILOG = (
+    REFERENCES
+    + """
 The code is the one that was submitted then, whatever the folder holds now.
 
 examples:
   foundations rerun last
   foundations rerun --params '{"lr": 0.01}' --tag sweep=b 3f2a
   foundations rerun --num-gpus 2 --stream-job-logs False last~1"""
+)
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
-    parser = new_parser(subparsers, name, text, "Submit a job again.", _EPILOG,
-                        "foundations rerun [options] [SCHEDULER] JOB")
+    parser = new_parser(
+        subparsers,
+        name,
+        text,
+        "Submit a job again.",
+        _EPILOG,
+        "foundations rerun [options] [SCHEDULER] JOB",
+    )
     add = parser.add_argument
     add_jobs(parser, "the job to submit again")
     set_completer(add("--project-name", help="another project"), complete_projects)
     add("--params", metavar="FILE|JSON", help="parameters that replace those of the same name")
-    add("--env", action="append", default=[], metavar="NAME[=VALUE]",
-        help="set in the job besides what was; may be repeated")
-    add("--tag", action="append", default=[], metavar="KEY[=VALUE]",
-        help="added to the tags it was submitted with; may be repeated")
+    add(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="set in the job besides what was; may be repeated",
+    )
+    add(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="KEY[=VALUE]",
+        help="added to the tags it was submitted with; may be repeated",
+    )
     add("--name", help="a name for people")
     add("--num-gpus", type=options.number, metavar="N", help="GPUs")
     add("--num-cpus", type=options.number, metavar="N", help="CPUs")
@@ -49,8 +68,13 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add("--priority", type=int, metavar="N", help="higher starts earlier")
     add("--timeout", metavar="TIME", help="longest time of running: seconds, or as in 90m, 2h")
     add("--retries", type=int, metavar="N", help="further attempts after one that failed")
-    add("--stream-job-logs", type=options.truth, default=True, metavar="BOOL",
-        help="False: return once the job is accepted")
+    add(
+        "--stream-job-logs",
+        type=options.truth,
+        default=True,
+        metavar="BOOL",
+        help="False: return once the job is accepted",
+    )
     add("--json", action="store_true", help="print the job as JSON when it is over")
     add("--quiet", "-q", action="store_true", help="print the new job's ID and nothing else")
     parser.set_defaults(run=run)

@@ -18,18 +18,27 @@ if TYPE_CHECKING:
 
     Json = Dict[str, Any]
 
-_EPILOG = REFERENCES + """
+_EPILOG = (
+    REFERENCES
+    + """
 
 examples:
   foundations show last
   foundations show 3f2a
   foundations show last --json"""
+)
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
-    parser = new_parser(subparsers, name, text, "Show everything about a job.", _EPILOG,
-                        "foundations show [options] [SCHEDULER] JOB")
+    parser = new_parser(
+        subparsers,
+        name,
+        text,
+        "Show everything about a job.",
+        _EPILOG,
+        "foundations show [options] [SCHEDULER] JOB",
+    )
     add_jobs(parser, "the job")
     parser.add_argument("--json", action="store_true", help="print JSON, with every detail")
     parser.set_defaults(run=run)
@@ -46,10 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(job: Json, now: float) -> None:
-    from foundations.cli.tables import one_line, print_fields
+    from foundations.cli.tables import print_fields
 
     title = paint("Job {}".format(job["job_id"]), wording.BOLD, sys.stdout)
-    sys.stdout.write(title + ("  " + one_line(job["name"]) if job["name"] else "") + "\n")
+    sys.stdout.write(title + "\n")
     print_fields(_fields(job, now))
     _print_values("Parameters", _parameters(job))
     _print_metrics(job)
@@ -62,23 +71,27 @@ def _print(job: Json, now: float) -> None:
 
 
 def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
-    state, colour = wording.state_cell(job)
     usage = job["usage"] or {}
     origin = job["spec"]["origin"]
     environment = job["environment"] or {}
     where = ":".join(part for part in (origin["host"], origin["directory"]) if part)
     return [
-        ("State", (state, colour)),
+        ("Name", job["name"] or ""),
+        ("State", _state(job)),
         ("Message", "" if job["state"] in ("completed", "stopped") else job["message"] or ""),
-        ("Exit code", "" if job["exit_code"] is None else str(job["exit_code"])),
-        ("Waits", _waits(job)),
+        ("Exit code", _exit_code(job)),
         ("Project", job["project"]),
         ("Command", wording.command(job)),
         ("User", job["user"]),
         ("Priority", str(job["priority"]) if job["priority"] else ""),
-        ("Submitted", _moment(job["submitted_at"], now)),
-        ("Started", _moment(job["started_at"], now)),
-        ("Finished", _moment(job["finished_at"], now)),
+        (
+            "Submitted",
+            "{}, {}".format(
+                wording.date(job["submitted_at"]), wording.ago(job["submitted_at"], now)
+            ),
+        ),
+        ("Started", wording.date(job["started_at"])),
+        ("Finished", wording.date(job["finished_at"])),
         ("Duration", wording.duration(wording.running_time(job, now))),
         ("Time limit", wording.duration(job["timeout"])),
         ("Asked for", wording.resources(job["resources"])),
@@ -89,21 +102,25 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
         ("Ran on", environment.get("host") or ""),
         ("Rerun of", job["spec"]["rerun_of"] or ""),
         ("Submitted by", job["spec"]["parent"] or ""),
-        ("Tags", ", ".join(key + ("=" + text if text else "")
-                           for key, text in job["tags"].items())),
+        (
+            "Tags",
+            ", ".join(key + ("=" + text if text else "") for key, text in job["tags"].items()),
+        ),
     ]
 
 
-def _waits(job: Json) -> str:
-    if job["state"] != "queued":
-        return ""
-    return str(job.get("waits_because") or "")
+def _state(job: Json) -> Cell:
+    state, colour = wording.state_cell(job)
+    if job["state"] == "queued" and job.get("waits_because"):
+        state += ": " + job["waits_because"]
+    return state, colour
 
 
-def _moment(moment: Any, now: float) -> str:
-    if moment is None:
+def _exit_code(job: Json) -> str:
+    """Nothing where the state says it already."""
+    if job["exit_code"] in (None, 0) or job["reason"] == "nonzero_exit":
         return ""
-    return "{}, {}".format(wording.date(moment), wording.ago(moment, now))
+    return str(job["exit_code"])
 
 
 def _used(usage: Json) -> str:
@@ -142,12 +159,13 @@ def _parameters(job: Json) -> Json:
 
 
 def _print_values(title: str, values: Json) -> None:
-    from foundations.cli.tables import Column, print_table, print_title
+    from foundations.cli.tables import print_fields, print_title
 
     if values:
         print_title(title)
-        rows = [[name, wording.value(item)] for name, item in sorted(values.items())]
-        print_table([Column("", least=12), Column("", least=12)], rows, indent=2)
+        print_fields(
+            [(name, wording.value(item) or '""') for name, item in sorted(values.items())], indent=2
+        )
 
 
 def _print_metrics(job: Json) -> None:
@@ -155,13 +173,25 @@ def _print_metrics(job: Json) -> None:
 
     if job["metrics"]:
         print_title("Metrics")
-        columns = [Column("NAME", least=12), Column("LAST", least=8), Column("STEP", right=True),
-                   Column("POINTS", right=True)]
-        print_table(columns, [
-            [name, wording.value(point["value"]),
-             "" if point["step"] is None else wording.value(point["step"]), str(point["count"])]
-            for name, point in job["metrics"].items()
-        ], indent=2)
+        columns = [
+            Column("NAME", least=12),
+            Column("LAST", least=8),
+            Column("STEP", right=True),
+            Column("POINTS", right=True),
+        ]
+        print_table(
+            columns,
+            [
+                [
+                    name,
+                    wording.value(point["value"]),
+                    "" if point["step"] is None else wording.value(point["step"]),
+                    str(point["count"]),
+                ]
+                for name, point in job["metrics"].items()
+            ],
+            indent=2,
+        )
 
 
 def _print_artifacts(job: Json) -> None:
@@ -171,32 +201,53 @@ def _print_artifacts(job: Json) -> None:
     if job["artifacts"]:
         print_title("Artifacts")
         newest = {item["key"]: item for item in job["artifacts"]}
-        columns = [Column("NAME", least=12), Column("FILE", least=12), Column("SIZE", right=True),
-                   Column("VERSION", right=True)]
-        print_table(columns, [
-            [key, item["filename"] + ("/" if item["folder"] else ""), human_size(item["size"]),
-             str(item["version"])]
-            for key, item in newest.items()
-        ], indent=2)
+        columns = [
+            Column("NAME", least=12),
+            Column("FILE", least=12),
+            Column("SIZE", right=True),
+            Column("VERSION", right=True),
+        ]
+        print_table(
+            columns,
+            [
+                [
+                    key,
+                    item["filename"] + ("/" if item["folder"] else ""),
+                    human_size(item["size"]),
+                    str(item["version"]),
+                ]
+                for key, item in newest.items()
+            ],
+            indent=2,
+        )
 
 
 def _print_attempts(job: Json) -> None:
     from foundations.cli.tables import Column, print_table, print_title
 
     print_title("Attempts")
-    columns = [Column("", right=True), Column("BEGAN"), Column("TOOK", rank=1),
-               Column("NODE", rank=2, least=6), Column("EXIT", right=True),
-               Column("REASON"), Column("", rank=3, least=16)]
+    columns = [
+        Column("", right=True),
+        Column("BEGAN"),
+        Column("TOOK", rank=1),
+        Column("NODE", rank=2, least=6),
+        Column("EXIT", right=True),
+        Column("WHY", least=16),
+    ]
     rows = []
     for attempt in job["attempt_list"]:
         ended = attempt["ended_at"]
         took = None if ended is None else ended - (attempt["started_at"] or attempt["created_at"])
-        rows.append([
-            str(attempt["number"]), wording.date(attempt["created_at"]), wording.duration(took),
-            str(attempt["allocation"].get("node") or ""),
-            "" if attempt["exit_code"] is None else str(attempt["exit_code"]),
-            (attempt["reason"] or "").replace("_", " "), attempt["message"] or "",
-        ])
+        rows.append(
+            [
+                str(attempt["number"]),
+                wording.date(attempt["created_at"]),
+                wording.duration(took),
+                str(attempt["allocation"].get("node") or ""),
+                "" if attempt["exit_code"] is None else str(attempt["exit_code"]),
+                attempt["message"] or (attempt["reason"] or "").replace("_", " "),
+            ]
+        )
     print_table(columns, rows, indent=2)
 
 
@@ -208,8 +259,12 @@ def _print_history(job: Json) -> None:
     for event in job["history"]:
         what = event.get("state") or event["kind"]
         note = (event.get("reason") or "").replace("_", " ")
-        rows.append([wording.date(event["time"]), "+" + wording.duration(event["time"] - begun),
-                     what, note])
+        rows.append(
+            [wording.date(event["time"]), "+" + wording.duration(event["time"] - begun), what, note]
+        )
     print_title("History")
-    print_table([Column(""), Column("", rank=1, right=True), Column(""), Column("", least=8)],
-                rows, indent=2)
+    print_table(
+        [Column(""), Column("", rank=1, right=True), Column(""), Column("", least=8)],
+        rows,
+        indent=2,
+    )

@@ -14,33 +14,48 @@ if TYPE_CHECKING:
 
     from foundations.client.api import Api
 
-_STOP_EPILOG = REFERENCES + """
+_STOP_EPILOG = (
+    REFERENCES
+    + """
 
 examples:
   foundations stop scheduler 3f2a
   foundations stop last last~1 --wait
   foundations stop $(foundations list --quiet --all --status queued --project my_project)"""
-_DELETE_EPILOG = REFERENCES + """
+)
+_DELETE_EPILOG = (
+    REFERENCES
+    + """
 
 examples:
   foundations delete job scheduler 3f2a
   foundations delete job last last~1 --yes
   foundations delete job $(foundations list --quiet --all --status failed)"""
+)
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add one of the two commands."""
     if name == "stop":
         parser = new_parser(
-            subparsers, name, text, "Stop jobs, whether they wait or run.", _STOP_EPILOG,
-            "foundations stop [options] [job] [SCHEDULER] JOB ...")
+            subparsers,
+            name,
+            text,
+            "Stop jobs, whether they wait or run.",
+            _STOP_EPILOG,
+            "foundations stop [options] [job] [SCHEDULER] JOB ...",
+        )
         parser.add_argument("--wait", action="store_true", help="return once they have ended")
         parser.set_defaults(run=stop)
     else:
         parser = new_parser(
-            subparsers, name, text,
-            "Delete finished jobs with their logs, results and artifacts.", _DELETE_EPILOG,
-            "foundations delete [options] [job] [SCHEDULER] JOB ...")
+            subparsers,
+            name,
+            text,
+            "Delete finished jobs with their logs, results and artifacts.",
+            _DELETE_EPILOG,
+            "foundations delete [options] [job] [SCHEDULER] JOB ...",
+        )
         parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
         parser.set_defaults(run=delete)
     add_jobs(parser, "the jobs")
@@ -72,8 +87,10 @@ def delete(arguments: argparse.Namespace) -> int:
     api, references = _open(arguments)
     console = Console()
     question = "Delete {} for good, with logs, results and artifacts?".format(
-        "job '{}'".format(references[0]) if len(references) == 1
-        else counted(len(references), "job"))
+        "job '{}'".format(references[0])
+        if len(references) == 1
+        else counted(len(references), "job")
+    )
     if not arguments.yes and not confirmed(question):
         console.info("Nothing was deleted.")
         return 1
@@ -99,7 +116,6 @@ def _wait(api: Api, job_id: str, console: Console) -> None:
     try:
         for event, data in follow(api, job_id, tail=0):
             if event == "state" and data["state"] in ("completed", "failed", "stopped"):
-                console.info("Job '{}' has {}.".format(
-                    job_id, "been stopped" if data["state"] == "stopped" else ending(data)))
+                console.info("Job '{}' has {}.".format(job_id, ending(data)))
     except NotFound:
         return  # deleted meanwhile: it is over

@@ -58,16 +58,17 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], inden
         sys.stdout.write(" " * indent + (" " * _GAP).join(parts).rstrip() + "\n")
 
 
-def print_fields(fields: Sequence[Tuple[str, Cell]]) -> None:
+def print_fields(fields: Sequence[Tuple[str, Cell]], indent: int = 0) -> None:
     """Print `Name  text` lines without the empty ones; long texts go on below themselves."""
-    given = [(name, _split(cell)) for name, cell in fields if _split(cell)[0]]
-    label = max(len(name) for name, _ in given) + _GAP if given else 0
-    room = shutil.get_terminal_size().columns - label if sys.stdout.isatty() else 0
+    given = [(one_line(name), _split(cell)) for name, cell in fields if _split(cell)[0]]
+    label = max(text_width(name) for name, _ in given) + _GAP if given else 0
+    room = shutil.get_terminal_size().columns - label - indent if sys.stdout.isatty() else 0
     for name, (text, colour) in given:
         lines = _wrapped(text, room) if room > 10 else [text]
         for number, line in enumerate(lines):
             left = name if number == 0 else ""
-            sys.stdout.write(paint(left, DIM, sys.stdout) + " " * (label - len(left)))
+            sys.stdout.write(" " * indent + paint(left, DIM, sys.stdout))
+            sys.stdout.write(" " * (label - text_width(left)))
             sys.stdout.write((paint(line, colour, sys.stdout) if colour else line) + "\n")
 
 
@@ -137,8 +138,7 @@ def _fit(columns: Sequence[Column], widths: Dict[int, int], available: int) -> L
             wide = [i for i in shown if widths[i] > least[i]]
             if not wide:
                 break
-            # What would be left out first gives way first.
-            widths[max(wide, key=lambda i: (columns[i].rank, widths[i]))] -= 1
+            widths[max(wide, key=lambda i: widths[i] - least[i])] -= 1
         break
     return shown
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from foundations.client.api import Api
 
-_EPILOG = REFERENCES + """
+_EPILOG = (
+    REFERENCES
+    + """
 
 exit codes: 0 all of them completed, 1 one failed, was stopped or deleted, 124 time is up.
 
@@ -25,13 +27,20 @@ examples:
   foundations wait --timeout 2h 3f2a 77b0
   ID=$(foundations submit --quiet --stream-job-logs False scheduler . main.py)
   foundations wait $ID && foundations get artifacts $ID"""
+)
 TIME_IS_UP = 124
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
-    parser = new_parser(subparsers, name, text, "Wait until all the jobs are over.", _EPILOG,
-                        "foundations wait [options] [SCHEDULER] JOB ...")
+    parser = new_parser(
+        subparsers,
+        name,
+        text,
+        "Wait until all the jobs are over.",
+        _EPILOG,
+        "foundations wait [options] [SCHEDULER] JOB ...",
+    )
     add_jobs(parser, "the jobs")
     parser.add_argument("--timeout", metavar="TIME", help="seconds, or as in 90m, 2h")
     parser.add_argument("--quiet", "-q", action="store_true", help="say nothing")

@@ -112,6 +112,7 @@ class Api:
     ) -> Iterator[Tuple[str, Json]]:
         """Yield (event, data) until the job is over: `state` and `log` (attempt, offset, text).
 
+        `waiting`, without data, comes now and then while nothing happens.
         Begins at byte `offset` of the log of `attempt` (0: of the newest).
         """
         path = "/api/v1/jobs/{}/stream{}".format(
@@ -182,6 +183,8 @@ def _server_sent_events(chunks: Iterator[bytes]) -> Iterator[Tuple[str, Dict[str
             for line in block.split(b"\n"):
                 if line.startswith(b"event: "):
                     event = line[7:].decode()
+                elif line.startswith(b":"):
+                    event, data = "waiting", {}
                 elif line.startswith(b"data: "):
                     data = json.loads(line[6:])
             if data is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _FINAL = ("completed", "failed", "stopped", "deleted")
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+_LONGEST_SILENCE = 60.0
 
 
 def follow(
@@ -35,7 +36,9 @@ def follow(
     watcher = api
     while True:
         try:
-            for event, data in watcher.stream(job_id, attempt, offset, tail):
+            events = watcher.stream(job_id, attempt, offset, tail)
+            _limit(watcher, end)
+            for event, data in events:
                 if event == "log":
                     attempt, offset, tail = data["attempt"], data["offset"], None
                 pause = _FIRST_PAUSE
@@ -44,18 +47,26 @@ def follow(
                 if event == "state" and data["state"] in _FINAL:
                     return
                 _check(end, job_id)
+                _limit(watcher, end)
         except Unreachable:
+            _check(end, job_id)
             if pause == _FIRST_PAUSE and lost is not None:
                 lost()
         watcher.close()
         _check(end, job_id)
-        time.sleep(pause)
+        time.sleep(pause if end is None else min(pause, max(0.0, end - time.monotonic())))
         pause = min(pause * 2, _LONGEST_PAUSE)
         watcher = Api(_moved(api.url), config.token())
 
 
+def _limit(watcher: Api, end: Optional[float]) -> None:
+    """Silence of the server must not outlast the time-out."""
+    if end is not None:
+        watcher.connection.limit(min(_LONGEST_SILENCE, max(0.001, end - time.monotonic())))
+
+
 def _check(end: Optional[float], job_id: str) -> None:
-    if end is not None and time.monotonic() > end:
+    if end is not None and time.monotonic() >= end:
         raise TimeoutError("Job '{}' is not over yet.".format(job_id))
 
 

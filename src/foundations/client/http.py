@@ -74,6 +74,7 @@ class Connection:
         self._token = token
         self._socket: Optional[socket.socket] = None
         self._file: Optional[BinaryIO] = None
+        self._unread = False
 
     def close(self) -> None:
         """Hang up; the next request connects again."""
@@ -82,6 +83,7 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
         self._socket = self._file = None
+        self._unread = False
 
     def open(self) -> None:
         """Connect now. Raises Unreachable."""
@@ -90,6 +92,11 @@ class Connection:
                 self._connect()
         except OSError as error:
             raise self._unreachable(error) from error
+
+    def limit(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds for each further piece of the answer that arrives."""
+        if self._socket is not None:
+            self._socket.settimeout(timeout)
 
     def call(self, method: str, path: str, payload: Any = None) -> Any:
         """Send JSON and return the JSON answer (None where there is none).
@@ -115,6 +122,9 @@ class Connection:
         is an iterator cannot be sent twice and always gets a connection of its own. Raises the
         FoundationsError that the server names, or Unreachable.
         """
+        if self._unread:
+            # Whoever asked last did not want all of the answer: its rest is not the next one's.
+            self.close()
         fresh = self._socket is None
         if not fresh and body is not None and not isinstance(body, bytes):
             self.close()
@@ -213,7 +223,12 @@ class Connection:
             body = self._counted(int(headers["content-length"]), closes)
         else:
             body = self._until_closed()
-        return Response(status, headers, body)
+        self._unread = True
+        return Response(status, headers, self._watched(body))
+
+    def _watched(self, body: Iterator[bytes]) -> Iterator[bytes]:
+        yield from body
+        self._unread = False
 
     def _counted(self, length: int, closes: bool) -> Iterator[bytes]:
         assert self._file is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from foundations import config
@@ -32,16 +33,31 @@ def connect(scheduler: config.SchedulerConfig, say: Optional[Callable[[str], Non
 
 
 def _running() -> Optional[Api]:
-    state = config.server_state(config.home())
-    if state is None:
+    home = config.home()
+    state = config.server_state(home)
+    # A server that was killed leaves its file; its port may be another program's by now.
+    if state is None or not _is_held(home):
         return None
     api = Api(state["url"], config.token())
     try:
-        # Connecting is proof enough; a server that was killed leaves its file but no port.
         api.connection.open()
     except Unreachable:
         return None
     return api
+
+
+def _is_held(home: str) -> bool:
+    """Whether a living server has the lock of this home."""
+    import fcntl  # only on the machine of the server
+
+    try:
+        with open(os.path.join(home, "run", "server.lock"), "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _start() -> str:

@@ -18,7 +18,8 @@ FINISHED = "finished"
 class Assignment:
     """One attempt as the runner gets it.
 
-    `server` is the API's address; `home` the FOUNDATIONS_HOME in which the runner keeps its work;
+    `server` is the API's address and `instance` the identity of the server, which it keeps wherever
+    it listens: another one's word about the attempt does not count; `home` the FOUNDATIONS_HOME in which the runner keeps its work;
     `blobs` the content store's folder; `spec` the JSON form of JobSpec; `environment` is added to
     the worker's, `devices` are the GPUs it may see (UUIDs); `recover` means that an earlier runner
     of this attempt died: what it left is to be taken in, nothing to be run.
@@ -29,6 +30,7 @@ class Assignment:
     job_id: str
     number: int
     server: str
+    instance: str
     home: str
     blobs: str
     spec: Dict[str, Any]
@@ -69,6 +71,7 @@ class Report:
     """News of one attempt. `log` is base64 of the bytes that begin at `log_offset`."""
 
     attempt: int
+    instance: str
     phase: str
     runner: Optional[str] = None
     log_offset: int = 0
