@@ -17,7 +17,6 @@ from foundations.contract import manifest
 from foundations.contract.environment import PARAMETERS_FILE
 from foundations.errors import BundleError
 
-
 _FOLDERS = ("job", "journal", "artifacts")
 
 

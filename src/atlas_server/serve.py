@@ -38,6 +38,7 @@ from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
 from atlas_server.services.feed import Feed
+from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.runners import Runners
@@ -179,7 +180,9 @@ def _build(server: Server) -> FastAPI:
     sweep_memory_groups(process_alive)
     executor.prepare(scheduler.runner_ended)
     scheduler.start()
-    server.closers += [store.close, executor.close, scheduler.close]
+    housekeeping = Housekeeping(store, bundles, archives, config.home / "work")
+    housekeeping.start()
+    server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
     return app
 
 

@@ -51,6 +51,27 @@ def folder(tmp_path: Path) -> Path:
     )
 
 
+def waiting(server: LiveServer, job_id: str) -> dict:
+    """The job, once the scheduler has seen that it waits."""
+
+    def there() -> dict | None:
+        job = server.job(job_id)
+        return job if "waits_because" in job else None
+
+    return server.wait_for(there, f"{job_id} in the queue")
+
+
+def queue_of(server: LiveServer, count: int) -> list[str]:
+    """The waiting jobs in the order of their turns, once there are `count`."""
+
+    def there() -> list[str] | None:
+        queue = server.api().queue()
+        found = [row["job_id"] for row in queue["queued"]]
+        return found if len(found) == queue["total_queued"] == count else None
+
+    return server.wait_for(there, f"queue of {count}")
+
+
 def test_as_many_at_once_as_there_are_cpus(
     server: LiveServer, folder: Path, tmp_path: Path
 ) -> None:
@@ -58,13 +79,13 @@ def test_as_many_at_once_as_there_are_cpus(
     jobs = [server.send(folder, "wait.py", str(end)) for end in ends]
     for job in jobs[:2]:
         server.has_logged(job, b"up")
-    third = server.job(jobs[2])
+    third = waiting(server, jobs[2])
     assert third["state"] == "queued"
     assert third["jobs_ahead"] == 0
     assert "CPU" in third["waits_because"]
     queue = server.api().queue()
     assert [row["job_id"] for row in queue["running"]] == jobs[:2]
-    assert [row["job_id"] for row in queue["queued"]] == jobs[2:]
+    assert queue_of(server, 1) == jobs[2:]
     (node,) = server.api().server()["nodes"]
     assert node["used"]["cpus"] == 2
     ends[0].touch()
@@ -91,7 +112,7 @@ def test_small_jobs_pass_a_big_one_but_do_not_starve_it(
     # Once its patience is over nothing passes any more.
     server.wait_for(lambda: server.job(big)["submitted_at"] + 1.2 < time.time())
     late = server.send(folder, "mark.py", str(order), "late")
-    server.wait_for(lambda: "waits_because" in server.job(late))
+    waiting(server, late)
     (tmp_path / "end").touch()
     server.completed(big)
     server.completed(late)
@@ -109,8 +130,7 @@ def test_priority_then_arrival(server: LiveServer, folder: Path, tmp_path: Path)
         server.send(folder, "mark.py", str(order), name, priority=priority, resources=whole)
         for name, priority in names.items()
     ]
-    queued = [row["job_id"] for row in server.api().queue()["queued"]]
-    assert queued == [jobs[3], jobs[0], jobs[1], jobs[2]]
+    assert queue_of(server, 4) == [jobs[3], jobs[0], jobs[1], jobs[2]]
     (tmp_path / "end").touch()
     for job in jobs:
         server.completed(job)
@@ -122,7 +142,7 @@ def test_users_take_turns(server: LiveServer, folder: Path, tmp_path: Path) -> N
     server.has_logged(blocker, b"up")
     many = [server.send(folder, "wait.py", str(tmp_path / "end"), user="a") for _ in range(3)]
     one = server.send(folder, "wait.py", str(tmp_path / "end"), user="b")
-    queued = [row["job_id"] for row in server.api().queue()["queued"]]
+    queued = queue_of(server, 4)
     assert queued.index(one) < queued.index(many[1])
     (tmp_path / "end").touch()
     for job in [*many, one]:
@@ -167,8 +187,7 @@ def test_time_out_of_a_job_that_will_not(server: LiveServer, folder: Path) -> No
 def test_stop_while_it_waits_for_its_retry(server: LiveServer, folder: Path) -> None:
     job = server.send(folder, "no-such-script.py", retries=5)
     server.wait_for(lambda: server.job(job)["attempts"] == 3)
-    server.wait_for(lambda: server.job(job)["state"] == "queued")
-    assert "before retry" in server.job(job)["waits_because"]
+    assert "before retry" in waiting(server, job)["waits_because"]
     server.api().stop(job)
     assert server.ended(job)["state"] == "stopped"
 
@@ -194,7 +213,7 @@ def test_memory_is_accounted_for(server: LiveServer, folder: Path, tmp_path: Pat
         for _ in range(2)
     ]
     server.has_logged(jobs[0], b"up")
-    second = server.job(jobs[1])
+    second = waiting(server, jobs[1])
     assert second["state"] == "queued"
     assert "memory" in second["waits_because"].lower()
     (tmp_path / "end").touch()

@@ -116,7 +116,7 @@ class LifeOfJobs(RuleBasedStateMachine):
             assert state in (JobState.STOPPED, JobState.STOPPING)
 
     @rule(job_id=consumes(job_ids))
-    def delete(self, job_id: str) -> object:
+    def delete(self, job_id: str) -> None:
         job = self._job(job_id)
         if job is not None and job.state.is_final:
             self.jobs.delete(job)
@@ -125,7 +125,6 @@ class LifeOfJobs(RuleBasedStateMachine):
         elif job is not None:
             with pytest.raises(Refused):
                 self.jobs.delete(job)
-        return multiple()
 
     @rule()
     def clear(self) -> None:

@@ -144,11 +144,23 @@ def _fit(columns: Sequence[Column], widths: Dict[int, int], available: int) -> L
 
 
 def _wrapped(text: str, room: int) -> List[str]:
-    from textwrap import wrap
-
-    if text_width(text) <= room:
-        return [text]
-    return wrap(text, room, break_on_hyphens=False) or [text]
+    """Lines of at most `room` columns; textwrap would count letters, of which some take two."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = line + " " + word if line else word
+        if text_width(longer) <= room:
+            line = longer
+            continue
+        if line:
+            lines.append(line)
+        while text_width(word) > room:
+            end = room
+            while text_width(word[:end]) > room:
+                end -= 1
+            lines.append(word[:end])
+            word = word[end:]
+        line = word
+    return [*lines, line]
 
 
 class ByteBar:
