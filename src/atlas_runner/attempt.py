@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import time
 from pathlib import Path
@@ -27,9 +28,11 @@ from foundations.blobs import BlobDir
 from foundations.contract import environment as names
 from foundations.contract.report import Assignment, Result
 from foundations.contract.states import StateReason
-from foundations.errors import FoundationsError
+from foundations.errors import FoundationsError, StorageFull
 
 log = logging.getLogger(__name__)
+
+_DISK_PAUSE = 3.0
 
 
 def run(assignment: Assignment) -> None:
@@ -84,7 +87,7 @@ class _Attempt:
         kill_attempt(str(workspace.root))
         shipper = self._shipper(workspace)
         shipper.start()
-        outputs = workspace.collect(self.blobs, _writer(workspace))
+        outputs = self._collect(workspace, _writer(workspace))
         lost = StateReason.LOST.value
         shipper.finish(Result(reason=lost, message=message, outputs=outputs, began=began))
         workspace.remove()
@@ -112,7 +115,7 @@ class _Attempt:
 
     def _execute(self, workspace: Workspace, shipper: Shipper, write: Any) -> Result:
         workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
-        prepared = self._prepare(workspace, write)
+        prepared = self._prepare(workspace, shipper, write)
         entrypoint = self.spec["entrypoint"] or [prepared.python]
         become_subreaper()
         began = time.monotonic()
@@ -132,7 +135,7 @@ class _Attempt:
             timeout=self.spec["timeout"], stop_fd=self.stop_fd, grace=self.assignment.grace
         )
         wall = time.monotonic() - began
-        outputs = workspace.collect(self.blobs, write)
+        outputs = self._collect(workspace, write)
         return self._judge(ended, wall, outputs)
 
     def _judge(self, ended: WorkerExit, wall: float, outputs: str | None) -> Result:
@@ -144,7 +147,21 @@ class _Attempt:
         }
         return Result(ended.code, reason.value if reason else None, message, outputs, usage)
 
-    def _prepare(self, workspace: Workspace, write: Any) -> Prepared:
+    def _collect(self, workspace: Workspace, write: Any) -> str | None:
+        """Keep what the job made; on a full disk wait for space, or for the job to be stopped."""
+        entries: list[tuple[str, str, str, int]] = []
+        told = False
+        while True:
+            try:
+                return workspace.collect(self.blobs, write, entries)
+            except StorageFull as error:
+                if not told:
+                    log.warning("Job %s waits to keep its files: %s", self.assignment.job_id, error)
+                told = True
+            if select.select([self.stop_fd], [], [], _DISK_PAUSE)[0]:
+                return None
+
+    def _prepare(self, workspace: Workspace, shipper: Shipper, write: Any) -> Prepared:
         home = Path(self.assignment.home)
         info = interpreter_identity(self.spec["interpreter"], home / "cache")
         requirements = workspace.job_dir / "requirements.txt"
@@ -162,6 +179,7 @@ class _Attempt:
             if requirements is not None:
                 write(banner(ALREADY_INSTALLED))
             return ready
+        shipper.start()
         write(banner(INSTALLING))
         return prepare(
             requirements, info, home, workspace.job_dir, key, write, stop_fd=self.stop_fd

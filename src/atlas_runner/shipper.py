@@ -34,7 +34,8 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 3.0
 # Where the kernel cannot tell of changed files, they are looked at this often.
 _LOOK_INTERVAL = 0.1
-_QUICK_START = 0.1
+_FIRST_NEWS = 0.03
+_AT_ONCE = 0.004
 
 
 class Shipper:
@@ -64,19 +65,23 @@ class Shipper:
         self._result: Result | None = None
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._watcher = self._watch()
+        self._started = False
         self._adopted: dict[str, tuple[str, int]] = {}
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
 
     def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
+        """Begin to send: the worker has started, or will not soon. Once is enough."""
+        if not self._started:
+            self._started = True
+            self._thread.start()
 
     def worker_started(self, environment: dict[str, Any]) -> None:
-        """Tell the server that the worker runs, and with what."""
+        """Tell the server that the worker runs, and with what; starts to send."""
         self._environment = environment
         self._environment_sent = False
         self._phase = report.RUNNING
-        self._wake()
+        self._dirty = True
+        self.start()
 
     def finish(self, result: Result) -> None:
         """Send all that is left, then the result; returns when the server has it.
@@ -85,6 +90,7 @@ class Shipper:
         """
         self._result = result
         self._wake()
+        self.start()
         self._thread.join()
 
     def _wake(self) -> None:
@@ -102,8 +108,7 @@ class Shipper:
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
-        # A worker that starts at once needs no report that it is being prepared.
-        self._sleep(_QUICK_START, fds=[self._wake_fd])
+        self._await_first_news()
         while not self.fenced:
             try:
                 if self._send_once():
@@ -115,11 +120,13 @@ class Shipper:
                 self._stop_worker()
             except (Unreachable, WrongServer, StorageFull) as error:
                 log.warning("%s", error)
+                self._dirty = True
                 self._find_server()
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             except FoundationsError:
                 log.exception("The server refused a report; it is sent again.")
+                self._dirty = True
                 time.sleep(_LONGEST_PAUSE)
 
     def _send_once(self) -> bool:
@@ -171,6 +178,13 @@ class Shipper:
                 return file.read(_CHUNK_BYTES)
         except FileNotFoundError:
             return b""
+
+    def _await_first_news(self) -> None:
+        """Let the start, the first lines and, of a very short job, the end share one report."""
+        if self._phase == report.RUNNING and self._result is None and self._watcher is not None:
+            self._watcher.read_events()
+            self._sleep(_FIRST_NEWS, [self._wake_fd, self._watcher.fileno()])
+            self._sleep(_AT_ONCE, [self._wake_fd])
 
     def _wait_for_news(self) -> None:
         if self._watcher is None:

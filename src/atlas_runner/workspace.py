@@ -100,8 +100,12 @@ class Workspace:
             target.unlink(missing_ok=True)
             target.write_text(json.dumps(params, indent=4))
 
-    def collect(self, blobs: BlobDir, write: Any) -> str | None:
+    def collect(
+        self, blobs: BlobDir, write: Any, entries: list[tuple[str, str, str, int]]
+    ) -> str | None:
         """Move what the job made or changed into the store; return the manifest's digest.
+
+        `entries` gets what has been moved: give the same list again after StorageFull.
 
         None when there is nothing. What cannot be kept is named in the log.
         """
@@ -113,7 +117,6 @@ class Workspace:
         def skipped(path: str, reason: str) -> None:
             write(f"Foundations WARNING: {path!r} is not kept: {reason}\n".encode())
 
-        entries = []
         for path in changed_files(str(self.job_dir), snapshot, skipped):
             full = self.job_dir / path
             if full.is_symlink():
@@ -124,7 +127,7 @@ class Workspace:
             digest, size = blobs.adopt(str(full), durable=False)
             kind = manifest.EXECUTABLE if executable else manifest.FILE
             entries.append((path, kind, digest, size))
-        return blobs.put_bytes(manifest.encode(entries), durable=False) if entries else None
+        return blobs.put_bytes(manifest.encode(sorted(entries)), durable=False) if entries else None
 
     def remove(self) -> None:
         """Delete the folder, and the job's when it holds no other attempt."""

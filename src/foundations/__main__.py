@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundations.cli.main import main
+from foundations.cli.main import script
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    script()

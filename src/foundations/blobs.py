@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _TEMPORARY = "tmp"
 _CHUNK = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LISTED_FROM = 2000
 _READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -49,7 +50,12 @@ class BlobDir:
 
     def missing(self, digests: Iterable[str]) -> List[str]:
         """Return those of `digests` that are not stored, each once, in their order."""
-        return [digest for digest in dict.fromkeys(digests) if not self.has(digest)]
+        wanted = dict.fromkeys(digests)
+        if len(wanted) < _LISTED_FROM:
+            return [digest for digest in wanted if not self.has(digest)]
+        # For many it is quicker to list the store than to ask for each.
+        stored = set(self.iter_digests())
+        return [digest for digest in wanted if digest not in stored]
 
     def size(self, digest: str) -> int:
         """Return the size of the content in bytes. NotFound: it is not stored."""

@@ -25,9 +25,20 @@ _OLD_STATUS = {
 class Deployment:
     """A submitted job. Methods that wait take `timeout` in seconds (None: for ever)."""
 
-    def __init__(self, job_id: str, api: Api) -> None:
+    def __init__(self, job_id: str, url: str) -> None:
         self._job_id = job_id
-        self._api = api
+        self._url = url
+        self._connected: Optional[Api] = None
+
+    @property
+    def _api(self) -> Api:
+        # Opened when it is first needed: a search makes thousands of handles and asks few.
+        if self._connected is None:
+            from foundations import config
+            from foundations.client.api import Api
+
+            self._connected = Api(self._url, config.token())
+        return self._connected
 
     def __repr__(self) -> str:
         return "Deployment({!r})".format(self._job_id)

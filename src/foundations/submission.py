@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from _thread import get_ident
 
 from foundations import config
 from foundations.bundle.scan import hash_listing, list_folder, read_verified
@@ -14,14 +15,15 @@ from foundations.errors import BlobsMissing, ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Union
+    from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
     from foundations.bundle.hashing import Bundle
     from foundations.bundle.scan import Listing
     from foundations.job import Deployment
 
 # set_job_resources() of this process: what submit() takes where it is told nothing.
-_defaults = {"num_gpus": None, "ram": None}  # type: Dict[str, Any]
+_defaults: Dict[str, Any] = {"num_gpus": None, "ram": None}
+_connections: Dict[Tuple[int, int, str, bool], Api] = {}
 _GIGABYTE = 1024**3
 # A plain number up to this is gigabytes, a larger one bytes: nobody has 4097 GB, or 4096 bytes.
 _MOST_GIGABYTES = 4096
@@ -89,13 +91,24 @@ def submit(
     for key, value in _defaults.items():
         if given[key] is None:
             given[key] = value
-    api = connect(scheduler)
-    job = Submission(folder, given).send(api)
-    deployment = Deployment(job["job_id"], api)
+    submission = Submission(folder, given)
+    api = _connection(scheduler)
+    job = submission.send(api)
+    deployment = Deployment(job["job_id"], api.url)
     if stream_job_logs and not config.streaming_disabled():
         for line in deployment.stream_job_logs():
             sys.stdout.write(line + "\n")
     return deployment
+
+
+def _connection(scheduler: config.SchedulerConfig) -> Api:
+    """Return this thread's connection to the scheduler, kept open between submissions."""
+    key = (os.getpid(), get_ident(), scheduler.url, scheduler.is_local)
+    api = _connections.get(key)
+    if api is None or not api.connection.is_open:
+        _connections.clear()
+        api = _connections[key] = connect(scheduler)
+    return api
 
 
 def set_job_resources(

@@ -112,7 +112,7 @@ def test_a_running_job_is_waited_for_shown_and_stopped(atlas):
     assert job_id in [job["job_id"] for job in atlas.json("queue")["running"]]
     stopped = atlas("stop", "job", "scheduler", job_id, "--wait")
     assert stopped.returncode == 0
-    assert "has been stopped" in stopped.stdout
+    assert "has stopped" in stopped.stdout
     again = atlas("stop", "scheduler", job_id)
     assert again.returncode == 1
     assert "already stopped" in again.stderr

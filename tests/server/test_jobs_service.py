@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -49,6 +50,15 @@ results = st.one_of(
 )
 
 
+@functools.lru_cache(maxsize=1)
+def empty_database() -> bytes:
+    """A database that is up to date: the migrations take longer than a whole life."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "atlas.db"
+        Store(path).close()
+        return path.read_bytes()
+
+
 class Clock:
     """Moves when it is told to."""
 
@@ -79,6 +89,7 @@ class LifeOfJobs(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         root = Path(self.folder.name)
         self.clock = Clock()
+        (root / "atlas.db").write_bytes(empty_database())
         self.store = Store(root / "atlas.db")
         blobs = BlobDir(str(root / "blobs"))
         self.digest = blobs.put_bytes(encode([]), durable=False)
@@ -153,12 +164,12 @@ class LifeOfJobs(RuleBasedStateMachine):
         n = self.points.get(attempt.id, 0) + 1
         line = {"n": n, "t": 1.0, "k": "metric", "key": f"m{attempt.id}", "value": n}
         batch = JournalBatch("w", n, [line])
-        if self._send(attempt, Report(attempt.id, phase, runner="1:1:1", journal=[batch])):
+        if self._send(attempt, Report(attempt.id, "here", phase, runner="1:1:1", journal=[batch])):
             self.points[attempt.id] = n
 
     @rule(attempt=attempts, result=results, twice=st.booleans())
     def report_end(self, attempt: AttemptRecord, result: Result, twice: bool) -> None:
-        report = Report(attempt.id, phases.FINISHED, runner="1:1:1", result=result)
+        report = Report(attempt.id, "here", phases.FINISHED, runner="1:1:1", result=result)
         accepted = self._send(attempt, report)
         if accepted and twice:
             after = self._job(attempt.job_id)
@@ -168,7 +179,7 @@ class LifeOfJobs(RuleBasedStateMachine):
     @rule(attempt=attempts)
     def report_with_a_wrong_token(self, attempt: AttemptRecord) -> None:
         with pytest.raises(Fenced):
-            self.runners.report("guessed", Report(attempt.id, phases.RUNNING))
+            self.runners.report("guessed", Report(attempt.id, "here", phases.RUNNING))
 
     @rule()
     def time_passes(self) -> None:
@@ -233,5 +244,7 @@ TestLifeOfJobs.settings = settings(
     deadline=None,
     max_examples=25,
     stateful_step_count=40,
+    # Not the explanation of a failure, which runs for minutes.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )

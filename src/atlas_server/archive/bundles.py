@@ -23,6 +23,8 @@ class Bundles:
     def __init__(self, blobs: BlobDir) -> None:
         self.blobs = blobs
         self._complete: set[str] = set()
+        # What each manifest lacked when it came: all that has to be looked for again.
+        self._incomplete: dict[str, list[str]] = {}
         # Held while a job's row is written, and while blobs are removed: never both at once.
         self._lock = threading.Lock()
 
@@ -33,7 +35,10 @@ class Bundles:
         """
         entries = manifest.decode(data)
         digest = self.blobs.put_bytes(data)
-        return digest, self.blobs.missing(sorted(manifest.blob_digests(entries)))
+        missing = self.blobs.missing(sorted(manifest.blob_digests(entries)))
+        with self._lock:
+            self._incomplete[digest] = missing
+        return digest, missing
 
     @contextmanager
     def in_use(self, digest: str) -> Iterator[None]:
@@ -42,6 +47,7 @@ class Bundles:
             if digest not in self._complete:
                 self._check_complete(digest)
                 self._complete.add(digest)
+                self._incomplete.pop(digest, None)
             yield
 
     def entries(self, digest: str) -> list[Entry]:
@@ -63,6 +69,7 @@ class Bundles:
                 unused -= self._reachable(digest) if is_manifest and unused else {digest}
             # Any bundle may have lost a blob now: look again before the next job of each.
             self._complete.clear()
+            self._incomplete.clear()
             for digest in unused:
                 self.blobs.delete(digest)
         return len(unused)
@@ -87,7 +94,10 @@ class Bundles:
     def _check_complete(self, digest: str) -> None:
         if not self.blobs.has(digest):
             raise BlobsMissing("The job's bundle has not been sent.", details={"missing": [digest]})
-        missing = self.blobs.missing(sorted(manifest.blob_digests(self.entries(digest))))
+        wanted = self._incomplete.get(digest)
+        if wanted is None:
+            wanted = sorted(manifest.blob_digests(self.entries(digest)))
+        missing = self.blobs.missing(wanted)
         if missing:
             raise BlobsMissing(
                 "Files of the bundle have not been sent.", details={"missing": missing}

@@ -168,7 +168,9 @@ class Scheduler:
         return max(0.01, min(moments) - now)
 
     def _load(self) -> None:
-        self._seq, jobs, attempts = self._snapshots.unfinished()
+        self._seq, waiting, jobs, attempts = self._snapshots.unfinished()
+        for entry in waiting:
+            self._queue.add(entry)
         by_job = {attempt.job_id: attempt for attempt in attempts}
         for job in jobs:
             self._place_in_memory(job, by_job.get(job.job_id))

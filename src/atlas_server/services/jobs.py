@@ -251,12 +251,15 @@ class Jobs:
 
     def clear_queue(self, project: str | None, user: str | None) -> list[str]:
         """Stop every waiting job (of a project, of a user) and return their IDs."""
+        reason = StateReason.STOP_REQUESTED
         condition = jobs.JobFilter(project=project, user=user, states=(JobState.QUEUED,))
-        cleared = []
+        state = lifecycle.transition(JobState.QUEUED, JobState.STOPPED, reason)
+        now = self._clock.now()
+        values = {"finished_at": now, "reason": reason.value}
         with self._store.write(durable=True) as connection:
-            for job in jobs.listing(connection, condition, limit=-1):
-                self._stop(connection, job)
-                cleared.append(job.job_id)
+            cleared = jobs.move_all(connection, condition, state, values)
+            payload = {"state": state.value, "reason": reason.value}
+            events.append_all(connection, now, "job.state", cleared, payload)
         for job_id in cleared:
             self._feed.notify(job_id)
         return cleared

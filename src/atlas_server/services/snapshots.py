@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from atlas_server.domain.queue import Waiting
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.store import events, jobs
 from atlas_server.store.engine import Store
@@ -17,11 +18,12 @@ class Snapshots:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def unfinished(self) -> tuple[int, list[JobRecord], list[AttemptRecord]]:
-        """Return the newest event's number, every unfinished job, and their current attempts."""
+    def unfinished(self) -> tuple[int, list[Waiting], list[JobRecord], list[AttemptRecord]]:
+        """Return the newest event's number, who waits, who holds resources, and their attempts."""
         with self._store.read() as connection:
             seq = events.last_seq(connection)
-            return seq, jobs.unfinished(connection), jobs.open_attempts(connection)
+            active, attempts = jobs.active(connection), jobs.open_attempts(connection)
+            return seq, jobs.waiting(connection), active, attempts
 
     def changes(self, seq: int) -> Changes:
         """Return what happened since event `seq`: new number, deleted IDs, jobs, attempts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,17 @@ def append(
     """Add one event to the transaction that makes the change."""
     values = {"time": time, "kind": kind, "job_id": job_id, "payload": payload}
     connection.execute(_INSERT, values)
+
+
+def append_all(
+    connection: Connection, time: float, kind: str, job_ids: Sequence[str], payload: dict[str, Any]
+) -> None:
+    """Add the same event for many jobs."""
+    rows = [
+        {"time": time, "kind": kind, "job_id": job_id, "payload": payload} for job_id in job_ids
+    ]
+    if rows:
+        connection.execute(_INSERT, rows)
 
 
 def changed_jobs(connection: Connection, seq: int) -> tuple[int, set[str]]:

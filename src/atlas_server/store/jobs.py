@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as sql_update
 
+from atlas_server.domain.queue import Waiting
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
@@ -80,10 +81,18 @@ def listing(connection: Connection, condition: JobFilter, limit: int) -> list[Jo
     return [_job(row) for row in rows]
 
 
-def unfinished(connection: Connection) -> list[JobRecord]:
-    """Return every job that is queued or holds resources, in order of arrival."""
-    states = (JobState.QUEUED.value, *_ACTIVE)
-    query = _select().where(jobs.c.state.in_(states)).order_by(jobs.c.id)
+def waiting(connection: Connection) -> list[Waiting]:
+    """Return what placement needs to know of every queued job."""
+    rows = connection.execute(select(*_WAITING).where(jobs.c.state == JobState.QUEUED.value))
+    return [
+        Waiting(job_id, user, priority, arrival, Resources(*resources), queued_at, due, timeout)
+        for job_id, user, priority, arrival, *resources, queued_at, due, timeout in rows
+    ]
+
+
+def active(connection: Connection) -> list[JobRecord]:
+    """Return every job that holds resources, in order of arrival."""
+    query = _select().where(jobs.c.state.in_(_ACTIVE)).order_by(jobs.c.id)
     return [_job(row) for row in connection.execute(query).mappings()]
 
 
@@ -97,6 +106,15 @@ def move(connection: Connection, job: JobRecord, state: JobState, values: dict[s
     """Set the state of a job that still has the one in `job`; False if another was quicker."""
     values = {**values, "state": state.value, "wanted": job.id, "found": job.state.value}
     return connection.execute(_MOVE, values).rowcount == 1
+
+
+def move_all(
+    connection: Connection, condition: JobFilter, state: JobState, values: dict[str, Any]
+) -> list[str]:
+    """Set the state of every job that fits; return their IDs."""
+    fitting = _where(select(jobs.c.id).join_from(jobs, projects), condition)
+    query = sql_update(jobs).where(jobs.c.id.in_(fitting)).values(state=state.value, **values)
+    return list(connection.execute(query.returning(jobs.c.job_id)).scalars())
 
 
 def set_values(connection: Connection, key: int, values: dict[str, Any]) -> None:
@@ -198,6 +216,18 @@ def _job(row: RowMapping) -> JobRecord:
 
 
 # Built once: composing a statement costs several times as much as executing it.
+_WAITING = (
+    jobs.c.job_id,
+    jobs.c.user,
+    jobs.c.priority,
+    jobs.c.id,
+    jobs.c.cpus,
+    jobs.c.memory,
+    jobs.c.gpus,
+    jobs.c.queued_at,
+    jobs.c.not_before,
+    jobs.c.timeout,
+)
 _WANTED = bindparam("wanted")
 _INSERT = insert(jobs)
 _INSERT_ATTEMPT = insert(attempts)

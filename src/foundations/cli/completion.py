@@ -24,14 +24,11 @@ _SHELLS = ("bash", "zsh", "fish")
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
-    import argparse
-
     parser = subparsers.add_parser(
         name,
         help=text,
         description="Print the script that completes commands in your shell.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shell", nargs="?", choices=_SHELLS, help="default: the one in $SHELL")
     parser.set_defaults(run=run)

@@ -116,7 +116,7 @@ class JobFollower:
 
 def ending(job: Dict[str, Any]) -> str:
     """Return how a job ended, in words that follow `has`: `failed (nonzero_exit): ...`."""
-    text = "been stopped" if job["state"] == "stopped" else job["state"]
+    text = job["state"]
     if job["reason"] and job["state"] != "stopped":
         text += " ({})".format(job["reason"])
     if job["message"]:

@@ -66,7 +66,6 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
         help=text,
         description="Fetch what belongs to a job.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = parser.add_subparsers(metavar="WHAT", required=True, dest="what")
     _add_logs(kinds)

@@ -79,25 +79,42 @@ def _parsed(words: List[str]) -> argparse.Namespace:
 def _parser(words: List[str]) -> argparse.ArgumentParser:
     import argparse
 
-    parser = argparse.ArgumentParser(
+    parser = _parser_class(argparse)(
         prog="foundations",
         description="Submit, schedule and track machine-learning experiments.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands", prog="foundations")
     wanted = words[0] if words and words[0] in COMMANDS else None
-    everything = "_ARGCOMPLETE" in os.environ
+    if wanted is not None and "_ARGCOMPLETE" not in os.environ:
+        module, text = COMMANDS[wanted]
+        _module(module).add_parser(subparsers, wanted, text)
+        return parser
     for name, (module, text) in COMMANDS.items():
-        if everything or name == wanted:
+        if "_ARGCOMPLETE" in os.environ:
             _module(module).add_parser(subparsers, name, text)
         else:
             # Enough for the list of commands.
             subparsers.add_parser(name, help=text, add_help=False)
     parser.set_defaults(**({"run": _version} if words[:1] == ["--version"] else {}))
     return parser
+
+
+def _parser_class(argparse: Any) -> Any:
+    """A parser that knows the width: argparse imports `shutil` to ask, even to print nothing."""
+    try:
+        width = os.get_terminal_size().columns
+    except OSError:
+        width = 100
+    width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else width
+
+    class Parser(argparse.ArgumentParser):
+        def _get_formatter(self) -> Any:
+            return argparse.RawDescriptionHelpFormatter(self.prog, width=max(40, width - 2))
+
+    return Parser
 
 
 def _module(name: str) -> Any:
@@ -120,5 +137,20 @@ def _complain(error: FoundationsError) -> int:
     return error.exit_code
 
 
+def script() -> None:
+    """Run as the program `foundations`, and end at once.
+
+    Nothing is registered to be done at exit, and taking the interpreter apart in order would take
+    longer than many commands do.
+    """
+    code = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or 1
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    script()

@@ -45,7 +45,6 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
         help=text,
         description="Submit a folder as a job.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--entrypoint", help="what the command is given to instead of Python")

@@ -39,7 +39,6 @@ def new_parser(
         help=text,
         description=description,
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         **({"usage": usage} if usage else {}),
     )  # type: argparse.ArgumentParser
     parser.add_argument("--scheduler", metavar="NAME", help="default: scheduler, this machine")

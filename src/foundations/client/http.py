@@ -85,6 +85,11 @@ class Connection:
         self._socket = self._file = None
         self._unread = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a connection stands, as far as is known here."""
+        return self._socket is not None
+
     def open(self) -> None:
         """Connect now. Raises Unreachable."""
         try:

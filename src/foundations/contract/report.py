@@ -20,9 +20,10 @@ class Assignment:
 
     `server` is the API's address and `instance` the identity of the server, which it keeps wherever
     it listens: another one's word about the attempt does not count. `home` is the FOUNDATIONS_HOME
-    in which the runner keeps its work; `blobs` the content store's folder; `spec` the JSON form of JobSpec; `environment` is added to
-    the worker's, `devices` are the GPUs it may see (UUIDs); `recover` means that an earlier runner
-    of this attempt died: what it left is to be taken in, nothing to be run.
+    in which the runner keeps its work, `blobs` the content store's folder, `spec` the JSON form of
+    JobSpec. `environment` is added to the worker's; `devices` are the GPUs it may see (UUIDs).
+    `recover` means that an earlier runner of this attempt died: what it left is to be taken in,
+    nothing to be run. `heartbeat` and `grace` are in seconds.
     """
 
     attempt: int
