@@ -14,7 +14,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from atlas_server.domain.placement import Decision, Running, explain_many, place, standing_of
+from atlas_server.domain.explanation import explain_many
+from atlas_server.domain.placement import Decision, Running, place, standing_of
 from atlas_server.domain.queue import Waiting, WaitQueue
 from atlas_server.domain.resources import GIGABYTE, Gpu, Node
 from foundations.contract.spec import Resources

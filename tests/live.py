@@ -60,7 +60,8 @@ class LiveServer:
             for name, value in os.environ.items()
             if not name.startswith(("ATLAS_", "FOUNDATIONS_"))
         }
-        inherited.pop("DISABLE_LOG_STREAMING", None)
+        for name in ("DISABLE_LOG_STREAMING", "NO_COLOR", "COLUMNS"):
+            inherited.pop(name, None)
         self.env = {
             **inherited,
             "FOUNDATIONS_HOME": str(self.home),
@@ -142,11 +143,11 @@ class LiveServer:
         *arguments: str,
         cwd: Path | None = None,
         env: dict[str, str] | None = None,
-        input: str | None = None,
+        stdin: str = "",
     ) -> Done:
         """Run `foundations` to its end."""
         command = [sys.executable, "-m", "foundations", *arguments]
-        return self._run(command, cwd=cwd, env=env, input=input)
+        return self._run(command, cwd=cwd, env=env, stdin=stdin)
 
     def spawn(self, *arguments: str, cwd: Path | None = None) -> Spawned:
         """Start `foundations` in a session of its own, with its output in a file."""
@@ -170,13 +171,13 @@ class LiveServer:
         command: list[str],
         cwd: Path | None = None,
         env: dict[str, str] | None = None,
-        input: str | None = None,
+        stdin: str = "",
     ) -> Done:
         done = subprocess.run(
             command,
             cwd=cwd or self.root,
             env={**self.env, **(env or {})},
-            input=(input or "").encode(),
+            input=stdin.encode(),
             capture_output=True,
             timeout=100,
         )
@@ -233,7 +234,7 @@ class LiveServer:
     # -- waiting
 
     def wait_for(
-        self, condition: Callable[[], T | None | bool], what: str = "", patience: float = PATIENCE
+        self, condition: Callable[[], T | bool | None], what: str = "", patience: float = PATIENCE
     ) -> T:
         """Return the first true answer of `condition`; the server may be away meanwhile."""
         deadline = time.monotonic() + patience

@@ -21,12 +21,10 @@ import uvicorn
 from fastapi import FastAPI
 
 import foundations
-from atlas_runner.limits import sweep as sweep_memory_groups
-from atlas_runner.process import process_alive
 from atlas_server.api import bundles as bundle_routes
-from atlas_server.api import system as system_routes
 from atlas_server.api.app import create_app
 from atlas_server.api.jobs import JobRoutes
+from atlas_server.api.system import Identity, SystemRoutes
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
 from atlas_server.config import ServerConfig
@@ -37,6 +35,7 @@ from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
+from atlas_server.services.content import Content
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
@@ -139,8 +138,7 @@ class _WebServer:
 
 
 def _build(server: Server) -> FastAPI:
-    config = server.config
-    clock, feed = SystemClock(), Feed()
+    config, clock, feed = server.config, SystemClock(), Feed()
     instance = _instance(config.database.parent / "instance", clock)
     store = Store(config.database)
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
@@ -148,7 +146,35 @@ def _build(server: Server) -> FastAPI:
     declared = DeclaredInventory(config.cpus, config.memory, config.gpus, config.visible_gpus)
     executor = LocalExecutor(declared)
     jobs = Jobs(store, feed, bundles, clock, executor.nodes)
-    settings = RunnerSettings(
+    launcher = Launcher(jobs, _runner_settings(server, instance))
+    scheduler = Scheduler(
+        Snapshots(store),
+        feed,
+        {executor.name: executor},
+        launcher,
+        Reconciler(jobs, Leases(store, clock, config.lease), launcher, config.grace),
+        clock,
+        Policy(patience=config.patience),
+    )
+    runners = Runners(store, feed, logs, jobs, clock, config.lease)
+    content = Content(bundles, logs)
+    identity = Identity(str(config.home), instance, clock.now())
+    app = create_app(
+        JobRoutes(jobs, views, archives, content, feed, scheduler).router(),
+        SystemRoutes(identity, jobs, views, runners, scheduler).router(),
+        bundle_routes.routes(content),
+    )
+    housekeeping = Housekeeping(store, bundles, archives, config.home / "work")
+    executor.prepare(scheduler.runner_ended)
+    scheduler.start()
+    housekeeping.start()
+    server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
+    return app
+
+
+def _runner_settings(server: Server, instance: str) -> RunnerSettings:
+    config = server.config
+    return RunnerSettings(
         server=lambda: server.url,
         instance=instance,
         home=str(config.home),
@@ -158,32 +184,6 @@ def _build(server: Server) -> FastAPI:
         grace=config.grace,
         lease=config.lease,
     )
-    launcher = Launcher(jobs, settings)
-    leases = Leases(store, clock, config.lease)
-    scheduler = Scheduler(
-        Snapshots(store),
-        feed,
-        {executor.name: executor},
-        launcher,
-        Reconciler(jobs, leases, launcher, config.grace),
-        clock,
-        Policy(patience=config.patience),
-    )
-    runners = Runners(store, feed, logs, jobs, clock, config.lease)
-    app = create_app(
-        JobRoutes(jobs, views, archives, bundles, logs, feed, scheduler),
-        bundle_routes.routes(bundles),
-        system_routes.routes(
-            str(config.home), instance, clock.now(), jobs, views, runners, scheduler
-        ),
-    )
-    sweep_memory_groups(process_alive)
-    executor.prepare(scheduler.runner_ended)
-    scheduler.start()
-    housekeeping = Housekeeping(store, bundles, archives, config.home / "work")
-    housekeeping.start()
-    server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
-    return app
 
 
 def _announce(server: Server, ready: Callable[[Server], None]) -> None:

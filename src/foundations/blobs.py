@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR
 
 from foundations.contract import manifest
+from foundations.disk import (
+    digest_of,
+    names_in,
+    open_regular,
+    read_chunks,
+    remove_tree,
+    sync_folder,
+    unique_name,
+    written,
+)
 from foundations.errors import BundleError, NotFound, StorageFull
 
 TYPE_CHECKING = False
@@ -20,10 +29,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Iterable, Iterator, List, Optional, Tuple
 
 _TEMPORARY = "tmp"
-_CHUNK = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LISTED_FROM = 2000
-_READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -103,9 +110,9 @@ class BlobDir:
         Raises BundleError for a file that cannot be read, is not regular, or differs.
         """
         with self._temporary() as temporary:
-            descriptor = _open_regular(path)
+            descriptor = open_regular(path)
             try:
-                found, size = self._write(temporary, _read(descriptor, path), durable)
+                found, size = self._write(temporary, read_chunks(descriptor, path), durable)
             finally:
                 os.close(descriptor)
             if digest is not None and found != digest:
@@ -119,7 +126,7 @@ class BlobDir:
         Nothing is copied on the same file system. Where that cannot be - another file system, a
         second hard link, another owner - the file is copied and then deleted.
         """
-        descriptor = _open_regular(path)
+        descriptor = open_regular(path)
         try:
             adopted = self._adopt(descriptor, path, durable)
         finally:
@@ -139,9 +146,9 @@ class BlobDir:
 
     def iter_digests(self) -> Iterator[str]:
         """Yield the digest of every blob, in no order."""
-        for folder in _names(self.root):
+        for folder in names_in(self.root):
             if len(folder) == 2:
-                for name in _names(os.path.join(self.root, folder)):
+                for name in names_in(os.path.join(self.root, folder)):
                     if manifest.is_digest(folder + name):
                         yield folder + name
 
@@ -157,13 +164,13 @@ class BlobDir:
         """
         count = 0
         folder = os.path.join(self.root, _TEMPORARY)
-        for name in _names(folder):
+        for name in names_in(folder):
             path = os.path.join(folder, name)
             try:
                 found = os.stat(path)
                 if found.st_mtime < older_than:
                     if S_ISDIR(found.st_mode):
-                        _remove_tree(path)
+                        remove_tree(path)
                     else:
                         os.unlink(path)
                     count += 1
@@ -185,7 +192,7 @@ class BlobDir:
             try:
                 if not os.path.samestat(os.lstat(temporary), os.fstat(descriptor)):
                     raise BundleError("{} was replaced while it was being stored.".format(path))
-                digest, size = _digest(_read(descriptor, path))
+                digest, size = digest_of(read_chunks(descriptor, path))
                 if durable:
                     os.fsync(descriptor)
                 self.publish(temporary, digest, durable)
@@ -203,10 +210,10 @@ class BlobDir:
         descriptor = os.open(temporary, _WRITE_FLAGS, 0o444)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             os.fchmod(descriptor, 0o444)
-            written = _digest(_written(chunks, file.fileno()))
+            result = digest_of(written(chunks, file.fileno()))
             if durable:
                 os.fsync(descriptor)
-        return written
+        return result
 
     def publish(self, temporary: str, digest: str, durable: bool) -> None:
         """Give a verified file of the same file system its place; for batches."""
@@ -218,8 +225,8 @@ class BlobDir:
             os.makedirs(folder, exist_ok=True)
             os.rename(temporary, path)
         if durable:
-            _sync_folder(folder)
-            _sync_folder(self.root)  # the folder may be as new, made by us or another writer
+            sync_folder(folder)
+            sync_folder(self.root)  # the folder may be as new, made by us or another writer
 
 
 class _Temporary:
@@ -236,7 +243,7 @@ class _Temporary:
         except OSError as error:
             self._raise_if_full(error)
             raise
-        self._path = os.path.join(folder, _unique())
+        self._path = os.path.join(folder, unique_name())
         return self._path
 
     def __exit__(self, kind: object, error: Optional[BaseException], _: object) -> None:
@@ -261,7 +268,7 @@ class Batch:
 
     def __init__(self, blobs: BlobDir) -> None:
         self._blobs = blobs
-        self._staged = BlobDir(os.path.join(blobs.root, _TEMPORARY, _unique()))
+        self._staged = BlobDir(os.path.join(blobs.root, _TEMPORARY, unique_name()))
 
     def put_bytes(self, data: bytes) -> str:
         """As in BlobDir."""
@@ -283,7 +290,7 @@ class Batch:
             if kind is None:
                 self._commit()
         finally:
-            _remove_tree(self._staged.root)
+            remove_tree(self._staged.root)
 
     def _commit(self) -> None:
         digests = list(self._staged.iter_digests())
@@ -295,72 +302,8 @@ class Batch:
             self._blobs.publish(self._staged.path(digest), digest, durable=False)
             folders.add(os.path.dirname(self._blobs.path(digest)))
         for folder in sorted(folders):
-            _sync_folder(folder)
-        _sync_folder(self._blobs.root)
-
-
-def _unique() -> str:
-    return "{}-{}".format(os.getpid(), os.urandom(8).hex())
-
-
-def _open_regular(path: str) -> int:
-    try:
-        descriptor = os.open(path, _READ_FLAGS)
-    except OSError as error:
-        raise BundleError("{} cannot be read: {}.".format(path, error.strerror)) from error
-    if not S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise BundleError("{} is not a regular file.".format(path))
-    return descriptor
-
-
-def _read(descriptor: int, path: str) -> Iterator[bytes]:
-    while True:
-        try:
-            chunk = os.read(descriptor, _CHUNK)
-        except OSError as error:
-            raise BundleError("{} cannot be read: {}.".format(path, error.strerror)) from error
-        if not chunk:
-            return
-        yield chunk
-
-
-def _written(chunks: Iterable[bytes], descriptor: int) -> Iterator[bytes]:
-    for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        yield chunk
-
-
-def _digest(chunks: Iterable[bytes]) -> Tuple[str, int]:
-    size = 0
-    state = manifest.new_hash(sys.maxsize)
-    for chunk in chunks:
-        state.update(chunk)
-        size += len(chunk)
-    return str(state.hexdigest()), size
-
-
-def _remove_tree(folder: str) -> None:
-    from shutil import rmtree
-
-    rmtree(folder, ignore_errors=True)  # what is left is swept later
-
-
-def _names(folder: str) -> List[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync_folder(folder)
+        sync_folder(self._blobs.root)
 
 
 def _not_found(digest: str) -> NotFound:

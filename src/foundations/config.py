@@ -14,7 +14,7 @@ from foundations.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Mapping, Optional
 
 LOCAL_SCHEDULER = "scheduler"
 DEFAULT_URL = "http://127.0.0.1:5000"
@@ -91,6 +91,11 @@ def user() -> str:
 def environment_keys() -> List[str]:
     """Return the names, never the values, of the environment variables set here."""
     return sorted(os.environ)
+
+
+def variables() -> Mapping[str, str]:
+    """Return the environment for a program that is started from here."""
+    return os.environ
 
 
 def environment_value(name: str) -> Optional[str]:

@@ -84,20 +84,17 @@ def submit(
     scheduler = config.scheduler(scheduler_config or config.LOCAL_SCHEDULER, folder)
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params,
-        "ram": ram, "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus,
-        "name": name, "tags": tags, "environment": environment, "priority": priority,
-        "timeout": timeout, "retries": retries,
+        "ram": _defaults["ram"] if ram is None else ram,
+        "num_gpus": _defaults["num_gpus"] if num_gpus is None else num_gpus,
+        "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,
+        "environment": environment, "priority": priority, "timeout": timeout, "retries": retries,
     }  # fmt: skip
-    for key, value in _defaults.items():
-        if given[key] is None:
-            given[key] = value
     submission = Submission(folder, given)
     api = _connection(scheduler)
     job = submission.send(api)
     deployment = Deployment(job["job_id"], api.url)
     if stream_job_logs and not config.streaming_disabled():
-        for line in deployment.stream_job_logs():
-            sys.stdout.write(line + "\n")
+        sys.stdout.writelines(line + "\n" for line in deployment.stream_job_logs())
     return deployment
 
 
@@ -144,7 +141,7 @@ class Submission:
         """Read the folder and put its bundle into the spec. Raises BundleError."""
         from foundations.bundle.git import GitLook
 
-        git = GitLook(self._folder)
+        git = GitLook(self._folder, config.variables())
         self._progress.preparing(self._folder)
         listing = list_folder(self._folder)
         self._progress.sized(listing)
@@ -236,7 +233,7 @@ def _spec(folder: str, values: Dict[str, Any], worker: Dict[str, Any]) -> Dict[s
         "retries": values.get("retries", 0),
         "interpreter": config.interpreter(),
         "install_requirements": install,
-        "worker": worker,
+        "worker": {key: value for key, value in worker.items() if key != "environment"},
         "origin": {
             "host": os.uname().nodename,
             "directory": folder,

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.live import LiveServer, make_folder
 
 INSTALLING = b"Installing user requirements"

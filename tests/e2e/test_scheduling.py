@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.live import LiveServer, make_folder
 
 from atlas_runner.limits import parent_group
-from tests.live import LiveServer, make_folder
 
 WAIT = (
     "import os, sys, time\nprint('up')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"

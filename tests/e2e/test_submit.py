@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.live import Done, LiveServer, make_folder
 
 from foundations.client.http import Connection
 from foundations.contract import version
 from foundations.errors import VersionMismatch
-from tests.live import Done, LiveServer, make_folder
 
 HELLO = "import sys\nprint('hello', *sys.argv[1:])\n"
 FAIL = "import sys\nprint('oh no', file=sys.stderr)\nsys.exit(3)\n"
@@ -91,13 +91,13 @@ def test_lines_in_order(server: LiveServer, folder: Path) -> None:
     job = re.search(r"submitted with ID '([^']+)'", done.out)[1]  # type: ignore[index]
     wanted = [
         "Foundations INFO: Job submission started. Ctrl-C to cancel.",
-        f"Foundations INFO: Preparing to bundle contents of {folder} for execution. "
+        f"Foundations INFO: Preparing to bundle contents of {folder} for execution.",
         "Estimating bundle size.",
         "Foundations INFO: Bundle size is about",
         "Foundations INFO: Bundling job contents.",
         f"Foundations INFO: Job submitted with ID '{job}'.",
-        "Foundations INFO: Job queued. Ctrl-C to stop streaming - job will not be interrupted or "
-        "cancelled.",
+        "Foundations INFO: Job queued. Ctrl-C to stop streaming",
+        "job will not be interrupted or cancelled.",
         "Foundations INFO: Job running, streaming logs.",
         "No user requirements found.",
         "hello you --flag",

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.live import LiveServer, Spawned, kill_process, make_folder
 
 from foundations.errors import FoundationsError
-from tests.live import LiveServer, Spawned, kill_process, make_folder
 
 # Prints numbered lines and logs numbered points, and goes on until it is told to end.
 TALKER = """
@@ -37,7 +37,9 @@ import os, sys
 with open(sys.argv[1], "a") as file:
     file.write(os.environ["FOUNDATIONS_JOB_ID"] + "\\n")
 """
-WAITER = "import os, sys, time\nprint('up')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+WAITER = (
+    "import os, sys, time\nprint('up')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+)
 
 
 @pytest.fixture
@@ -55,7 +57,9 @@ def assert_complete(server: LiveServer, job_id: str) -> None:
     """Every line and every point is there, once, in order."""
     log = server.job_log(job_id).decode()
     total = int(re.search(r"total (\d+)", log)[1])  # type: ignore[index]
-    assert [int(n) for n in re.findall(r"^line (\d+)$", log, re.M)] == list(range(1, total + 1))
+    assert [int(n) for n in re.findall(r"^line (\d+)$", log, re.MULTILINE)] == list(
+        range(1, total + 1)
+    )
     points = server.api().metric(job_id, "n")
     assert [point[3] for point in points] == list(range(1, total + 1))
 
@@ -173,13 +177,29 @@ def test_killed_runner_is_lost_and_keeps_what_it_had(
     assert (found["state"], found["reason"]) == ("failed", "lost")
     assert "runner died" in found["message"]
     assert not any(psutil.pid_exists(pid) and _lives(pid) for pid in workers)
-    numbers = [int(n) for n in re.findall(rb"^line (\d+)$", server.job_log(job), re.M)]
+    numbers = [int(n) for n in re.findall(rb"^line (\d+)$", server.job_log(job), re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 30
     points = [point[3] for point in server.api().metric(job, "n")]
     assert points == list(range(1, len(points) + 1))
     # The last line was printed before its point was logged.
     assert len(numbers) - 1 <= len(points) <= len(numbers)
+
+
+def test_runner_told_to_end_by_somebody_else(
+    server: LiveServer, folder: Path, tmp_path: Path
+) -> None:
+    """As when the machine shuts down: nobody asked Atlas to stop the job."""
+    job = server.send(folder, "wait.py", str(tmp_path / "never"))
+    again = server.send(folder, "wait.py", str(tmp_path / "end"), retries=1)
+    for each in (job, again):
+        server.has_logged(each, b"up")
+        os.kill(server.runner(each), signal.SIGTERM)
+    found = server.ended(job)
+    assert (found["state"], found["reason"]) == ("failed", "preempted")
+    assert "shuts down" in found["message"]
+    (tmp_path / "end").touch()
+    assert server.completed(again)["attempts"] == 2
 
 
 def test_killed_runner_with_a_retry_left(server: LiveServer, folder: Path, tmp_path: Path) -> None:
@@ -210,7 +230,7 @@ def test_everything_killed_at_once(server: LiveServer, folder: Path, tmp_path: P
     waiting = server.send(folder, "mark.py", str(tmp_path / "marks"))
     for process in server.processes():
         process.kill()
-    server.wait_for(lambda: not server.processes())
+    server.wait_for(lambda: len(server.processes()) == 0)
     server.restart()
     for job in running:
         found = server.ended(job)
@@ -279,7 +299,7 @@ def test_runner_that_starts_after_its_server_was_killed(
     server.in_state(job, "starting")
     server.kill()
     os.kill(fork_server, signal.SIGCONT)
-    server.wait_for(lambda: (tmp_path / "marks").exists())
+    server.wait_for((tmp_path / "marks").exists)
     server.restart()
     assert server.completed(job)["attempts"] == 1
     assert (tmp_path / "marks").read_text() == job + "\n"
@@ -341,7 +361,7 @@ def test_streaming_survives_a_restart_on_another_port(
     done = client.finish()
     assert done.code == 0, done.out
     total = int(re.search(r"total (\d+)", done.out)[1])  # type: ignore[index]
-    seen = [int(n) for n in re.findall(r"^line (\d+)$", done.out, re.M)]
+    seen = [int(n) for n in re.findall(r"^line (\d+)$", done.out, re.MULTILINE)]
     assert seen == list(range(1, total + 1))
     assert "has completed" in done.out
 

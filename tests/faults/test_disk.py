@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.live import LiveServer, make_folder
 
 TALK = """
@@ -101,7 +100,7 @@ def test_running_job_meets_a_full_disk(server: LiveServer, folder: Path, tmp_pat
     end.touch()
     found = server.ended(job)
     log = server.job_log(job)
-    numbers = [int(n) for n in re.findall(rb"^line (\d+) ", log, re.M)]
+    numbers = [int(n) for n in re.findall(rb"^line (\d+) ", log, re.MULTILINE)]
     assert numbers[:30] == list(range(1, 31))
     assert len(set(numbers)) == len(numbers)
     points = [point[3] for point in server.api().metric(job, "n")]

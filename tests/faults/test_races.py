@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.live import FINAL, LiveServer, make_folder
 
 from foundations.errors import NotFound, Refused
-from tests.live import FINAL, LiveServer, make_folder
 
 LEGAL = {
     "queued": {"starting", "stopped"},
@@ -48,65 +50,63 @@ def assert_legal(job: dict) -> None:
     """The history of a job goes along the table of moves."""
     states = [event["state"] for event in job["history"] if event["kind"] == "job.state"]
     assert states[0] == "queued"
-    for before, after in zip(states, states[1:]):
+    for before, after in itertools.pairwise(states):
         assert after in LEGAL[before], states
     assert states[-1] == job["state"]
 
 
+class Crowd:
+    """What many users do at random to each other's jobs."""
+
+    def __init__(self, server: LiveServer, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+        self.lock = threading.Lock()
+        self.jobs: list[str] = []
+        self.deleted: set[str] = set()
+
+    def work(self, seed: int) -> None:
+        choice = random.Random(seed)
+        acts = [self.submit, self.submit, self.stop, self.delete, self.look]
+        for _ in range(25):
+            # Another one may have been quicker.
+            with contextlib.suppress(Refused, NotFound):
+                choice.choice(acts)(choice)
+
+    def submit(self, choice: random.Random) -> None:
+        job = self.server.send(self.folder, choice.choice(["main.py", "sleep.py"]))
+        with self.lock:
+            self.jobs.append(job)
+
+    def stop(self, choice: random.Random) -> None:
+        self.server.api().stop(self.any(choice))
+
+    def delete(self, choice: random.Random) -> None:
+        job = self.any(choice)
+        self.server.api().delete(job)
+        self.deleted.add(job)
+
+    def look(self, choice: random.Random) -> None:
+        self.server.api().queue()
+        self.server.job(self.any(choice))
+
+    def any(self, choice: random.Random) -> str:
+        with self.lock:
+            return choice.choice(self.jobs or ["no-such-job"])
+
+
 def test_submitting_stopping_and_deleting_at_once(server: LiveServer, folder: Path) -> None:
     server.send(folder, "main.py")
-    lock = threading.Lock()
-    jobs: list[str] = []
-    deleted: set[str] = set()
-
-    def submit(choice: random.Random) -> None:
-        script = choice.choice(["main.py", "sleep.py"])
-        job = server.send(folder, script)
-        with lock:
-            jobs.append(job)
-
-    def on_any(act: Callable[[str], object], choice: random.Random) -> None:
-        with lock:
-            job = choice.choice(jobs) if jobs else None
-        if job is not None:
-            try:
-                act(job)
-            except (Refused, NotFound):
-                pass  # another one was quicker
-
-    def stop(choice: random.Random) -> None:
-        on_any(lambda job: server.api().stop(job), choice)
-
-    def delete(choice: random.Random) -> None:
-        def act(job: str) -> None:
-            server.api().delete(job)
-            deleted.add(job)
-
-        on_any(act, choice)
-
-    def look(choice: random.Random) -> None:
-        on_any(server.job, choice)
-        server.api().queue()
-
-    def work(seed: int) -> None:
-        choice = random.Random(seed)
-        for _ in range(25):
-            choice.choice([submit, submit, stop, delete, look])(choice)
-
+    crowd = Crowd(server, folder)
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(work, range(6)))
-    for job in jobs:
-        if job not in deleted:
-            try:
-                server.api().stop(job)
-            except Refused:
-                pass  # it is over
-    for job in jobs:
-        if job in deleted:
-            with pytest.raises(NotFound):
-                server.job(job)
-        else:
-            assert_legal(server.ended(job))
+        list(pool.map(crowd.work, range(6)))
+    for job in set(crowd.jobs) - crowd.deleted:
+        with contextlib.suppress(Refused):
+            server.api().stop(job)
+        assert_legal(server.ended(job))
+    for job in crowd.deleted:
+        with pytest.raises(NotFound):
+            server.job(job)
 
 
 def test_stopping_a_job_many_times_at_once(server: LiveServer, folder: Path) -> None:
@@ -133,7 +133,9 @@ def test_stopping_in_every_phase(server: LiveServer, folder: Path) -> None:
         job = server.send(folder, "sleep.py")
         if index % 3:
             state = ["starting", "running"][index % 2]
-            server.wait_for(lambda job=job, state=state: server.job(job)["state"] in (state, "running"))
+            server.wait_for(
+                lambda job=job, state=state: server.job(job)["state"] in (state, "running")
+            )
         server.api().stop(job)
         found = server.ended(job)
         assert found["state"] == "stopped", found

@@ -11,10 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from tests.live import Done, LiveServer, kill_process, make_folder
 
-WAIT = "import os, sys, time\nprint('up')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+WAIT = (
+    "import os, sys, time\nprint('up')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+)
 
 
 @pytest.fixture
@@ -42,9 +43,7 @@ def assert_refused(done: Done, *words: str) -> None:
         assert word in done.err, done.err
 
 
-def test_submitting_without_a_server_starts_one_and_says_so(
-    down: LiveServer, folder: Path
-) -> None:
+def test_submitting_without_a_server_starts_one_and_says_so(down: LiveServer, folder: Path) -> None:
     done = down.cli("submit", "scheduler", str(folder), "main.py")
     assert done.code == 0, done
     assert "starting one" in done.out

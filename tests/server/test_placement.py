@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from atlas_server.domain.explanation import explain, explain_many
 from atlas_server.domain.placement import (
     Decision,
     Policy,
     Running,
-    explain,
-    explain_many,
     place,
     standing_of,
 )

@@ -9,7 +9,6 @@ from starlette.responses import FileResponse
 
 from atlas_server.api import errors
 from atlas_server.api.guard import Guard
-from atlas_server.api.jobs import JobRoutes
 from foundations._version import __version__
 
 _PAGE = Path(__file__).parent / "page.html"
@@ -19,7 +18,7 @@ _PAGE_POLICY = (
 )
 
 
-def create_app(job_routes: JobRoutes, *others: APIRouter) -> FastAPI:
+def create_app(*routers: APIRouter) -> FastAPI:
     """Return the ASGI application."""
     # No interactive documentation: its pages load scripts from elsewhere.
     app = FastAPI(
@@ -31,8 +30,7 @@ def create_app(job_routes: JobRoutes, *others: APIRouter) -> FastAPI:
     )
     app.add_middleware(Guard)
     errors.install(app)
-    app.include_router(job_routes.router(), prefix="/api/v1")
-    for router in others:
+    for router in routers:
         app.include_router(router, prefix="/api/v1")
 
     @app.get("/", include_in_schema=False)

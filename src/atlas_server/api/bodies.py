@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 
 import anyio.from_thread
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from foundations.errors import InvalidRequest
 
-_HEADER = 80  # a digest (64 hex digits) and a size (16 hex digits)
+_HEADER_BYTES = 80
+_HEADER = re.compile(rb"([0-9a-f]{64})([0-9a-f]{16})")  # digest and size
 
 
 def chunks_of(request: Request) -> Iterator[bytes]:
@@ -19,7 +22,10 @@ def chunks_of(request: Request) -> Iterator[bytes]:
     stream = request.stream()
 
     async def next_chunk() -> bytes | None:
-        return await anext(stream, None)
+        try:
+            return await anext(stream, None)
+        except ClientDisconnect as error:
+            raise InvalidRequest("The connection was cut before all had arrived.") from error
 
     while (chunk := anyio.from_thread.run(next_chunk)) is not None:
         yield chunk
@@ -28,12 +34,11 @@ def chunks_of(request: Request) -> Iterator[bytes]:
 def unpack(chunks: Iterator[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Split a pack into (digest, content); each content is to be read before the next blob."""
     reader = _Reader(chunks)
-    while (head := reader.exactly(_HEADER)) is not None:
-        try:
-            digest, size = head[:64].decode(), int(head[64:], 16)
-        except ValueError as error:
-            raise InvalidRequest("The pack of blobs is malformed.") from error
-        yield digest, reader.up_to(size)
+    while (head := reader.exactly(_HEADER_BYTES)) is not None:
+        found = _HEADER.fullmatch(head)
+        if found is None:
+            raise InvalidRequest("The pack of blobs is malformed.")
+        yield found[1].decode(), reader.up_to(int(found[2], 16))
 
 
 class _Reader:

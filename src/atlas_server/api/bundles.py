@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
 from atlas_server.api.bodies import chunks_of, unpack
-from atlas_server.archive.bundles import Bundles
+from atlas_server.services.content import Content
 from foundations.errors import BundleError
 
 _LARGEST_MANIFEST = 256 * 1024 * 1024
 _CHUNK = 1 << 20
 
 
-def routes(bundles: Bundles) -> APIRouter:
+def routes(content: Content) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(tags=["bundles"])
 
@@ -27,29 +27,27 @@ def routes(bundles: Bundles) -> APIRouter:
             data += chunk
             if len(data) > _LARGEST_MANIFEST:
                 raise BundleError("The manifest is larger than 256 MB.")
-        digest, missing = bundles.receive(data)
+        digest, missing = content.receive_manifest(data)
         return {"digest": digest, "missing": missing}
 
     @router.post("/blobs", status_code=204)
     def send_blobs(request: Request) -> None:
         """Store a pack of blobs, all or none."""
-        with bundles.blobs.batch() as batch:
-            for digest, content in unpack(chunks_of(request)):
-                batch.put_stream(content, digest)
+        content.receive_blobs(unpack(chunks_of(request)))
 
     @router.get("/blobs/{digest}")
     def get_blob(digest: str) -> StreamingResponse:
         """Return the content of a blob."""
-        file = bundles.blobs.open(digest)
-        size = str(bundles.blobs.size(digest))
+        file = content.open_blob(digest)
+        size = str(content.blob_size(digest))
 
-        def content() -> Iterator[bytes]:
+        def chunks() -> Iterator[bytes]:
             with file:
                 while data := file.read(_CHUNK):
                     yield data
 
         return StreamingResponse(
-            content(), media_type="application/octet-stream", headers={"Content-Length": size}
+            chunks(), media_type="application/octet-stream", headers={"Content-Length": size}
         )
 
     return router

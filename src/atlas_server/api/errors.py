@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from foundations import errors
 
@@ -29,7 +30,7 @@ _STATUS: dict[type[errors.FoundationsError], int] = {
 }
 
 
-def error_response(error: errors.FoundationsError) -> JSONResponse:
+def error_response(error: errors.FoundationsError) -> Response:
     """Return the response that `error` is told by."""
     status = next((_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS), 500)
     content = {
@@ -38,32 +39,35 @@ def error_response(error: errors.FoundationsError) -> JSONResponse:
         "hint": error.hint,
         "details": error.details,
     }
-    return JSONResponse({"error": content}, status)
+    # As ASCII: what was sent and is quoted need not be text that UTF-8 can carry.
+    body = json.dumps({"error": content})
+    return Response(body, status, media_type="application/json")
 
 
 def install(app: FastAPI) -> None:
     """Make every error of `app` answer in the one shape."""
 
     @app.exception_handler(errors.FoundationsError)
-    def known(_: Request, error: errors.FoundationsError) -> JSONResponse:
+    def known(_: Request, error: errors.FoundationsError) -> Response:
         return error_response(error)
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
         message = f"{where or 'The request'}: {first['msg']}."
         return error_response(errors.InvalidRequest(message))
 
     @app.exception_handler(HTTPException)
-    def http(request: Request, error: HTTPException) -> JSONResponse:
+    def http(request: Request, error: HTTPException) -> Response:
         text = f"{request.method} {request.url.path}: {error.detail}."
-        answer = error_response(errors.NotFound(text))
+        known = error.status_code in (404, 405)
+        answer = error_response(errors.NotFound(text) if known else errors.InvalidRequest(text))
         answer.status_code = error.status_code
         return answer
 
     @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> JSONResponse:
+    def unexpected(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         text = "The server met an unexpected error; its log has the details."
         return error_response(errors.ServerError(text, "See: atlas-server logs"))

@@ -7,27 +7,28 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from atlas_server.api.bodies import FileLike, written_by
 from atlas_server.api.streams import JobStream
-from atlas_server.archive.bundles import Bundles
-from atlas_server.archive.logs import LogArchive
-from atlas_server.domain.records import JobRecord
+from atlas_server.domain.records import JobFilter, JobRecord
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.archives import Archives
+from atlas_server.services.content import Content
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.views import Views
-from atlas_server.store.jobs import JobFilter
 from foundations.bundle.archive import write_tar
 from foundations.contract.manifest import Entry
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobState
 from foundations.errors import InvalidRequest, NotFound
 
-_CHUNK = 1 << 20
 _PAGE = 10_000
+# Numbers that the database and files can count to.
+_Whole = Annotated[int, Query(ge=0, lt=1 << 63)]
+_SPEC = TypeAdapter(JobSpec)
 
 
 class JobRoutes:
@@ -38,16 +39,14 @@ class JobRoutes:
         jobs: Jobs,
         views: Views,
         archives: Archives,
-        bundles: Bundles,
-        logs: LogArchive,
+        content: Content,
         feed: Feed,
         scheduler: Scheduler,
     ) -> None:
         self._jobs = jobs
         self._views = views
         self._archives = archives
-        self._bundles = bundles
-        self._logs = logs
+        self._content = content
         self._feed = feed
         self._scheduler = scheduler
 
@@ -86,7 +85,7 @@ class JobRoutes:
         user: str | None = None,
         status: Annotated[list[str] | None, Query()] = None,
         tag: Annotated[list[str] | None, Query()] = None,
-        before: int | None = None,
+        before: _Whole | None = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
     ) -> Response:
         """Return the newest jobs that fit. `tag` is KEY or KEY=VALUE; several must all fit."""
@@ -125,7 +124,7 @@ class JobRoutes:
     def rerun(self, reference: str, changes: dict[str, Any]) -> Response:
         """Queue a copy of a job; `changes` replaces fields of its spec."""
         job = self._views.resolve(reference)
-        again = self._jobs.rerun(job, changes)
+        again = self._jobs.rerun(job, _spec_with({**job.spec, **changes}))
         return JSONResponse(self._views.plain_row(again), 201)
 
     def diff(self, reference: str, other: str) -> Response:
@@ -134,34 +133,34 @@ class JobRoutes:
         difference = self._archives.diff(first, second)
         return JSONResponse({"jobs": [first.job_id, second.job_id], **difference})
 
-    def log(self, reference: str, tail: Annotated[int | None, Query(ge=0)] = None) -> Response:
+    def log(self, reference: str, tail: _Whole | None = None) -> Response:
         """Return the log of the newest attempt as it stands, or its last `tail` lines."""
         job = self._views.resolve(reference)
-        begin = 0 if tail is None else self._logs.tail_offset(job.job_id, job.attempts, tail)
-        end = self._logs.size(job.job_id, job.attempts)
+        begin = 0 if tail is None else self._content.log_tail(job, tail)
+        end = self._content.log_size(job)
         headers = {
             "Content-Length": str(max(0, end - begin)),
             "X-Atlas-Job": job.job_id,
             "X-Atlas-State": job.state.value,
         }
         return StreamingResponse(
-            self._log_between(job, begin, end), media_type="text/plain", headers=headers
+            self._content.log_between(job, begin, end), media_type="text/plain", headers=headers
         )
 
     def stream(
-        self, reference: str, attempt: int = 0, offset: int = 0, tail: int | None = None
+        self, reference: str, attempt: _Whole = 0, offset: _Whole = 0, tail: _Whole | None = None
     ) -> Response:
         """Follow a job until it is over, as server-sent events `state` and `log`."""
         job = self._views.resolve(reference)
         if tail is not None:
-            offset = self._logs.tail_offset(job.job_id, job.attempts, tail)
-        stream = JobStream(self._views, self._logs, self._feed, job.job_id)
+            offset = self._content.log_tail(job, tail)
+        stream = JobStream(self._views, self._content, self._feed, job.job_id)
         events = stream.events(attempt, offset)
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
-    def metric(self, reference: str, name: str, after: int = 0) -> Response:
+    def metric(self, reference: str, name: str, after: _Whole = 0) -> Response:
         """Return points `[seq, time, step, value]` of one metric that follow `after`."""
         job = self._views.resolve(reference)
         points = self._views.curve(job, name, after, _PAGE)
@@ -185,12 +184,15 @@ class JobRoutes:
         return self._tarball(job, self._archives.artifact_members(job))
 
     def _tarball(self, job: JobRecord, entries: Iterable[Entry]) -> Response:
-        blobs = self._bundles.blobs
-
         def members() -> Iterator[tuple[str, str, Any, Any]]:
             for entry in entries:
                 if entry.kind in ("f", "x"):
-                    yield entry.path, entry.kind, entry.size, partial(blobs.open, entry.value)
+                    yield (
+                        entry.path,
+                        entry.kind,
+                        entry.size,
+                        partial(self._content.open_blob, entry.value),
+                    )
                 else:
                     yield entry.path, entry.kind, entry.value, None
 
@@ -201,14 +203,6 @@ class JobRoutes:
         return StreamingResponse(
             written_by(write), media_type="application/gzip", headers={"Content-Disposition": name}
         )
-
-    def _log_between(self, job: JobRecord, begin: int, end: int) -> Iterator[bytes]:
-        while begin < end:
-            data = self._logs.read(job.job_id, job.attempts, begin, min(_CHUNK, end - begin))
-            if not data:
-                return
-            begin += len(data)
-            yield data
 
 
 def _states(words: list[str]) -> tuple[JobState, ...]:
@@ -226,3 +220,12 @@ def _states(words: list[str]) -> tuple[JobState, ...]:
 def _tag(text: str) -> tuple[str, str | None]:
     key, separator, value = text.partition("=")
     return key, value if separator else None
+
+
+def _spec_with(values: dict[str, Any]) -> JobSpec:
+    try:
+        return _SPEC.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"{where}: {first['msg']}.") from error

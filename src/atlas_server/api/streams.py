@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from atlas_server.archive.logs import LogArchive
+from atlas_server.services.content import Content
 from atlas_server.services.feed import AsyncListener, Feed
 from atlas_server.services.views import Views
 from foundations.errors import NotFound
@@ -21,9 +21,9 @@ _KEEP_ALIVE = 15.0
 class JobStream:
     """Everything new about one job, until it is over."""
 
-    def __init__(self, views: Views, logs: LogArchive, feed: Feed, job_id: str) -> None:
+    def __init__(self, views: Views, content: Content, feed: Feed, job_id: str) -> None:
         self._views = views
-        self._logs = logs
+        self._content = content
         self._feed = feed
         self._job_id = job_id
         self._attempt = 0
@@ -68,7 +68,7 @@ class JobStream:
     def _log(self) -> bytes | None:
         if not self._attempt:
             return None
-        data = self._logs.read(self._job_id, self._attempt, self._offset, _CHUNK)
+        data = self._content.log_part(self._job_id, self._attempt, self._offset, _CHUNK)
         if not data:
             return None
         self._offset += len(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Header
@@ -22,71 +23,89 @@ from foundations.errors import WrongServer
 _SHOWN_WAITING = 1000
 
 
-def routes(
-    home: str,
-    instance: str,
-    started_at: float,
-    jobs: Jobs,
-    views: Views,
-    runners: Runners,
-    scheduler: Scheduler,
-) -> APIRouter:
-    """Return the endpoints."""
-    router = APIRouter(tags=["system"])
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this server is: its home, the ID that it keeps wherever it listens, when it started."""
 
-    @router.get("/health")
-    def health() -> dict[str, Any]:
+    home: str
+    instance: str
+    started_at: float
+
+
+class SystemRoutes:
+    """The endpoints, and what they work with."""
+
+    def __init__(
+        self, identity: Identity, jobs: Jobs, views: Views, runners: Runners, scheduler: Scheduler
+    ) -> None:
+        self._identity = identity
+        self._jobs = jobs
+        self._views = views
+        self._runners = runners
+        self._scheduler = scheduler
+
+    def router(self) -> APIRouter:
+        """Return the endpoints."""
+        router = APIRouter(tags=["system"])
+        add = router.add_api_route
+        add("/health", self.health, methods=["GET"])
+        add("/server", self.server, methods=["GET"])
+        add("/queue", self.queue, methods=["GET"])
+        add("/queue", self.clear_queue, methods=["DELETE"])
+        add("/projects", self.projects, methods=["GET"])
+        add("/runner/report", self.report, methods=["POST"])
+        return router
+
+    def health(self) -> dict[str, Any]:
         """Tell who answers here."""
         return {
             "version": __version__,
             "api": API_VERSION,
-            "home": home,
+            "home": self._identity.home,
             "pid": os.getpid(),
-            "started_at": started_at,
+            "started_at": self._identity.started_at,
         }
 
-    @router.get("/server")
-    def server() -> dict[str, Any]:
+    def server(self) -> dict[str, Any]:
         """Return nodes, what is in use on them, and the number of jobs in each state."""
-        used = [(held.node, held) for held in scheduler.allocations()]
+        used = [(held.node, held) for held in self._scheduler.allocations()]
         nodes = [
             {**plain(node), "used": _sum([held for name, held in used if name == node.name])}
-            for node in scheduler.nodes()
+            for node in self._scheduler.nodes()
         ]
-        return {"version": __version__, "home": home, "nodes": nodes, "jobs": views.counts()}
+        return {
+            "version": __version__,
+            "home": self._identity.home,
+            "nodes": nodes,
+            "jobs": self._views.counts(),
+        }
 
-    @router.get("/queue")
-    def queue() -> Response:
+    def queue(self) -> Response:
         """Return the running jobs and the waiting ones, in the order of their turns."""
-        total, waiting = scheduler.waiting(_SHOWN_WAITING)
-        known = views.by_ids(job_id for job_id, _ in waiting)
+        total, waiting = self._scheduler.waiting(_SHOWN_WAITING)
+        known = self._views.by_ids(job_id for job_id, _ in waiting)
         rows = [
-            {**views.plain_row(known[job_id]), "position": position, "waits_because": why}
+            {**self._views.plain_row(known[job_id]), "position": position, "waits_because": why}
             for position, (job_id, why) in enumerate(waiting, start=1)
             if job_id in known
         ]
-        running = [views.plain_row(job) for job in views.active()]
+        running = [self._views.plain_row(job) for job in self._views.active()]
         return JSONResponse({"running": running, "queued": rows, "total_queued": total})
 
-    @router.delete("/queue")
-    def clear(project: str | None = None, user: str | None = None) -> dict[str, Any]:
+    def clear_queue(self, project: str | None = None, user: str | None = None) -> dict[str, Any]:
         """Stop every waiting job, of a project or a user where one is given."""
-        return {"cleared": jobs.clear_queue(project, user)}
+        return {"cleared": self._jobs.clear_queue(project, user)}
 
-    @router.get("/projects")
-    def projects() -> dict[str, Any]:
+    def projects(self) -> dict[str, Any]:
         """Return every project with the number of its jobs in each state."""
-        return {"projects": views.projects()}
+        return {"projects": self._views.projects()}
 
-    @router.post("/runner/report")
-    def report(body: Report, authorization: str = Header(default="")) -> Response:
+    def report(self, body: Report, authorization: str = Header(default="")) -> Response:
         """Take in a runner's report."""
-        if body.instance != instance:
+        if body.instance != self._identity.instance:
             raise WrongServer("The attempt belongs to another server, which was at this address.")
         token = authorization.removeprefix("Bearer ")
-        return JSONResponse(plain(runners.report(token, body)))
-
-    return router
+        return JSONResponse(plain(self._runners.report(token, body)))
 
 
 def _sum(held: list[Allocation]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ held job starts at the latest when the jobs that ran at the beginning of its hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atlas_server.domain.queue import Line, Standing, Turns, Waiting, WaitQueue
@@ -23,11 +23,8 @@ from atlas_server.domain.resources import (
     Free,
     Held,
     Node,
-    can_ever_fit,
     capacity,
-    demand_of,
     held_by,
-    shortage,
 )
 
 
@@ -96,7 +93,7 @@ def place(
 ) -> Decision:
     """Decide who starts. Delayed jobs that are due join the queue; nothing else of it changes."""
     queue.release_due(now)
-    return _Round(nodes, tuple(running), now, policy).decide(queue)
+    return Round(nodes, tuple(running), now, policy).decide(queue)
 
 
 def standing_of(nodes: Sequence[Node], running: Iterable[Running]) -> Standing:
@@ -240,7 +237,7 @@ class _Frontier:
         self._smallest.append(new)
 
 
-class _Round:
+class Round:
     """One decision in the making."""
 
     def __init__(
@@ -325,89 +322,3 @@ class _Round:
             hold = spot.hold
             if hold is not None:
                 yield Reservation(hold.waiting.job_id, spot.free.node.name, hold.at, hold.hard)
-
-
-def explain(
-    job_id: str,
-    queue: WaitQueue,
-    nodes: Sequence[Node],
-    running: Iterable[Running],
-    now: float,
-    policy: Policy = DEFAULT_POLICY,
-) -> str:
-    """Why a job waits, or that it starts now: what `place` would do. Raises KeyError."""
-    return explain_many([job_id], queue, nodes, running, now, policy)[job_id]
-
-
-def explain_many(
-    job_ids: Iterable[str],
-    queue: WaitQueue,
-    nodes: Sequence[Node],
-    running: Iterable[Running],
-    now: float,
-    policy: Policy = DEFAULT_POLICY,
-) -> dict[str, str]:
-    """`explain` for several jobs at the price of one decision. Raises KeyError."""
-    queue.release_due(now)
-    running = tuple(running)
-    before = _Round(nodes, running, now, policy)
-    after = _Round(nodes, running, now, policy)
-    started = {placement.job_id for placement in after.decide(queue).starts}
-    job_ids = tuple(job_ids)
-    # A listing shows the first jobs: their places come cheaper from one walk than one by one.
-    first = queue.ranked(before.standing, 2 * len(job_ids))
-    places = {job.job_id: ahead for ahead, job in enumerate(first)}
-    sentences: dict[str, str] = {}
-    for job_id in job_ids:
-        job = queue.get(job_id)
-        alike = queue.alike_ahead(job_id)
-        if job_id in started:
-            sentences[job_id] = "starts now"
-        elif alike is not None and alike not in started:
-            sentences[job_id] = _turn(job, queue, before, places)
-        else:
-            sentences[job_id] = _why(job, queue, nodes, before, after, places)
-    return sentences
-
-
-def _why(
-    job: Waiting,
-    queue: WaitQueue,
-    nodes: Sequence[Node],
-    before: _Round,
-    after: _Round,
-    places: Mapping[str, int],
-) -> str:
-    """Why the oldest of its kind waits."""
-    if queue.is_delayed(job.job_id):
-        return f"waits {_duration((job.not_before or after.now) - after.now)} before retry"
-    demand = demand_of(job.resources)
-    large_enough = before.large_enough(demand)
-    if not large_enough:
-        too_much = can_ever_fit(job.resources, nodes)
-        if too_much is not None:
-            return f"cannot start: {too_much}"
-        return "waits for a node large enough to accept jobs again"
-    if not before.fitting(demand):
-        return f"waits for {shortage(demand, [spot.free for spot in large_enough])}"
-    for spot in after.fitting(demand):
-        if spot.hold is not None:
-            first = spot.hold.waiting
-            waited = _duration(after.now - first.queued_at)
-            return f"held back so that job {first.job_id}, which has waited {waited}, can start"
-    return _turn(job, queue, before, places)
-
-
-def _turn(job: Waiting, queue: WaitQueue, before: _Round, places: Mapping[str, int]) -> str:
-    ahead = places.get(job.job_id)
-    if ahead is None:
-        ahead = queue.position(job.job_id, before.standing)
-    return f"waits for its turn: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead"
-
-
-def _duration(seconds: float) -> str:
-    """In the coarsest unit of which there are two: "12 s", "6 min", "3 h", "2 days"."""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{int(seconds // length)} {unit}"
-    return f"{max(int(-(-seconds // 1)), 0)} s"

@@ -55,3 +55,19 @@ class Executor(Protocol):
     def stop(self, handle: Handle, *, grace: float) -> None:
         """Ask the runner to stop its worker; the worker is killed after `grace` seconds."""
         ...
+
+
+class Clock(Protocol):
+    """Time, identities and chance, so that tests can choose them."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+    def new_id(self) -> str:
+        """Return a job ID that was never used."""
+        ...
+
+    def new_token(self) -> str:
+        """Return a secret that nobody can guess."""
+        ...

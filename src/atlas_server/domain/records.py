@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,3 +62,14 @@ class AttemptRecord:
     message: str | None = None
     usage: dict[str, Any] | None = None
     late_result: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; None is no condition. `tag` maps keys to a value or None (any)."""
+
+    project: str | None = None
+    user: str | None = None
+    states: Sequence[JobState] = ()
+    tags: tuple[tuple[str, str | None], ...] = ()
+    before: int | None = None

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from atlas_runner.limits import sweep as remove_memory_groups
 from atlas_runner.process import process_alive
 from atlas_server.domain.ports import Handle, Launch, LaunchFailed, Observation
 from atlas_server.domain.resources import Node
@@ -40,6 +41,7 @@ class LocalExecutor:
 
     def prepare(self, ended: Callable[[Handle], None]) -> None:
         """Get ready to start runners quickly; `ended` is called when one has ended."""
+        remove_memory_groups(process_alive)
         self._exits.start(ended)
         self._forks.start()
 

@@ -10,23 +10,21 @@ import logging
 import threading
 from collections.abc import Mapping
 
+from atlas_server.domain.explanation import explain, explain_many
 from atlas_server.domain.placement import (
     Decision,
     Policy,
     Running,
-    explain,
-    explain_many,
     place,
     standing_of,
 )
-from atlas_server.domain.ports import Executor, Handle
+from atlas_server.domain.ports import Clock, Executor, Handle
 from atlas_server.domain.queue import Waiting, WaitQueue
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.feed import Feed
-from atlas_server.services.jobs import Clock
 from atlas_server.services.snapshots import Snapshots
 from foundations.contract.states import JobState
 

@@ -5,40 +5,33 @@ Every change is one transaction: the state by compare-and-set, its event beside 
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
 from atlas_server.archive.bundles import Bundles
 from atlas_server.domain import lifecycle
-from atlas_server.domain.placement import can_ever_fit
-from atlas_server.domain.records import AttemptRecord, JobRecord
-from atlas_server.domain.resources import Allocation, Node, validate
+from atlas_server.domain.ports import Clock
+from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
+from atlas_server.domain.resources import Allocation, Node, can_ever_fit
 from atlas_server.services.feed import Feed
+from atlas_server.services.specs import MASK, check_spec, split_secrets
 from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import plain
-from foundations.contract.environment import looks_secret
 from foundations.contract.report import Result
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobState, StateReason
 from foundations.errors import InvalidRequest, Refused
 
-MASK = "********"
 _STARTS_WITHOUT_BEGINNING = 3
+_PREEMPTED = "The job's runner was told to end from outside, as when a machine shuts down."
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-class Clock(Protocol):
-    """Time, identities and chance, so that tests can choose them."""
-
-    def now(self) -> float: ...  # noqa: D102
-    def new_id(self) -> str: ...  # noqa: D102
-    def new_token(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +40,7 @@ class Ending:
 
     state: JobState
     reason: StateReason | None
+    message: str | None = None
 
 
 class Jobs:
@@ -68,7 +62,7 @@ class Jobs:
 
     def check(self, spec: JobSpec) -> None:
         """Raise InvalidRequest or Refused where `spec` could never run here."""
-        _check_spec(spec)
+        check_spec(spec)
         refusal = can_ever_fit(spec.resources, self._nodes())
         if refusal:
             raise Refused(f"The job {refusal}.", "Ask for less, or see `foundations info`.")
@@ -81,7 +75,7 @@ class Jobs:
         """
         self.check(spec)
         job_id = self._checked_id(job_id)
-        shown, secrets = _split_secrets(spec)
+        shown, secrets = split_secrets(spec)
         # The lock keeps blobs that this job needs from being swept before its row is there.
         with self._bundles.in_use(spec.bundle), self._store.write(durable=True) as connection:
             known = jobs.find(connection, job_id)
@@ -124,19 +118,18 @@ class Jobs:
         assert job is not None
         return job
 
-    def rerun(self, job: JobRecord, changes: dict[str, Any]) -> JobRecord:
-        """Queue a copy of `job`, with `changes` in place of fields of its spec.
+    def rerun(self, job: JobRecord, spec: JobSpec) -> JobRecord:
+        """Queue `spec`, a copy of the job's own with changes.
 
-        Environment values that are masked in the spec are taken from the original.
+        Environment values that are masked in it are taken from the original.
         """
         with self._store.read() as connection:
             secrets = jobs.secrets(connection, job.id)
-        spec = _spec_with({**job.spec, "rerun_of": job.job_id, **changes})
         environment = {
             name: secrets.get(name, value) if value == MASK else value
             for name, value in spec.environment.items()
         }
-        return self.submit(replace(spec, environment=environment))
+        return self.submit(replace(spec, environment=environment, rerun_of=job.job_id))
 
     def begin_attempt(
         self, job_id: str, allocation: Allocation, executor: str, lease: float
@@ -204,13 +197,13 @@ class Jobs:
             "ended_at": now,
             "exit_code": result.exit_code,
             "reason": ending.reason.value if ending.reason else None,
-            "message": result.message,
+            "message": ending.message or result.message,
             "usage": result.usage,
         }
         jobs.update_attempt(connection, attempt.id, ended)
         values: dict[str, Any] = {
             "exit_code": result.exit_code,
-            "message": result.message,
+            "message": ending.message or result.message,
             "outputs": result.outputs,
             "usage": result.usage,
         }
@@ -229,7 +222,10 @@ class Jobs:
         """End an attempt whose runner cannot do so itself: it was lost, or never `began`."""
         with self._store.write(durable=True) as connection:
             job = jobs.find(connection, attempt.job_id)
-            if job is None or job.attempts != attempt.number or job.state.is_final:
+            current = jobs.find_attempt(connection, attempt.id)
+            if job is None or current is None or current.token != attempt.token:
+                return  # deleted
+            if current.ended_at is not None:
                 return
             result = Result(reason=reason.value, message=message, began=began)
             self.finish(connection, job, attempt, result)
@@ -252,7 +248,7 @@ class Jobs:
     def clear_queue(self, project: str | None, user: str | None) -> list[str]:
         """Stop every waiting job (of a project, of a user) and return their IDs."""
         reason = StateReason.STOP_REQUESTED
-        condition = jobs.JobFilter(project=project, user=user, states=(JobState.QUEUED,))
+        condition = JobFilter(project=project, user=user, states=(JobState.QUEUED,))
         state = lifecycle.transition(JobState.QUEUED, JobState.STOPPED, reason)
         now = self._clock.now()
         values = {"finished_at": now, "reason": reason.value}
@@ -317,21 +313,15 @@ def _same_job(known: JobRecord, spec: JobSpec) -> JobRecord:
     return known
 
 
-def _spec_with(values: dict[str, Any]) -> JobSpec:
-    try:
-        return TypeAdapter(JobSpec).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{where}: {first['msg']}.") from error
-
-
 def _ending(job: JobRecord, result: Result) -> Ending:
     if result.exit_code == 0 and result.reason is None:
         return Ending(JobState.COMPLETED, None)
     reason = StateReason(result.reason or StateReason.NONZERO_EXIT)
-    if job.state is JobState.STOPPING or reason is StateReason.STOP_REQUESTED:
+    if job.state is JobState.STOPPING:
         return Ending(JobState.STOPPED, StateReason.STOP_REQUESTED)
+    if reason is StateReason.STOP_REQUESTED:
+        # Its runner was told to end by somebody else: the machine goes down, say.
+        return Ending(JobState.FAILED, StateReason.PREEMPTED, _PREEMPTED)
     return Ending(JobState.FAILED, reason)
 
 
@@ -345,37 +335,14 @@ def _retried(job: JobRecord, ending: Ending, result: Result) -> bool:
     )
 
 
-def _check_spec(spec: JobSpec) -> None:
-    if not spec.project.strip() or "/" in spec.project or not spec.project.isprintable():
-        raise InvalidRequest(
-            f"The project name {spec.project!r} cannot be used.",
-            "Give it printable characters, without '/'.",
-        )
-    if not spec.command and not spec.entrypoint:
-        raise InvalidRequest("The job has no command.", "Name the script to run, as in `main.py`.")
-    if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
-        raise InvalidRequest("The command contains a NUL character.")
-    if spec.timeout is not None and not spec.timeout > 0:
-        raise InvalidRequest("The timeout must be more than 0 seconds.")
-    if not 0 <= spec.retries <= 100:
-        raise InvalidRequest("retries must lie between 0 and 100.")
-    if not -1000 <= spec.priority <= 1000:
-        raise InvalidRequest("priority must lie between -1000 and 1000.")
-    complaint = validate(spec.resources)
-    if complaint:
-        raise InvalidRequest(complaint)
-    if spec.worker.get("image"):
-        raise Refused(
-            "This server runs jobs as processes; it has no container worker.",
-            "Remove `worker.image` from job.config.yaml.",
-        )
+def _check_text(spec: JobSpec) -> None:
+    """Refuse what no answer or database could hold: halves of surrogate pairs."""
+    for name, value in plain(spec).items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(f"{name}: {error.object[error.start]!r} is no text.") from error
 
 
 def _environment(job: JobRecord) -> Collection[str]:
     return job.spec["environment"].values()
-
-
-def _split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:
-    secrets = {name: value for name, value in spec.environment.items() if looks_secret(name)}
-    shown = {name: MASK if name in secrets else value for name, value in spec.environment.items()}
-    return replace(spec, environment=shown), secrets

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord
-from atlas_server.services.jobs import Clock
 from atlas_server.store import jobs
 from atlas_server.store.engine import Store
 

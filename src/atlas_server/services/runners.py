@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from atlas_server.archive.logs import LogArchive
+from atlas_server.domain.ports import Clock
+from atlas_server.domain import reports
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.services import tracking
 from atlas_server.services.feed import Feed
-from atlas_server.services.jobs import Clock, Jobs
+from atlas_server.services.jobs import Jobs
 from atlas_server.store import jobs as rows
 from atlas_server.store.engine import Store
 from foundations.contract import report as phases
@@ -41,6 +42,7 @@ class Runners:
 
         Raises Fenced when the attempt has been given up or the token is not its own.
         """
+        reports.check(report)
         if _is_light(report):
             with self._store.read() as connection:
                 attempt, job = self._current(connection, token, report)
@@ -95,7 +97,7 @@ class Runners:
     ) -> tuple[AttemptRecord, JobRecord]:
         attempt = rows.find_attempt(connection, report.attempt)
         job = rows.find(connection, attempt.job_id) if attempt else None
-        if attempt is None or job is None or not hmac.compare_digest(attempt.token, token):
+        if attempt is None or job is None or not _same(attempt.token, token):
             raise Fenced("This attempt does not exist, or the token is not its own.")
         if attempt.ended_at is not None and not _same_end(attempt, report):
             raise _Late(attempt, job)
@@ -113,9 +115,13 @@ class Runners:
             return self._logs.size(job.job_id, attempt.number)
         try:
             data = base64.b64decode(report.log, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise InvalidRequest("The log of the report is not base64.") from error
         return self._logs.append(job.job_id, attempt.number, report.log_offset, data)
+
+
+def _same(token: str, given: str) -> bool:
+    return hmac.compare_digest(token.encode(), given.encode())
 
 
 def _same_end(attempt: AttemptRecord, report: Report) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,55 +13,111 @@ from atlas_server.domain.records import AttemptRecord
 from atlas_server.store import tracking
 from atlas_server.store.tracking import Point
 from foundations.contract import events
+from foundations.contract.manifest import is_digest
 from foundations.contract.report import JournalBatch
+
+log = logging.getLogger(__name__)
 
 
 def take_in(
     connection: Connection, attempt: AttemptRecord, batches: Sequence[JournalBatch], now: float
 ) -> None:
-    """Store the journal lines that are new; those that came before are passed over."""
+    """Store the journal lines that are new; those that came before are passed over.
+
+    A job can write anything into its journal. What is no event is passed over, too: refused, it
+    would be sent again for ever and hold up everything behind it.
+    """
     for batch in batches:
         known = tracking.position(connection, attempt.id, batch.writer)
         fresh = batch.events[max(0, known - batch.first + 1) :]
         if not fresh:
             continue
-        _store(connection, attempt.job, fresh, now)
+        news = _News(now)
+        for line in fresh:
+            try:
+                news.add(line)
+            except (KeyError, TypeError, ValueError) as error:
+                log.warning("Job %s recorded something malformed: %r", attempt.job_id, error)
+        news.store(connection, attempt.job)
         last = batch.first + len(batch.events) - 1
         tracking.set_position(connection, attempt.id, batch.writer, last)
 
 
-def _store(connection: Connection, job: int, lines: Sequence[dict[str, Any]], now: float) -> None:
-    points: list[Point] = []
-    params: dict[str, Any] = {}
-    tags: dict[str, str] = {}
-    for line in lines:
+class _News:
+    """Events of one batch by kind, to be stored together."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._points: list[Point] = []
+        self._params: dict[str, Any] = {}
+        self._tags: dict[str, str] = {}
+        self._artifacts: list[dict[str, Any]] = []
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Sort one event in. Raises KeyError, TypeError or ValueError."""
         kind = line.get("k")
         if kind == events.METRIC:
-            points.append(_point(line, now))
+            self._points.append(_point(line, self._now))
         elif kind == events.PARAMS:
-            params.update(line["values"])
+            self._params.update(_mapping(line["values"]))
         elif kind == events.TAG:
-            tags[str(line["key"])] = str(line["value"])
+            self._tags[str(line["key"])] = str(line["value"])
         elif kind == events.ARTIFACT:
-            tracking.add_artifact(connection, job, _artifact(line, now))
-    if points:
-        tracking.add_points(connection, job, points)
-    if params:
-        tracking.set_params(connection, job, params)
-    if tags:
-        tracking.set_tags(connection, job, tags)
+            self._artifacts.append(_artifact(line, self._now))
+
+    def store(self, connection: Connection, job: int) -> None:
+        """Write all of it down."""
+        for artifact in self._artifacts:
+            tracking.add_artifact(connection, job, artifact)
+        if self._points:
+            tracking.add_points(connection, job, self._points)
+        if self._params:
+            tracking.set_params(connection, job, self._params)
+        if self._tags:
+            tracking.set_tags(connection, job, self._tags)
 
 
 def _point(line: dict[str, Any], now: float) -> Point:
-    return Point(str(line["key"]), line.get("t", now), line.get("step"), line["value"])
+    value, step = line["value"], line.get("step")
+    if not isinstance(value, str):
+        value = _number(value)
+    if step is not None:
+        step = _number(step)
+        step = step if math.isfinite(step) else None
+    return Point(str(line["key"]), _time(line, now), step, value)
 
 
 def _artifact(line: dict[str, Any], now: float) -> dict[str, Any]:
+    digest, size = line["digest"], line["size"]
+    if not is_digest(digest) or type(size) is not int or not 0 <= size < 1 << 62:
+        raise ValueError("an artifact without content")
     return {
         "key": str(line["key"]),
         "filename": str(line["filename"]),
-        "digest": line["digest"],
-        "size": line["size"],
+        "digest": digest,
+        "size": size,
         "folder": bool(line.get("folder")),
-        "created_at": line.get("t", now),
+        "created_at": _time(line, now),
     }
+
+
+def _mapping(values: object) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise TypeError("parameters without names")
+    return {str(name): value for name, value in values.items()}
+
+
+def _time(line: dict[str, Any], now: float) -> float:
+    time = _number(line.get("t", now))
+    if not math.isfinite(time):
+        raise ValueError("a time that is not finite")
+    return time
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{type(value).__name__} where a number belongs")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from atlas_server.archive.logs import LogArchive
-from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
-from atlas_server.store.jobs import JobFilter
 from foundations.contract.codec import finite, plain
 from foundations.contract.states import JobState
 from foundations.errors import Ambiguous, NotFound
 
 _ID_LETTERS = frozenset("0123456789abcdef-")
+_LAST = re.compile("last(?:~([0-9]{1,18})?)?")
 
 
 class Views:
@@ -69,7 +70,7 @@ class Views:
                 for event in events.of_job(connection, job.job_id)
             ]
             attempts = jobs.attempts_of(connection, job.id)
-        row["spec"] = job.spec
+        row["spec"] = finite(job.spec)
         row["environment"] = job.environment
         row["outputs"] = job.outputs
         row["attempt_list"] = [_attempt(attempt) for attempt in attempts]
@@ -157,9 +158,9 @@ def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
 
 
 def _resolve(connection: Connection, reference: str) -> str:
-    if reference == "last" or reference.startswith("last~"):
-        back = reference.partition("~")[2] or "0"
-        found = jobs.newest_id(connection, int(back)) if back.isdigit() else None
+    last = _LAST.fullmatch(reference)
+    if last is not None:
+        found = jobs.newest_id(connection, int(last[1] or 0))
         if found is None:
             raise _no_job(reference)
         return found

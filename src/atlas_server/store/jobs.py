@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -21,23 +20,12 @@ from sqlalchemy import (
 from sqlalchemy import update as sql_update
 
 from atlas_server.domain.queue import Waiting
-from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
 from foundations.contract.states import JobState, StateReason
 
 _ACTIVE = (JobState.STARTING.value, JobState.RUNNING.value, JobState.STOPPING.value)
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Which jobs a list shows; None is no condition. `tag` maps keys to a value or None (any)."""
-
-    project: str | None = None
-    user: str | None = None
-    states: Sequence[JobState] = ()
-    tags: tuple[tuple[str, str | None], ...] = ()
-    before: int | None = None
 
 
 def insert_job(connection: Connection, values: dict[str, Any]) -> int:

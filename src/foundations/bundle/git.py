@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, Mapping, Optional
 
 _SECONDS = 5.0
 
@@ -14,11 +14,12 @@ _SECONDS = 5.0
 class GitLook:
     """Asks git in the background while the folder is read; nothing is asked outside of one."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, variables: Mapping[str, str]) -> None:
         self._pid = 0
         self._reading = -1
         if _repository(folder) is not None:
-            self._start(folder)
+            # Only looking: no lock may be left in the user's repository.
+            self._start(folder, {**variables, "GIT_OPTIONAL_LOCKS": "0"})
 
     def result(self) -> Optional[Dict[str, Any]]:
         """Return commit, branch and whether there are uncommitted changes; None: not known."""
@@ -38,7 +39,7 @@ class GitLook:
         os.waitpid(self._pid, 0)
         return _parse(output.decode("utf-8", "replace"))
 
-    def _start(self, folder: str) -> None:
+    def _start(self, folder: str, variables: Mapping[str, str]) -> None:
         reading, writing = os.pipe()
         null = os.open(os.devnull, os.O_RDWR)
         actions = [
@@ -46,8 +47,6 @@ class GitLook:
             (os.POSIX_SPAWN_DUP2, writing, 1),
             (os.POSIX_SPAWN_DUP2, null, 2),
         ]
-        # Only looking: no lock may be left in the user's repository.
-        variables = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
         command = ["git", "-C", folder, "status", "--porcelain=v2", "--branch"]
         try:
             self._pid = os.posix_spawnp("git", command, variables, file_actions=actions)

@@ -1,0 +1,48 @@
+"""What a job's spec must be, and what of it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from atlas_server.domain.resources import validate
+from foundations.contract.environment import looks_secret
+from foundations.contract.spec import JobSpec
+from foundations.errors import InvalidRequest, Refused
+
+MASK = "********"
+
+
+def check_spec(spec: JobSpec) -> None:
+    """Raise InvalidRequest or Refused where no server could run `spec`."""
+    if not spec.project.strip() or "/" in spec.project or not spec.project.isprintable():
+        raise InvalidRequest(
+            f"The project name {spec.project!r} cannot be used.",
+            "Give it printable characters, without '/'.",
+        )
+    if not spec.command and not spec.entrypoint:
+        raise InvalidRequest("The job has no command.", "Name the script to run, as in `main.py`.")
+    if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
+        raise InvalidRequest("The command contains a NUL character.")
+    if spec.timeout is not None and not spec.timeout > 0:
+        raise InvalidRequest("The timeout must be more than 0 seconds.")
+    if not 0 <= spec.retries <= 100:
+        raise InvalidRequest("retries must lie between 0 and 100.")
+    if not -1000 <= spec.priority <= 1000:
+        raise InvalidRequest("priority must lie between -1000 and 1000.")
+    complaint = validate(spec.resources)
+    if complaint:
+        raise InvalidRequest(complaint)
+    if spec.worker.get("image"):
+        raise Refused(
+            "This server runs jobs as processes; it has no container worker.",
+            "Remove `worker.image` from job.config.yaml.",
+        )
+
+
+def split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:
+    """Return the spec as it may be shown, and the values of variables that look secret."""
+    given = {**spec.worker.get("environment", {}), **spec.environment}
+    secrets = {name: str(value) for name, value in given.items() if looks_secret(name)}
+    shown = {name: MASK if name in secrets else str(value) for name, value in given.items()}
+    worker = {key: value for key, value in spec.worker.items() if key != "environment"}
+    return replace(spec, environment=shown, worker=worker), secrets
