@@ -238,9 +238,15 @@ def _reason_and_message(
     if ended.code == 0:
         return None, None
     if ended.signal is not None:
-        name = signal.Signals(ended.signal).name
-        return StateReason.NONZERO_EXIT, f"The command was ended by {name}."
+        return StateReason.NONZERO_EXIT, f"The command was ended by {_signal_name(ended.signal)}."
     return StateReason.NONZERO_EXIT, f"The command exited with code {ended.code}."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # of the real-time signals only the ends have names
 
 
 def _writer(workspace: Workspace) -> Any:

@@ -36,6 +36,7 @@ _LONGEST_PAUSE = 3.0
 _LOOK_INTERVAL = 0.1
 _FIRST_NEWS = 0.03
 _AT_ONCE = 0.004
+_PACE = 0.1
 
 
 class Shipper:
@@ -144,6 +145,10 @@ class Shipper:
         self._send(data, batches, result if is_last else None)
         for batch in batches:
             self._reader.advance(batch)
+        recorded = sum(batch.end[0] - batch.start[0] for batch in batches)
+        if not is_last and len(data) < _CHUNK_BYTES and recorded < _CHUNK_BYTES:
+            # A worker that prints or logs all the time is heard ten times a second, not a thousand.
+            self._sleep(_PACE, [self._wake_fd])
         return is_last
 
     def _send(self, data: bytes, batches: list[Batch], result: Result | None) -> None:
@@ -227,7 +232,8 @@ class Shipper:
         entries = []
         for file in sorted(path.rglob("*")):
             if file.is_file() and not file.is_symlink():
-                digest, size = self._blobs.adopt(str(file), durable=False)
+                # Copied, not moved: what a full disk interrupts begins again from the start.
+                digest, size = self._blobs.put_file(str(file), durable=False)
                 entries.append((str(file.relative_to(path)), manifest.FILE, digest, size))
         total = manifest.total_size(entries)
         return self._blobs.put_bytes(manifest.encode(entries)), total

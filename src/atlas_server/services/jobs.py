@@ -5,8 +5,6 @@ Every change is one transaction: the state by compare-and-set, its event beside 
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -333,15 +331,6 @@ def _retried(job: JobRecord, ending: Ending, result: Result) -> bool:
         and ending.reason is not None
         and lifecycle.should_retry(ending.reason, job.attempts, retries)
     )
-
-
-def _check_text(spec: JobSpec) -> None:
-    """Refuse what no answer or database could hold: halves of surrogate pairs."""
-    for name, value in plain(spec).items():
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(f"{name}: {error.object[error.start]!r} is no text.") from error
 
 
 def _environment(job: JobRecord) -> Collection[str]:

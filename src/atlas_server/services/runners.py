@@ -9,8 +9,8 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from atlas_server.archive.logs import LogArchive
-from atlas_server.domain.ports import Clock
 from atlas_server.domain import reports
+from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.services import tracking
 from atlas_server.services.feed import Feed

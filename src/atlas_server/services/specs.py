@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 
 from atlas_server.domain.resources import validate
+from foundations.contract.codec import plain
 from foundations.contract.environment import looks_secret
 from foundations.contract.spec import JobSpec
 from foundations.errors import InvalidRequest, Refused
@@ -23,20 +26,40 @@ def check_spec(spec: JobSpec) -> None:
         raise InvalidRequest("The job has no command.", "Name the script to run, as in `main.py`.")
     if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
         raise InvalidRequest("The command contains a NUL character.")
-    if spec.timeout is not None and not spec.timeout > 0:
-        raise InvalidRequest("The timeout must be more than 0 seconds.")
+    if spec.timeout is not None and not 0 < spec.timeout < math.inf:
+        raise InvalidRequest("The timeout must be more than 0 seconds, and finite.")
     if not 0 <= spec.retries <= 100:
         raise InvalidRequest("retries must lie between 0 and 100.")
     if not -1000 <= spec.priority <= 1000:
         raise InvalidRequest("priority must lie between -1000 and 1000.")
     complaint = validate(spec.resources)
     if complaint:
-        raise InvalidRequest(complaint)
+        raise InvalidRequest(f"{complaint}.")
+    _check_environment(spec)
+    _check_text(spec)
     if spec.worker.get("image"):
         raise Refused(
             "This server runs jobs as processes; it has no container worker.",
             "Remove `worker.image` from job.config.yaml.",
         )
+
+
+def _check_environment(spec: JobSpec) -> None:
+    given = spec.worker.get("environment", {})
+    if not isinstance(given, dict):
+        raise InvalidRequest("worker.environment must be a mapping.")
+    for name, value in {**given, **spec.environment}.items():
+        if not name or "=" in name or "\0" in f"{name}{value}":
+            raise InvalidRequest(f"environment: no process can have the variable {name!r}.")
+
+
+def _check_text(spec: JobSpec) -> None:
+    """Refuse what no answer and no database can hold: halves of surrogate pairs."""
+    for name, value in plain(spec).items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(f"{name}: {error.object[error.start]!r} is no text.") from error
 
 
 def split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:
