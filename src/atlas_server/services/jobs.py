@@ -177,13 +177,16 @@ class Jobs:
         key = jobs.insert_attempt(connection, values)
         return AttemptRecord(id=key, job_id=job.job_id, **values)
 
-    def mark_running(self, connection: Connection, job: JobRecord, attempt: AttemptRecord) -> None:
-        """Note that the worker has started; without effect on a job that is past that."""
+    def mark_running(
+        self, connection: Connection, job: JobRecord, attempt: AttemptRecord
+    ) -> JobRecord:
+        """Note that the worker has started, where that is news; return the job as it is then."""
         if job.state is not JobState.STARTING:
-            return
+            return job
         now = self._clock.now()
         jobs.update_attempt(connection, attempt.id, {"started_at": now})
         self._move(connection, job, JobState.RUNNING, None, {"started_at": now}, {})
+        return replace(job, state=JobState.RUNNING, started_at=now)
 
     def finish(
         self, connection: Connection, job: JobRecord, attempt: AttemptRecord, result: Result

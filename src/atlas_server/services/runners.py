@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -69,7 +68,7 @@ class Runners:
         """Whether a report that brings no more than log lines has to be written down after all."""
         return (
             report.runner != attempt.handle
-            or (report.phase != phases.PREPARING and attempt.started_at is None)
+            or (_has_started(report) and attempt.started_at is None)
             or attempt.lease_until - self._clock.now() < self._lease / 2
         )
 
@@ -84,13 +83,10 @@ class Runners:
         tracking.take_in(connection, attempt, report.journal, now)
         if report.environment is not None:
             rows.set_values(connection, job.id, {"environment": report.environment})
-        if report.phase != phases.PREPARING:
-            self._jobs.mark_running(connection, job, attempt)
+        if _has_started(report):
+            job = self._jobs.mark_running(connection, job, attempt)
         if report.result is not None:
-            # A first report may bring both the start and the end.
-            started = job.state is JobState.STARTING and report.phase != phases.PREPARING
-            now_running = replace(job, state=JobState.RUNNING) if started else job
-            self._jobs.finish(connection, now_running, attempt, report.result)
+            self._jobs.finish(connection, job, attempt, report.result)
 
     def _current(
         self, connection: Connection, token: str, report: Report
@@ -122,6 +118,13 @@ class Runners:
 
 def _same(token: str, given: str) -> bool:
     return hmac.compare_digest(token.encode(), given.encode())
+
+
+def _has_started(report: Report) -> bool:
+    """Whether the worker runs or has run; a first report may bring both the start and the end."""
+    if report.result is not None:
+        return report.result.exit_code is not None
+    return report.phase == phases.RUNNING
 
 
 def _same_end(attempt: AttemptRecord, report: Report) -> bool:

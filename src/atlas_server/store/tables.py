@@ -96,6 +96,8 @@ attempts = Table(
     Column("usage", JSON),
     Column("late_result", JSON),
     UniqueConstraint("job", "number"),
+    # Runners name their attempt by its number: it must never be given out again.
+    sqlite_autoincrement=True,
 )
 
 # What changed, in order: the scheduler and the live feed read from here.

@@ -45,9 +45,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("job_id", sa.String(length=36), nullable=False),
         sa.Column(
-            "project_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
+            "project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("name", sa.String(), nullable=True),
         sa.Column("user", sa.String(), nullable=False),
@@ -118,6 +116,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_attempts_job", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_attempts"),
         sa.UniqueConstraint("job", "number", name="uq_attempts_job_number"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "latest_metrics",
@@ -169,22 +168,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "journal_positions",
-        sa.Column(
-            "attempt",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
+        sa.Column("attempt", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("writer", sa.String(), nullable=False),
-        sa.Column(
-            "position",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
-            ["attempt"],
-            ["attempts.id"],
-            name="fk_journal_positions_attempt",
-            ondelete="CASCADE",
+            ["attempt"], ["attempts.id"], name="fk_journal_positions_attempt", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("attempt", "writer", name="pk_journal_positions"),
         sqlite_with_rowid=False,

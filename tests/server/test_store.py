@@ -1,0 +1,205 @@
+"""The database: its schema, those of older versions, and its transactions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from atlas_server.archive.logs import LogArchive
+from atlas_server.domain.records import JobFilter
+from atlas_server.services.views import Views
+from atlas_server.store import projects
+from atlas_server.store.engine import SCHEMA_VERSION, Store, same_schema
+from atlas_server.store.tables import metadata
+from atlas_server.store.tables import projects as table
+from foundations.errors import ServerError
+from tests.live import LiveServer
+
+DATABASES = sorted((Path(__file__).parents[1] / "data").glob("schema-*.db"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "atlas.db")
+    yield store
+    store.close()
+
+
+def count(store: Store) -> int:
+    with store.read() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def test_new_database_is_as_the_tables_say(store):
+    with store.read() as connection:
+        assert same_schema(connection) == []
+
+
+def test_rows_keep_their_numbers_for_ever(store):
+    # Numbers of deleted jobs must not be given again: lists are paged by them.
+    with store.read() as connection:
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type='table'")
+        made = {name: sql for name, sql in rows}
+    assert set(made) >= set(metadata.tables)
+    assert all("AUTOINCREMENT" in made[name] for name in ("jobs", "events"))
+
+
+def test_database_is_for_its_owner_alone(tmp_path, store):
+    assert (tmp_path / "atlas.db").stat().st_mode & 0o077 == 0
+
+
+def test_there_is_a_kept_database_of_every_older_schema():
+    kept = {path.stem.partition("-")[2] for path in DATABASES}
+    older = {f"{number:04}" for number in range(1, int(SCHEMA_VERSION))}
+    assert older <= kept
+
+
+@pytest.mark.parametrize("database", DATABASES, ids=lambda path: path.stem)
+def test_kept_database_opens_with_all_that_is_in_it(database, tmp_path):
+    copy = tmp_path / "atlas.db"
+    shutil.copyfile(database, copy)
+    store = Store(copy)
+    views = Views(store, LogArchive(tmp_path))
+    try:
+        with store.read() as connection:
+            assert same_schema(connection) == []
+        expected = json.loads(database.with_suffix(".json").read_text())
+        listed, _ = views.rows(JobFilter(), 100)
+        assert [job["job_id"] for job in listed] == [job["job_id"] for job in expected[::-1]]
+        for job in expected:
+            found = json.loads(json.dumps(views.details(views.resolve(job["job_id"]))))
+            assert {name: found[name] for name in job} == job
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("database", DATABASES, ids=lambda path: path.stem)
+def test_server_starts_on_a_kept_database(database, tmp_path):
+    server = LiveServer(tmp_path)
+    (server.home / "database").mkdir(parents=True)
+    shutil.copyfile(database, server.home / "database" / "atlas.db")
+    with server:
+        done = server.cli("list", "--all", "--json")
+        assert done.code == 0, done
+        expected = json.loads(database.with_suffix(".json").read_text())
+        assert len(json.loads(done.out)) == len(expected)
+        assert server.cli("show", expected[0]["job_id"]).code == 0
+
+
+def test_newer_schema_is_refused(tmp_path):
+    path = tmp_path / "home" / "database" / "atlas.db"
+    Store(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    with pytest.raises(ServerError, match="newer Atlas.*9999"):
+        Store(path)
+    server = LiveServer(tmp_path)
+    done = server.server_command("start")
+    assert done.code == 1
+    assert "newer Atlas" in done.err
+    assert "Traceback" not in done.err + server.log()
+    server.wait_for(lambda: not server.processes(), "end of the server that did not start")
+
+
+def test_file_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "atlas.db"
+    path.write_bytes(b"this is not a database at all" * 100)
+    with pytest.raises(ServerError, match="cannot be used"):
+        Store(path)
+    assert path.read_bytes().startswith(b"this is not")
+
+
+def test_opening_again_changes_nothing(tmp_path, store):
+    with store.write() as connection:
+        projects.ensure(connection, "kept", 1.0)
+    other = Store(tmp_path / "atlas.db")
+    assert count(other) == 1
+    other.close()
+
+
+def test_threads_that_write_wait_for_each_other(tmp_path, store):
+    # A second store stands for another process on the same file.
+    other = Store(tmp_path / "atlas.db")
+    failures: list[BaseException] = []
+    begin = threading.Barrier(5)
+
+    def write(target: Store, writer: int) -> None:
+        try:
+            begin.wait()
+            for number in range(40):
+                with target.write(durable=number % 10 == 0) as connection:
+                    projects.ensure(connection, f"{writer}-{number}", 1.0)
+        except BaseException as error:  # noqa: BLE001 - it is what the test looks at
+            failures.append(error)
+
+    def read() -> None:
+        try:
+            begin.wait()
+            for _ in range(100):
+                with store.read() as connection:
+                    counted = select(func.count()).select_from(table)
+                    first = connection.execute(counted).scalar_one()
+                    # One state, whatever is committed meanwhile.
+                    assert connection.execute(counted).scalar_one() == first
+        except BaseException as error:  # noqa: BLE001 - it is what the test looks at
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=write, args=(target, writer))
+        for writer, target in enumerate([store, store, store, other])
+    ]
+    threads.append(threading.Thread(target=read))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert failures == []
+    assert count(store) == 160
+
+
+def test_error_in_a_transaction_leaves_nothing(store):
+    with pytest.raises(ZeroDivisionError), store.write() as connection:
+        projects.ensure(connection, "half done", 1.0)
+        raise ZeroDivisionError
+    assert count(store) == 0
+    with store.write() as connection:
+        projects.ensure(connection, "next", 1.0)
+    assert count(store) == 1
+
+
+def test_reading_changes_nothing(store):
+    with store.read() as connection:
+        connection.execute(insert(table).values(name="x", created_at=1.0))
+        connection.rollback()
+    assert count(store) == 0
+
+
+def test_what_was_written_is_there_after_a_kill(tmp_path):
+    # No close, no checkpoint: the process is simply gone.
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from atlas_server.store.engine import Store\n"
+        "from atlas_server.store import projects\n"
+        "with (store := Store(Path(sys.argv[1]))).write(durable=True) as connection:\n"
+        "    projects.ensure(connection, 'kept', 1.0)\n"
+        "with store.write() as connection:\n"
+        "    projects.ensure(connection, 'never committed', 1.0)\n"
+        "    os._exit(9)\n"
+    )
+    path = tmp_path / "atlas.db"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], timeout=60)
+    assert done.returncode == 9
+    store = Store(path)
+    with store.read() as connection:
+        assert list(connection.execute(select(table.c.name)).scalars()) == ["kept"]
+    store.close()
