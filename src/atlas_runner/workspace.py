@@ -15,7 +15,7 @@ from foundations.blobs import BlobDir
 from foundations.bundle.unpack import Snapshot, changed_files, materialize
 from foundations.contract import manifest
 from foundations.contract.environment import PARAMETERS_FILE
-from foundations.errors import BundleError
+from foundations.errors import BundleError, NotFound
 
 _FOLDERS = ("job", "journal", "artifacts")
 
@@ -91,7 +91,7 @@ class Workspace:
             with blobs.open(bundle) as file:
                 entries = manifest.decode(file.read())
             snapshot = materialize(entries, blobs, str(self.job_dir))
-        except OSError as error:
+        except (OSError, NotFound) as error:
             raise StartFailed(f"The job's code could not be laid out: {error}") from error
         snapshot.save(str(self.root / "snapshot"))
         if params is not None:
@@ -118,6 +118,11 @@ class Workspace:
             write(f"Foundations WARNING: {path!r} is not kept: {reason}\n".encode())
 
         for path in changed_files(str(self.job_dir), snapshot, skipped):
+            try:
+                manifest.check_path(path)
+            except BundleError as error:
+                skipped(path[:200], error.message)
+                continue
             full = self.job_dir / path
             if full.is_symlink():
                 target = os.readlink(full)

@@ -50,6 +50,9 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
         # Both tell of every step; only their trouble is of interest here.
         for chatty in ("alembic", "uvicorn.error"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        # uvicorn raises the signal that ended it once more when it is done. As an exception it
+        # lets everything be closed; its default action would end the process there and then.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         # Late: the commands that only look at a server need none of what it is built of.
         from atlas_server import serve  # noqa: PLC0415
 
@@ -90,7 +93,8 @@ def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str
     state = running(config)
     if state is not None:
         return state, False
-    config.log_file.parent.mkdir(parents=True, exist_ok=True)
+    config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config.log_file.parent.mkdir(exist_ok=True)
     reading, writing = os.pipe()
     with config.log_file.open("ab") as log, os.fdopen(reading) as answers:
         process = subprocess.Popen(

@@ -72,7 +72,13 @@ def home() -> str:
 
 def cache_dir(name: str) -> str:
     """Return a folder whose content may be deleted at any time."""
-    return os.path.join(home(), "cache", name)
+    home_dir = home()
+    try:
+        # Whatever comes first makes it for its owner alone, for code and logs will lie in it.
+        os.makedirs(home_dir, mode=0o700, exist_ok=True)
+    except OSError:
+        pass  # whoever needs the folder finds out
+    return os.path.join(home_dir, "cache", name)
 
 
 def user() -> str:

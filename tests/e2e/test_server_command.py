@@ -10,13 +10,12 @@ import stat
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
+from tests.live import LiveServer, make_folder
 
 from foundations._version import __version__
-from tests.live import LiveServer, kill_process, make_folder
 
 COMMAND = [sys.executable, "-m", "atlas_server.main"]
 WAITS = """
@@ -67,11 +66,9 @@ def test_life_of_a_server(home):
     assert "already running" in again.out
     assert home.url in again.out
 
-    pid = home.pid
     stopped = home.server_command("stop")
     assert stopped.code == 0
     assert "stopped" in stopped.out
-    assert not psutil.pid_exists(pid)
     assert not (home.home / "run" / "server.json").exists()
     assert home.processes() == []
     twice = home.server_command("stop")
@@ -93,7 +90,9 @@ def test_version(home):
     assert home.server_command("version").out == __version__ + "\n"
 
 
-@pytest.mark.parametrize("words", [[], ["begin"], ["start", "--prot", "1"], ["logs", "--tail", "x"]])
+@pytest.mark.parametrize(
+    "words", [[], ["begin"], ["start", "--prot", "1"], ["logs", "--tail", "x"]]
+)
 def test_wrong_words_show_the_usage(home, words):
     done = home.server_command(*words)
     assert done.code == 2
@@ -259,6 +258,13 @@ def test_home_is_for_its_owner_alone(home):
     assert stat.S_IMODE(home.home.stat().st_mode) == 0o700
 
 
+def test_home_made_by_a_client_is_for_its_owner_alone(home, tmp_path):
+    folder = make_folder(tmp_path / "code", main="print(1)")
+    (folder / "job.config.yaml").write_text("project_name: a")
+    assert home.cli("submit", "--dry-run", "scheduler", str(folder), "main.py").code == 0
+    assert stat.S_IMODE(home.home.stat().st_mode) == 0o700
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -303,11 +309,3 @@ def test_server_that_dies_while_it_starts_is_told(home):
     assert "atlas.db" in done.err
     assert "Traceback" not in done.err
     assert home.server_command("status").code == 3
-
-
-def test_kill_process_is_really_gone(home):
-    home.start()
-    pid = home.pid
-    kill_process(pid)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    assert Path(home.home, "run", "server.lock").exists()

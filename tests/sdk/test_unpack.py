@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import errno
 import io
 import os
 import stat
@@ -126,6 +127,14 @@ HOSTILE = st.lists(
 )
 
 
+def _is_loop(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -143,7 +152,10 @@ def test_hostile_entries_never_leave(tmp_path: Path, entries: Any) -> None:
     assert os.listdir(str(top / "x")) == ["dest"]
     for folder, folders, files in os.walk(str(dest)):
         for name in folders + files:
-            real = os.path.realpath(os.path.join(folder, name))
+            full = os.path.join(folder, name)
+            if _is_loop(full):
+                continue  # leads nowhere; Python 3.8 resolves some loops to what they are not
+            real = os.path.realpath(full)
             assert (real + "/").startswith(os.path.realpath(str(dest)) + "/")
 
 

@@ -291,7 +291,9 @@ def test_own_names_are_served(site, host):
     assert site.ask("GET", "/api/v1/health", None, {"Host": host}).status == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example"]
+)
 def test_other_sites_cannot_change_anything(site, origin):
     waiting = site.queued()
     for method, path, operation in routes(site):
@@ -312,9 +314,7 @@ def test_own_page_can_change_things(site):
 
 
 def packed(*contents: bytes) -> bytes:
-    return b"".join(
-        f"{manifest.digest(data)}{len(data):016x}".encode() + data for data in contents
-    )
+    return b"".join(f"{manifest.digest(data)}{len(data):016x}".encode() + data for data in contents)
 
 
 def stored(site: Site, data: bytes) -> bool:

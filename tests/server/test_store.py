@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select
+from tests.live import LiveServer
 
 from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.records import JobFilter
@@ -21,7 +22,6 @@ from atlas_server.store.engine import SCHEMA_VERSION, Store, same_schema
 from atlas_server.store.tables import metadata
 from atlas_server.store.tables import projects as table
 from foundations.errors import ServerError
-from tests.live import LiveServer
 
 DATABASES = sorted((Path(__file__).parents[1] / "data").glob("schema-*.db"))
 
@@ -100,7 +100,7 @@ def test_newer_schema_is_refused(tmp_path):
     with sqlite3.connect(path) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
-    with pytest.raises(ServerError, match="newer Atlas.*9999"):
+    with pytest.raises(ServerError, match=r"newer Atlas.*9999"):
         Store(path)
     server = LiveServer(tmp_path)
     done = server.server_command("start")
@@ -168,9 +168,13 @@ def test_threads_that_write_wait_for_each_other(tmp_path, store):
 
 
 def test_error_in_a_transaction_leaves_nothing(store):
-    with pytest.raises(ZeroDivisionError), store.write() as connection:
-        projects.ensure(connection, "half done", 1.0)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with store.write() as connection:
+            projects.ensure(connection, "half done", 1.0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert count(store) == 0
     with store.write() as connection:
         projects.ensure(connection, "next", 1.0)
