@@ -65,7 +65,6 @@ class _Attempt:
             log.warning("Another runner has taken this attempt.")
             return
         shipper = self._shipper(workspace)
-        shipper.start()
         result = self._result(workspace, shipper)
         shipper.finish(result)
         workspace.remove()

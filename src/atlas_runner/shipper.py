@@ -24,7 +24,14 @@ from foundations.client.api import Api
 from foundations.contract import events, manifest, report
 from foundations.contract.codec import plain
 from foundations.contract.report import Assignment, JournalBatch, Report, Result
-from foundations.errors import Fenced, FoundationsError, StorageFull, Unreachable, WrongServer
+from foundations.errors import (
+    BundleError,
+    Fenced,
+    FoundationsError,
+    StorageFull,
+    Unreachable,
+    WrongServer,
+)
 from foundations.journal.reader import Batch, JournalReader
 
 log = logging.getLogger(__name__)
@@ -63,6 +70,7 @@ class Shipper:
         self._environment_sent = True
         self._dirty = assignment.recover
         self._sent_at = time.monotonic()
+        self._worker_started_at: float | None = None
         self._result: Result | None = None
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._watcher = self._watch()
@@ -81,6 +89,7 @@ class Shipper:
         self._environment = environment
         self._environment_sent = False
         self._phase = report.RUNNING
+        self._worker_started_at = time.time()
         self._dirty = True
         self.start()
 
@@ -108,6 +117,12 @@ class Shipper:
         return watcher
 
     def _run(self) -> None:
+        try:
+            self._send_all()
+        finally:
+            self._api.close()
+
+    def _send_all(self) -> None:
         pause = _FIRST_PAUSE
         self._await_first_news()
         while not self.fenced:
@@ -160,6 +175,7 @@ class Shipper:
                 Report(
                     attempt=self._assignment.attempt,
                     instance=self._assignment.instance,
+                    started_at=self._worker_started_at,
                     phase=report.FINISHED if result else self._phase,
                     runner=self._runner,
                     log_offset=self._log_offset,
@@ -189,7 +205,8 @@ class Shipper:
         if self._phase == report.RUNNING and self._result is None and self._watcher is not None:
             self._watcher.read_events()
             self._sleep(_FIRST_NEWS, [self._wake_fd, self._watcher.fileno()])
-            self._sleep(_AT_ONCE, [self._wake_fd])
+            if self._result is None:
+                self._sleep(_AT_ONCE, [self._wake_fd])
 
     def _wait_for_news(self) -> None:
         if self._watcher is None:
@@ -214,15 +231,20 @@ class Shipper:
         return JournalBatch(batch.writer, batch.first_n, lines)
 
     def _with_content(self, line: dict[str, Any]) -> dict[str, Any]:
-        """Move a saved artifact into the store and say in its event where it is."""
-        staged = str(line["staged"])
+        """Move a saved artifact into the store and say in its event where it is.
+
+        Anything can stand in a journal: an event without content is passed on without a digest,
+        and the server passes it over.
+        """
+        staged = str(line.get("staged"))
         if staged not in self._adopted:
-            path = self._workspace.artifacts_dir / staged
             try:
+                # Never a file that lies elsewhere.
+                path = self._workspace.artifacts_dir / manifest.check_path(staged)
                 self._adopted[staged] = self._adopt(path, bool(line.get("folder")))
-            except FileNotFoundError:
-                # Stored by a runner that died before the server knew; its bytes are there.
-                self._adopted[staged] = ("", int(line["size"]))
+            except (BundleError, OSError) as error:
+                self._adopted[staged] = ("", 0)
+                self._warn(f"artifact {line.get('key')!r} cannot be kept: {error}")
         digest, size = self._adopted[staged]
         return {**line, "digest": digest, "size": size}
 
@@ -231,21 +253,27 @@ class Shipper:
             return self._blobs.adopt(str(path))
         entries = []
         for file in sorted(path.rglob("*")):
-            if file.is_file() and not file.is_symlink():
+            name = str(file.relative_to(path))
+            if file.is_symlink():
+                target = os.readlink(file)
+                if manifest.is_inside(name, target):
+                    entries.append((name, manifest.SYMLINK, target, 0))
+            elif file.is_file():
                 # Copied, not moved: what a full disk interrupts begins again from the start.
                 digest, size = self._blobs.put_file(str(file), durable=False)
-                entries.append((str(file.relative_to(path)), manifest.FILE, digest, size))
+                entries.append((name, manifest.FILE, digest, size))
         total = manifest.total_size(entries)
         return self._blobs.put_bytes(manifest.encode(entries)), total
 
     def _report_broken(self) -> None:
         for writer, number, excerpt in self._reader.broken:
-            text = (
-                f"Foundations WARNING: line {number} of journal {writer} is broken: {excerpt!r}\n"
-            )
-            with self._workspace.log_path.open("ab") as file:
-                file.write(text.encode())
+            self._warn(f"line {number} of journal {writer} is broken: {excerpt!r}")
         self._reader.broken.clear()
+
+    def _warn(self, text: str) -> None:
+        """Say something in the job's log."""
+        with self._workspace.log_path.open("ab") as file:
+            file.write(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))
 
     def _find_server(self) -> None:
         """Look where the server is now: it may have come back on another port."""

@@ -178,15 +178,19 @@ class Jobs:
         return AttemptRecord(id=key, job_id=job.job_id, **values)
 
     def mark_running(
-        self, connection: Connection, job: JobRecord, attempt: AttemptRecord
+        self, connection: Connection, job: JobRecord, attempt: AttemptRecord, at: float | None
     ) -> JobRecord:
-        """Note that the worker has started, where that is news; return the job as it is then."""
+        """Note that the worker has started, where that is news; return the job as it is then.
+
+        `at` is when it did so by the runner's clock, which may not be ours.
+        """
         if job.state is not JobState.STARTING:
             return job
         now = self._clock.now()
-        jobs.update_attempt(connection, attempt.id, {"started_at": now})
-        self._move(connection, job, JobState.RUNNING, None, {"started_at": now}, {})
-        return replace(job, state=JobState.RUNNING, started_at=now)
+        at = now if at is None else min(max(at, attempt.created_at), now)
+        jobs.update_attempt(connection, attempt.id, {"started_at": at})
+        self._move(connection, job, JobState.RUNNING, None, {"started_at": at}, {}, at)
+        return replace(job, state=JobState.RUNNING, started_at=at)
 
     def finish(
         self, connection: Connection, job: JobRecord, attempt: AttemptRecord, result: Result
@@ -298,13 +302,15 @@ class Jobs:
         reason: StateReason | None,
         values: dict[str, Any],
         payload: dict[str, Any],
+        at: float | None = None,
     ) -> bool:
         lifecycle.transition(job.state, state, reason)
         word = reason.value if reason else None
         if not jobs.move(connection, job, state, {"reason": word, **values}):
             return False
         described = {"state": state.value, "reason": word, **payload}
-        events.append(connection, self._clock.now(), "job.state", job.job_id, described)
+        time = self._clock.now() if at is None else at
+        events.append(connection, time, "job.state", job.job_id, described)
         return True
 
 

@@ -84,7 +84,7 @@ class Runners:
         if report.environment is not None:
             rows.set_values(connection, job.id, {"environment": report.environment})
         if _has_started(report):
-            job = self._jobs.mark_running(connection, job, attempt)
+            job = self._jobs.mark_running(connection, job, attempt, report.started_at)
         if report.result is not None:
             self._jobs.finish(connection, job, attempt, report.result)
 

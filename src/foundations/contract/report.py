@@ -69,12 +69,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """News of one attempt. `log` is base64 of the bytes that begin at `log_offset`."""
+    """News of one attempt.
+
+    `started_at` is when its worker started, in seconds since the epoch; `log` is base64 of the
+    bytes that begin at `log_offset`.
+    """
 
     attempt: int
     instance: str
     phase: str
     runner: Optional[str] = None
+    started_at: Optional[float] = None
     log_offset: int = 0
     log: str = ""
     journal: List[JournalBatch] = field(default_factory=list)
