@@ -143,7 +143,8 @@ def _by_code() -> Dict[str, Type[FoundationsError]]:
     todo = [FoundationsError]
     while todo:
         cls = todo.pop()
-        found[cls.code] = cls
+        if "code" in vars(cls):  # a subclass without one of its own is no word of the wire
+            found[cls.code] = cls
         todo.extend(cls.__subclasses__())
     return found
 

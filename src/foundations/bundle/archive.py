@@ -163,7 +163,8 @@ def _extract(fileobj: BinaryIO, writer: TreeWriter, max_bytes: Optional[int]) ->
             # Last, so that nothing above was written through one of them.
             for path, target in links:
                 writer.symlink(path, target)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, TypeError) as error:
+        # TypeError: what tarfile makes of a gzip header that is cut short.
         raise BundleError("The archive is damaged or cut short.", "Fetch it again.") from error
 
 

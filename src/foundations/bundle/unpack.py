@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import time
-from stat import S_ISREG
+from stat import S_ISREG, S_IXUSR
 
 from foundations.blobs import BlobDir
 from foundations.bundle.ignore import Rules
@@ -139,7 +139,8 @@ def _has_changed(
         if not S_ISREG(found.st_mode):
             skip(path, "not a regular file")
             return False
-        if before is None or before[0] == manifest.SYMLINK or before[1] != found.st_size:
+        kind = manifest.EXECUTABLE if found.st_mode & S_IXUSR else manifest.FILE
+        if before is None or before[:2] != (kind, found.st_size):
             return True
         # Only the times or the inode differ: chown, touch, or a rewrite, which the content tells.
         if _identity(before[0], found, before[5]) == before:
