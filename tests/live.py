@@ -241,7 +241,7 @@ class LiveServer:
         while True:
             try:
                 found = condition()
-            except (FoundationsError, FileNotFoundError, ValueError):
+            except (FoundationsError, psutil.Error, FileNotFoundError, ValueError):
                 found = None
             if found:
                 return found  # type: ignore[return-value]

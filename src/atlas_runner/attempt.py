@@ -65,9 +65,7 @@ class _Attempt:
             log.warning("Another runner has taken this attempt.")
             return
         shipper = self._shipper(workspace)
-        result = self._result(workspace, shipper)
-        shipper.finish(result)
-        workspace.remove()
+        self._finish(workspace, shipper, self._result(workspace, shipper))
 
     def recover(self) -> None:
         """Take in what a dead runner left: end its worker, ship the rest, report it lost."""
@@ -83,13 +81,21 @@ class _Attempt:
                 # It has begun this very moment.
                 log.warning("The attempt's runner lives.")
                 return
-        kill_attempt(str(workspace.root))
+        kill_attempt(str(workspace.root), workspace.worker())
         shipper = self._shipper(workspace)
         shipper.start()
-        outputs = self._collect(workspace, _writer(workspace))
-        lost = StateReason.LOST.value
-        shipper.finish(Result(reason=lost, message=message, outputs=outputs, began=began))
-        workspace.remove()
+        result = workspace.result()
+        if result is None:
+            outputs = self._collect(workspace, _writer(workspace))
+            lost = StateReason.LOST.value
+            result = Result(reason=lost, message=message, outputs=outputs, began=began)
+        self._finish(workspace, shipper, result)
+
+    def _finish(self, workspace: Workspace, shipper: Shipper, result: Result) -> None:
+        """Tell the server the end; what it does not know yet stays for the next runner."""
+        workspace.note_result(result)
+        if shipper.finish(result):
+            workspace.remove()
 
     def _shipper(self, workspace: Workspace) -> Shipper:
         return Shipper(self.assignment, workspace, identify(os.getpid()), self.stop)
@@ -104,13 +110,14 @@ class _Attempt:
             return self._failure(StateReason.STOP_REQUESTED, error, write)
         except FoundationsError as error:
             return self._failure(StateReason.START_FAILED, error, write)
-        except OSError as error:
+        except Exception as error:
             log.exception("The attempt could not be carried out.")
             return self._failure(StateReason.START_FAILED, error, write)
 
     def _failure(self, reason: StateReason, error: Exception, write: Any) -> Result:
-        write(f"Foundations ERROR: {error}\n".encode())
-        return Result(reason=reason.value, message=str(error))
+        text = str(error).encode("utf-8", "replace").decode()
+        write(f"Foundations ERROR: {text}\n".encode())
+        return Result(reason=reason.value, message=text)
 
     def _execute(self, workspace: Workspace, shipper: Shipper, write: Any) -> Result:
         workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
@@ -126,9 +133,11 @@ class _Attempt:
                 env=self._worker_environment(workspace, prepared),
                 log_fd=log_fd,
                 memory=self.spec["resources"]["memory"],
+                umask=int(os.environ.get("ATLAS_UMASK", "-1"), 8),
             )
         finally:
             os.close(log_fd)
+        workspace.note_worker(worker.identity)
         shipper.worker_started(self._recorded_environment(prepared))
         ended = worker.wait(
             timeout=self.spec["timeout"], stop_fd=self.stop_fd, grace=self.assignment.grace
@@ -148,11 +157,10 @@ class _Attempt:
 
     def _collect(self, workspace: Workspace, write: Any) -> str | None:
         """Keep what the job made; on a full disk wait for space, or for the job to be stopped."""
-        entries: list[tuple[str, str, str, int]] = []
         told = False
         while True:
             try:
-                return workspace.collect(self.blobs, write, entries)
+                return workspace.collect(self.blobs, write)
             except StorageFull as error:
                 if not told:
                     log.warning("Job %s waits to keep its files: %s", self.assignment.job_id, error)
@@ -199,6 +207,9 @@ class _Attempt:
             # What is printed is to be seen now, not when a buffer is full.
             "PYTHONUNBUFFERED": "1",
             "CUDA_VISIBLE_DEVICES": ",".join(assignment.devices),
+        }
+        # By these the worker finds its journal and we find the worker: not for the user to set.
+        fixed = {
             names.HOME: assignment.home,
             names.JOB_ID: assignment.job_id,
             names.PROJECT_NAME: self.spec["project"],
@@ -208,7 +219,7 @@ class _Attempt:
         given = dict(assignment.environment)
         if "PYTHONPATH" in given:
             given["PYTHONPATH"] = os.pathsep.join([own["PYTHONPATH"], given["PYTHONPATH"]])
-        return {**inherited, **own, **given}
+        return {**inherited, **own, **given, **fixed}
 
     def _recorded_environment(self, prepared: Prepared) -> dict[str, Any]:
         uname = os.uname()
@@ -228,7 +239,7 @@ def _reason_and_message(
 ) -> tuple[StateReason | None, str | None]:
     if ended.out_of_memory:
         limit = spec["resources"]["memory"]
-        text = f"The job used more than its {limit} bytes of memory." if limit else None
+        text = f"The job used more than its {_megabytes(limit)} of memory." if limit else None
         return StateReason.OUT_OF_MEMORY, text
     if ended.stopped:
         return StateReason.STOP_REQUESTED, None
@@ -241,6 +252,11 @@ def _reason_and_message(
     return StateReason.NONZERO_EXIT, f"The command exited with code {ended.code}."
 
 
+def _megabytes(size: int) -> str:
+    """A size as people ask for it: in units of 1024."""
+    return f"{size / 2**30:.3g} GB" if size >= 2**30 else f"{size / 2**20:.3g} MB"
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
@@ -250,7 +266,11 @@ def _signal_name(number: int) -> str:
 
 def _writer(workspace: Workspace) -> Any:
     def write(data: bytes) -> None:
-        with workspace.log_path.open("ab") as file:
-            file.write(data)
+        try:
+            with workspace.log_path.open("ab") as file:
+                file.write(data)
+        except OSError as error:
+            # A remark that finds no room must not end the job.
+            log.warning("The job's log cannot be written: %s", error)
 
     return write

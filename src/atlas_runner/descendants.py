@@ -150,14 +150,26 @@ def _carries(pid: int, attempt_dir: str) -> bool:
     return False
 
 
-def kill_attempt(attempt_dir: str) -> int:
+def kill_attempt(attempt_dir: str, worker: str | None = None) -> int:
     """Kill every process of an attempt whose runner is gone; return how many they were.
+
+    They are known by the attempt's folder in their environment, and as the session of `worker`
+    (an identity) with all its descendants: a worker may have cleared its environment.
 
     Returns when none is left, or when one has survived its kill for `KILL_PATIENCE` seconds.
     """
     killed: set[int] = set()
-    kill_until_none(lambda: of_attempt(attempt_dir), killed.add)
+    kill_until_none(lambda: of_attempt(attempt_dir) | _of_worker(worker), killed.add)
     return len(killed)
+
+
+def _of_worker(worker: str | None) -> set[int]:
+    if worker is None:
+        return set()
+    pid = int(worker.split(":")[0])
+    if identify(pid) != worker and process_alive(identify(pid)):
+        return set()  # the number belongs to somebody else now
+    return with_descendants({*of_session(pid), *([pid] if process_alive(worker) else [])})
 
 
 def kill_until_none(find: Callable[[], set[int]], on_gone: Callable[[int], object]) -> set[int]:

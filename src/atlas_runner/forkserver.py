@@ -69,6 +69,8 @@ def _be_runner(data: bytes) -> None:
     try:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # Workers inherit what is ignored: a KeyboardInterrupt in a job must work.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         assignment = Assignment(**json.loads(data))
         logging.basicConfig(
             level=logging.WARNING,

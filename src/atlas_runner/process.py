@@ -106,6 +106,7 @@ class WorkerProcess:
         env: Mapping[str, str],
         log_fd: int,
         memory: int | None = None,
+        umask: int = -1,
     ) -> WorkerProcess:
         """Start `argv` in `cwd` with output to `log_fd` and no input, `memory` bytes at most.
 
@@ -130,6 +131,7 @@ class WorkerProcess:
                 stdout=log_fd,
                 stderr=log_fd,
                 start_new_session=True,
+                umask=umask,
             )
         except (OSError, ValueError) as error:
             if limit is not None:
@@ -191,8 +193,9 @@ class WorkerProcess:
         waits = [] if deadline is None else [max(0.0, deadline - time.monotonic())]
         if self._watched is not None:
             waits.append(WATCH_INTERVAL)
-        # Rounded up: a poll that returns a moment early would spin until the deadline.
-        return min(waits) * 1000 + 1 if waits else None
+        # Rounded up: a poll that returns a moment early would spin until the deadline. At most an
+        # hour: poll counts milliseconds in 31 bits.
+        return min(*waits, 3600.0) * 1000 + 1 if waits else None
 
     def _too_big(self, limit: int) -> bool:
         return resident_memory(self._remaining() | with_descendants([self.pid])) > limit

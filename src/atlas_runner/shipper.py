@@ -27,7 +27,8 @@ from foundations.contract.report import Assignment, JournalBatch, Report, Result
 from foundations.errors import (
     BundleError,
     Fenced,
-    FoundationsError,
+    InvalidRequest,
+    ServerError,
     StorageFull,
     Unreachable,
     WrongServer,
@@ -44,6 +45,8 @@ _LOOK_INTERVAL = 0.1
 _FIRST_NEWS = 0.03
 _AT_ONCE = 0.004
 _PACE = 0.1
+# A report that fails this often for a reason of its own is sent without what the job recorded.
+_MOST_FAILURES = 5
 
 
 class Shipper:
@@ -75,7 +78,9 @@ class Shipper:
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._watcher = self._watch()
         self._started = False
-        self._adopted: dict[str, tuple[str, int]] = {}
+        self._delivered = False
+        self._failures = 0
+        self._kept = workspace.artifacts_kept()
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
 
     def start(self) -> None:
@@ -93,15 +98,18 @@ class Shipper:
         self._dirty = True
         self.start()
 
-    def finish(self, result: Result) -> None:
+    def finish(self, result: Result) -> bool:
         """Send all that is left, then the result; returns when the server has it.
 
-        That may be days later. Returns at once when the attempt has been given up.
+        That may be days later. True when the attempt is over for the server, one way or another;
+        False when it could not be told and another runner has to.
         """
         self._result = result
         self._wake()
         self.start()
         self._thread.join()
+        self._kept.close()
+        return self._delivered or self.fenced
 
     def _wake(self) -> None:
         self._dirty = True
@@ -110,10 +118,19 @@ class Shipper:
     def _watch(self) -> inotify.Watcher | None:
         if not inotify.available():
             return None
-        watcher = inotify.Watcher()
         self._workspace.log_path.touch()
-        watcher.add(self._workspace.log_path)
-        watcher.add(self._workspace.journal_dir)
+        try:
+            watcher = inotify.Watcher()
+        except OSError as error:
+            log.warning("Files are looked at instead of watched: %s", error)
+            return None
+        try:
+            watcher.add(self._workspace.log_path)
+            watcher.add(self._workspace.journal_dir)
+        except OSError as error:
+            log.warning("Files are looked at instead of watched: %s", error)
+            watcher.close()
+            return None
         return watcher
 
     def _run(self) -> None:
@@ -127,23 +144,44 @@ class Shipper:
         self._await_first_news()
         while not self.fenced:
             try:
-                if self._send_once():
+                self._delivered = self._send_once()
+                if self._delivered:
                     return
-                pause = _FIRST_PAUSE
+                pause, self._failures = _FIRST_PAUSE, 0
             except Fenced as error:
-                log.warning("%s", error)
-                self.fenced = True
-                self._stop_worker()
+                self._give_up(str(error))
             except (Unreachable, WrongServer, StorageFull) as error:
-                log.warning("%s", error)
+                if pause == _FIRST_PAUSE:
+                    log.warning("%s It is tried again until it does.", error)
                 self._dirty = True
                 self._find_server()
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
-            except FoundationsError:
-                log.exception("The server refused a report; it is sent again.")
+                if not self._workspace.root.exists():
+                    self._give_up("The attempt's folder was removed.")
+            except Exception as error:
+                # Whatever it is, the job must come to its end: this thread may not die of it.
+                log.exception("A report could not be sent; it is tried again.")
                 self._dirty = True
-                time.sleep(_LONGEST_PAUSE)
+                self._failures += 1
+                if self._failures >= _MOST_FAILURES and not _is_passing(error):
+                    self._drop_records(error)
+                time.sleep(min(_LONGEST_PAUSE, 0.1 * 2**self._failures))
+
+    def _give_up(self, reason: str) -> None:
+        log.warning("%s", reason)
+        self.fenced = True
+        self._stop_worker()
+
+    def _drop_records(self, error: Exception) -> None:
+        """Pass over what makes a report impossible, so that the rest of the job is told."""
+        lost = 0
+        for batch in self._reader.read(finish=self._result is not None):
+            lost += len(batch.events)
+            self._reader.advance(batch)
+        self._environment_sent = True
+        self._failures = 0
+        self._warn(f"{lost} recorded lines could not be taken in and are lost: {error}")
 
     def _send_once(self) -> bool:
         """Send what is new, or sleep until there is something; True once the result is sent."""
@@ -197,8 +235,8 @@ class Shipper:
             with self._workspace.log_path.open("rb") as file:
                 file.seek(self._log_offset)
                 return file.read(_CHUNK_BYTES)
-        except FileNotFoundError:
-            return b""
+        except OSError:
+            return b""  # not there yet, or the job has put something else in its place
 
     def _await_first_news(self) -> None:
         """Let the start, the first lines and, of a very short job, the end share one report."""
@@ -219,7 +257,8 @@ class Shipper:
         poll = select.poll()
         for fd in fds:
             poll.register(fd, select.POLLIN)
-        for fd, _ in poll.poll(seconds * 1000):
+        # poll counts milliseconds in 31 bits.
+        for fd, _ in poll.poll(min(seconds, 3600.0) * 1000):
             if fd == self._wake_fd:
                 os.eventfd_read(self._wake_fd)
 
@@ -237,20 +276,20 @@ class Shipper:
         and the server passes it over.
         """
         staged = str(line.get("staged"))
-        if staged not in self._adopted:
+        if staged not in self._kept.entries:
             try:
                 # Never a file that lies elsewhere.
                 path = self._workspace.artifacts_dir / manifest.check_path(staged)
-                self._adopted[staged] = self._adopt(path, bool(line.get("folder")))
+                self._kept.note(staged, *self._adopt(path))
             except (BundleError, OSError) as error:
-                self._adopted[staged] = ("", 0)
+                self._kept.entries[staged] = (manifest.FILE, "", 0)
                 self._warn(f"artifact {line.get('key')!r} cannot be kept: {error}")
-        digest, size = self._adopted[staged]
-        return {**line, "digest": digest, "size": size}
+        kind, digest, size = self._kept.entries[staged]
+        return {**line, "digest": digest, "size": size, "folder": kind == manifest.FOLDER}
 
-    def _adopt(self, path: Path, folder: bool) -> tuple[str, int]:
-        if not folder:
-            return self._blobs.adopt(str(path))
+    def _adopt(self, path: Path) -> tuple[str, str, int]:
+        if not path.is_dir():
+            return manifest.FILE, *self._blobs.adopt(str(path))
         entries = []
         for file in sorted(path.rglob("*")):
             name = str(file.relative_to(path))
@@ -262,8 +301,9 @@ class Shipper:
                 # Copied, not moved: what a full disk interrupts begins again from the start.
                 digest, size = self._blobs.put_file(str(file), durable=False)
                 entries.append((name, manifest.FILE, digest, size))
-        total = manifest.total_size(entries)
-        return self._blobs.put_bytes(manifest.encode(entries)), total
+        data = manifest.encode(entries)
+        manifest.decode(data)  # what nobody could read back is not kept
+        return manifest.FOLDER, self._blobs.put_bytes(data), manifest.total_size(entries)
 
     def _report_broken(self) -> None:
         for writer, number, excerpt in self._reader.broken:
@@ -272,8 +312,11 @@ class Shipper:
 
     def _warn(self, text: str) -> None:
         """Say something in the job's log."""
-        with self._workspace.log_path.open("ab") as file:
-            file.write(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))
+        try:
+            with self._workspace.log_path.open("ab") as file:
+                file.write(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))
+        except OSError as error:
+            log.warning("%s (%s)", text, error)
 
     def _find_server(self) -> None:
         """Look where the server is now: it may have come back on another port."""
@@ -284,3 +327,8 @@ class Shipper:
         if facts.get("url") and facts["url"] != self._api.url:
             self._api.close()
             self._api = Api(facts["url"], self._assignment.token)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether the same report may well be taken later: the trouble is the server's, not its own."""
+    return isinstance(error, ServerError) and not isinstance(error, InvalidRequest)

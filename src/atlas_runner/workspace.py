@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import shutil
+import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,12 @@ from atlas_runner.errors import StartFailed
 from foundations.blobs import BlobDir
 from foundations.bundle.unpack import Snapshot, changed_files, materialize
 from foundations.contract import manifest
+from foundations.contract.codec import plain
 from foundations.contract.environment import PARAMETERS_FILE
-from foundations.errors import BundleError, NotFound
+from foundations.contract.report import Result
+from foundations.errors import BundleError, NotFound, StorageFull
+
+Write = Callable[[bytes], None]
 
 _FOLDERS = ("job", "journal", "artifacts")
 
@@ -42,6 +48,7 @@ class Workspace:
             raise AlreadyTaken(f"{root} exists") from error
         for name in _FOLDERS:
             (root / name).mkdir()
+        _write(root / "identity", _identity(root / "job"))
         return cls(root, _lock(root))
 
     @classmethod
@@ -100,14 +107,11 @@ class Workspace:
             target.unlink(missing_ok=True)
             target.write_text(json.dumps(params, indent=4))
 
-    def collect(
-        self, blobs: BlobDir, write: Any, entries: list[tuple[str, str, str, int]]
-    ) -> str | None:
+    def collect(self, blobs: BlobDir, write: Write) -> str | None:
         """Move what the job made or changed into the store; return the manifest's digest.
 
-        `entries` gets what has been moved: give the same list again after StorageFull.
-
-        None when there is nothing. What cannot be kept is named in the log.
+        None when there is nothing. What cannot be kept is named in the log. What has been moved
+        is noted on the disk: after StorageFull, or the end of this process, call it again.
         """
         try:
             snapshot = Snapshot.load(str(self.root / "snapshot"))
@@ -115,24 +119,57 @@ class Workspace:
             return None  # the code was never laid out, so nothing was run
 
         def skipped(path: str, reason: str) -> None:
-            write(f"Foundations WARNING: {path!r} is not kept: {reason}\n".encode())
+            write(f"Foundations WARNING: {path[:200]!r} is not kept: {reason}\n".encode())
 
-        for path in changed_files(str(self.job_dir), snapshot, skipped):
-            try:
-                manifest.check_path(path)
-            except BundleError as error:
-                skipped(path[:200], error.message)
-                continue
-            full = self.job_dir / path
-            if full.is_symlink():
-                target = os.readlink(full)
-                entries.append((path, manifest.SYMLINK, target, 0))
-                continue
-            executable = os.access(full, os.X_OK)
-            digest, size = blobs.adopt(str(full), durable=False)
-            kind = manifest.EXECUTABLE if executable else manifest.FILE
-            entries.append((path, kind, digest, size))
-        return blobs.put_bytes(manifest.encode(sorted(entries)), durable=False) if entries else None
+        if _identity(self.job_dir) != _read(self.root / "identity"):
+            # Whoever put something else in its place must not have it moved into the store.
+            skipped("the job's folder", "it was replaced")
+            return None
+        with Ledger(self.root / "kept") as kept:
+            for path in changed_files(str(self.job_dir), snapshot, skipped):
+                try:
+                    kept.note(path, *self._keep(blobs, path))
+                except StorageFull:
+                    raise
+                except (BundleError, OSError) as error:
+                    skipped(path, str(error))
+            if not kept.entries:
+                return None
+            entries = sorted((path, *entry) for path, entry in kept.entries.items())
+            digest = blobs.put_bytes(manifest.encode(entries), durable=False)
+        # Once for all, and before anybody is told of them.
+        os.sync()
+        return digest
+
+    def _keep(self, blobs: BlobDir, path: str) -> tuple[str, str, int]:
+        manifest.check_path(path)
+        full = self.job_dir / path
+        if full.is_symlink():
+            return manifest.SYMLINK, os.readlink(full), 0
+        executable = os.access(full, os.X_OK)
+        digest, size = blobs.adopt(str(full), durable=False)
+        return (manifest.EXECUTABLE if executable else manifest.FILE), digest, size
+
+    def artifacts_kept(self) -> Ledger:
+        """Return the notes of which staged artifacts are in the store already."""
+        return Ledger(self.root / "artifacts-kept")
+
+    def note_worker(self, identity: str) -> None:
+        """Write down which process the worker is, for whoever has to end it after us."""
+        _write(self.root / "worker", identity)
+
+    def worker(self) -> str | None:
+        """Return the worker's identity, None when none was started."""
+        return _read(self.root / "worker")
+
+    def note_result(self, result: Result) -> None:
+        """Write down how the attempt ended, before anybody is told."""
+        _write(self.root / "result", json.dumps(plain(result)))
+
+    def result(self) -> Result | None:
+        """Return how the attempt ended, where that was written down."""
+        text = _read(self.root / "result")
+        return Result(**json.loads(text)) if text else None
 
     def remove(self) -> None:
         """Delete the folder, and the job's when it holds no other attempt."""
@@ -141,6 +178,60 @@ class Workspace:
             self.root.parent.rmdir()
         except OSError:
             return  # another attempt's folder is still there
+
+
+class Ledger:
+    """Notes of what has been moved into the store: name -> (kind, digest or target, size).
+
+    Each is on the disk when `note` returns, so that a runner that takes over knows of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.entries: dict[str, tuple[str, str, int]] = {}
+        self._file = path.open("a+")
+        self._file.seek(0)
+        for line in self._file:
+            if line.endswith("\n"):
+                name, kind, value, size = json.loads(line)
+                self.entries[name] = (kind, value, size)
+
+    def note(self, name: str, kind: str, value: str, size: int) -> None:
+        """Add one; the last one of a name counts."""
+        self.entries[name] = (kind, value, size)
+        self._file.write(json.dumps([name, kind, value, size]) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _identity(folder: Path) -> str:
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return ""  # the job has removed it
+    # The kind too: numbers of inodes are given out again.
+    return f"{stat.S_IFMT(found.st_mode)}:{found.st_dev}:{found.st_ino}"
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
 
 
 def _root(home: str, job_id: str, number: int) -> Path:

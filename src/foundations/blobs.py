@@ -136,10 +136,20 @@ class BlobDir:
             os.unlink(path)
         return adopted
 
-    def delete(self, digest: str) -> bool:
-        """Delete the content; return whether it was stored."""
+    def delete(self, digest: str, written_before: float = float("inf")) -> bool:
+        """Delete the content, unless it was written again since; return whether that was done.
+
+        `written_before` is in seconds since the epoch. A writer at the same moment loses nothing.
+        """
+        path = self.path(digest)
         try:
-            os.unlink(self.path(digest))
+            if os.stat(path).st_mtime >= written_before:
+                return False
+            with self._temporary() as aside:
+                os.rename(path, aside)
+                if os.stat(aside).st_mtime >= written_before:
+                    os.rename(aside, path)  # a writer came between the look and the move
+                    return False
         except FileNotFoundError:
             return False
         return True
@@ -193,6 +203,8 @@ class BlobDir:
                 if not os.path.samestat(os.lstat(temporary), os.fstat(descriptor)):
                     raise BundleError("{} was replaced while it was being stored.".format(path))
                 digest, size = digest_of(read_chunks(descriptor, path))
+                # New to the store, however old the file: what is old may be swept.
+                os.utime(descriptor)
                 if durable:
                     os.fsync(descriptor)
                 self.publish(temporary, digest, durable)
@@ -299,7 +311,9 @@ class Batch:
         os.sync()
         folders = set()
         for digest in digests:
-            self._blobs.publish(self._staged.path(digest), digest, durable=False)
+            staged = self._staged.path(digest)
+            os.utime(staged)  # it may have waited long for the rest of a slow upload
+            self._blobs.publish(staged, digest, durable=False)
             folders.add(os.path.dirname(self._blobs.path(digest)))
         for folder in sorted(folders):
             sync_folder(folder)

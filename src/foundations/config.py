@@ -143,21 +143,31 @@ def scheduler(name: str, job_dir: Optional[str] = None) -> SchedulerConfig:
 
     `scheduler` needs no file: it is this machine. Raises ConfigError.
     """
-    folders = [os.path.join(job_dir, "config", "submission")] if job_dir else []
-    folders.append(os.path.join(home(), "config", "submission"))
-    for folder in folders:
-        path = os.path.join(folder, name + ".config.yaml")
-        if os.path.isfile(path):
-            return _scheduler_from(name, path)
+    path = _scheduler_file(name, job_dir)
+    if path is not None:
+        return _scheduler_from(name, path)
     if name == LOCAL_SCHEDULER:
         return SchedulerConfig(name, DEFAULT_URL, None, True)
     known = [config.name for config in schedulers()]
     raise ConfigError(
         "There is no scheduler '{}'.{}".format(name, _nearest(name, known)),
         "Known: {}. Others are files like {}.".format(
-            ", ".join(known), os.path.join(folders[-1], "NAME.config.yaml")
+            ", ".join(known), os.path.join(home(), "config", "submission", "NAME.config.yaml")
         ),
     )
+
+
+def is_scheduler(name: str, job_dir: Optional[str] = None) -> bool:
+    """Whether `scheduler` knows the name, if only to say that its file is wrong."""
+    return name == LOCAL_SCHEDULER or _scheduler_file(name, job_dir) is not None
+
+
+def _scheduler_file(name: str, job_dir: Optional[str]) -> Optional[str]:
+    for place in [job_dir, home()] if job_dir else [home()]:
+        path = os.path.join(place, "config", "submission", name + ".config.yaml")
+        if os.path.isfile(path):
+            return path
+    return None
 
 
 def schedulers() -> List[SchedulerConfig]:

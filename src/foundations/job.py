@@ -23,9 +23,12 @@ _OLD_STATUS = {
 
 
 class Deployment:
-    """A submitted job. Methods that wait take `timeout` in seconds (None: for ever)."""
+    """A submitted job. Methods that wait take `timeout` in seconds (None: for ever).
 
-    def __init__(self, job_id: str, url: str) -> None:
+    Without `url` it is a job of this machine's server, which is started if need be.
+    """
+
+    def __init__(self, job_id: str, url: Optional[str] = None) -> None:
         self._job_id = job_id
         self._url = url
         self._connected: Optional[Api] = None
@@ -36,8 +39,12 @@ class Deployment:
         if self._connected is None:
             from foundations import config
             from foundations.client.api import Api
+            from foundations.client.server import connect
 
-            self._connected = Api(self._url, config.token())
+            if self._url is None:
+                self._connected = connect(config.scheduler(config.LOCAL_SCHEDULER))
+            else:
+                self._connected = Api(self._url, config.token())
         return self._connected
 
     def __repr__(self) -> str:
@@ -133,11 +140,21 @@ class Deployment:
         self, name: str, wait_seconds: float = 5, timeout: Optional[float] = None
     ) -> Any:
         """Wait for the end and return the newest value of a metric. Raises KeyError."""
-        return self.get_job_details(wait_seconds, timeout)["metrics"][name]
+        details = self.get_job_details(wait_seconds, timeout)
+        return self._value(details["metrics"], "metric", name)
 
     def get_param(self, name: str, wait_seconds: float = 5, timeout: Optional[float] = None) -> Any:
-        """Wait for the end and return a logged parameter. Raises KeyError."""
-        return self.get_job_details(wait_seconds, timeout)["parameters"][name]
+        """Wait for the end and return a parameter, given or logged. Raises KeyError."""
+        details = self.get_job_details(wait_seconds, timeout)
+        return self._value(details["parameters"], "parameter", name)
+
+    def _value(self, values: Dict[str, Any], what: str, name: str) -> Any:
+        if name not in values:
+            known = ", ".join(values) or "none"
+            raise KeyError(
+                "Job '{}' has no {} '{}'. Known: {}.".format(self._job_id, what, name, known)
+            )
+        return values[name]
 
     def _events(self, timeout: Optional[float]) -> Iterator[Any]:
         """Yield the job's events until it is over, also across a restart of the server."""

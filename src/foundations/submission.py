@@ -11,11 +11,11 @@ from foundations import config
 from foundations.bundle.scan import hash_listing, list_folder, read_verified
 from foundations.client.api import Api
 from foundations.client.server import connect
-from foundations.errors import BlobsMissing, ConfigError
+from foundations.errors import BlobsMissing, ConfigError, ServerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
     from foundations.bundle.hashing import Bundle
     from foundations.bundle.scan import Listing
@@ -27,6 +27,8 @@ _connections: Dict[Tuple[int, int, str, bool], Api] = {}
 _GIGABYTE = 1024**3
 # A plain number up to this is gigabytes, a larger one bytes: nobody has 4097 GB, or 4096 bytes.
 _MOST_GIGABYTES = 4096
+# Bytes of a folder that takes long enough to read to ask first.
+_LARGE = 10_000_000
 
 
 class Progress:
@@ -131,20 +133,35 @@ class Submission:
     ) -> None:
         self._folder = folder
         self._progress = progress or Progress()
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise ConfigError(
+                "{} is a file, not a folder.".format(folder),
+                "Give the folder, and name the script as the command.",
+            )
         if not os.path.isdir(folder):
             raise ConfigError("The job's folder '{}' does not exist.".format(folder))
         file = config.job_config(folder)
         said = {key: value for key, value in given.items() if value is not None}
+        check_request({**file, **said})
         self.spec = _spec(folder, {**file, **said}, file.get("worker") or {})
 
-    def bundle(self) -> Bundle:
-        """Read the folder and put its bundle into the spec. Raises BundleError."""
+    def bundle(self, api: Optional[Api] = None) -> Bundle:
+        """Read the folder and put its bundle into the spec. Raises BundleError.
+
+        Before a large folder is read, the server behind `api` is asked whether it takes such a job.
+        """
         from foundations.bundle.git import GitLook
 
         git = GitLook(self._folder, config.variables())
         self._progress.preparing(self._folder)
         listing = list_folder(self._folder)
         self._progress.sized(listing)
+        if api is not None and listing.total_size > _LARGE:
+            try:
+                api.check(self.spec)
+            except ServerError:
+                git.result()  # nothing may be left running
+                raise
         bundle = hash_listing(listing, config.cache_dir("hashes"), self._progress.reading)
         self.spec["bundle"] = bundle.digest
         self.spec["origin"]["git"] = git.result()
@@ -153,7 +170,7 @@ class Submission:
     def send(self, api: Api) -> Dict[str, Any]:
         """Submit the job and return its listing row; what the server lacks is sent first."""
         self._progress.started()
-        bundle = self.bundle()
+        bundle = self.bundle(api)
         job = self._create(api, bundle, new_job_id())
         self._progress.submitted(job)
         return job
@@ -191,6 +208,35 @@ class Submission:
                     self._progress.sending(done, total)
         yield b"".join(held)
         self._progress.sending(done, total)
+
+
+def check_request(values: Dict[str, Any], label: str = "{}") -> None:
+    """Raise ConfigError for numbers and names, as in job.config.yaml, that no server takes.
+
+    `label` is how the message writes a key.
+    """
+    for key, kinds, fits, rule in _RULES:
+        value = values.get(key)
+        if isinstance(value, kinds) and not isinstance(value, bool) and not fits(value):
+            raise ConfigError("{} {}, not {!r}.".format(label.format(key), rule, value))
+
+
+_RULES = (
+    ("num_cpus", (int, float), lambda number: number >= 0.001, "must be more than 0"),
+    ("num_gpus", (int, float), lambda number: number >= 0, "must not be negative"),
+    (
+        "num_gpus",
+        (int, float),
+        lambda number: number % 1 == 0 if number > 1 else number == 0 or number >= 0.001,
+        "must be a whole number, or a share of one GPU as in 0.5",
+    ),
+    (
+        "project_name",
+        (str,),
+        lambda name: not name or bool(name.strip()) and name.isprintable() and "/" not in name,
+        "must be printable characters without '/'",
+    ),
+)  # type: Tuple[Tuple[str, Tuple[type, ...], Callable[[Any], bool], str], ...]
 
 
 def new_job_id() -> str:

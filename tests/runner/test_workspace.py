@@ -66,7 +66,7 @@ class Place:
         return workspace
 
     def collected(self, workspace: Workspace) -> Files:
-        return read_back(self.blobs, workspace.collect(self.blobs, self.log.write, []))
+        return read_back(self.blobs, workspace.collect(self.blobs, self.log.write))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ _HEADER = re.compile(rb"([0-9a-f]{64})([0-9a-f]{16})")  # digest and size
 
 
 def chunks_of(request: Request) -> Iterator[bytes]:
-    """Yield the body as it arrives; for handlers that are plain functions."""
+    """Yield the body as it arrives; for use in a worker thread of the event loop."""
     stream = request.stream()
 
     async def next_chunk() -> bytes | None:

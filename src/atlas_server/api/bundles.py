@@ -4,36 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
 from atlas_server.api.bodies import chunks_of, unpack
 from atlas_server.services.content import Content
+from foundations.contract.manifest import MAX_MANIFEST_BYTES
 from foundations.errors import BundleError
 
-_LARGEST_MANIFEST = 256 * 1024 * 1024
 _CHUNK = 1 << 20
+# An upload holds its thread until the last byte has come. Apart from the threads that answer
+# everything else, so that senders that stall cannot keep runners from reporting.
+_UPLOADS = 64
 
 
 def routes(content: Content) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(tags=["bundles"])
+    uploads = anyio.CapacityLimiter(_UPLOADS)
 
     @router.post("/bundles")
-    def send_manifest(request: Request) -> dict[str, object]:
+    async def send_manifest(request: Request) -> dict[str, object]:
         """Store a manifest; answers its digest and the blobs that are missing."""
-        data = b""
-        for chunk in chunks_of(request):
-            data += chunk
-            if len(data) > _LARGEST_MANIFEST:
-                raise BundleError("The manifest is larger than 256 MB.")
-        digest, missing = content.receive_manifest(data)
+
+        def receive() -> tuple[str, list[str]]:
+            return content.receive_manifest(_manifest_in(chunks_of(request)))
+
+        digest, missing = await anyio.to_thread.run_sync(receive, limiter=uploads)
         return {"digest": digest, "missing": missing}
 
     @router.post("/blobs", status_code=204)
-    def send_blobs(request: Request) -> None:
+    async def send_blobs(request: Request) -> None:
         """Store a pack of blobs, all or none."""
-        content.receive_blobs(unpack(chunks_of(request)))
+
+        def receive() -> None:
+            content.receive_blobs(unpack(chunks_of(request)))
+
+        await anyio.to_thread.run_sync(receive, limiter=uploads)
 
     @router.get("/blobs/{digest}")
     def get_blob(digest: str) -> StreamingResponse:
@@ -51,3 +60,15 @@ def routes(content: Content) -> APIRouter:
         )
 
     return router
+
+
+def _manifest_in(chunks: Iterator[bytes]) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_MANIFEST_BYTES:
+            limit = MAX_MANIFEST_BYTES // 1_000_000
+            raise BundleError(f"The manifest is larger than {limit} MB.")
+    return b"".join(parts)

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from foundations.blobs import BlobDir
 from foundations.contract import manifest
 from foundations.contract.manifest import Entry
-from foundations.errors import BlobsMissing, NotFound
+from foundations.errors import BlobsMissing, BundleError, FoundationsError, NotFound
+
+log = logging.getLogger(__name__)
 
 # Blobs that no job names are kept this long: their job may be about to be submitted.
 GRACE_SECONDS = 3600.0
+# How far the times of files may lag behind the clock.
+_LAG_SECONDS = 0.1
+# So many blobs are deleted before a submission gets its turn.
+_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What jobs have, all of one moment.
+
+    `digests` tells of each whether it is a manifest, whose blobs are in use too. `unreported_since`
+    is when the oldest attempt that is not over began (seconds since the epoch), None where there is
+    none: what was stored since may be an attempt's that has not told of it yet.
+    """
+
+    digests: dict[str, bool]
+    unreported_since: float | None = None
 
 
 class Bundles:
@@ -27,6 +48,7 @@ class Bundles:
         self._incomplete: dict[str, list[str]] = {}
         # Held while a job's row is written, and while blobs are removed: never both at once.
         self._lock = threading.Lock()
+        self._removals = 0
 
     def receive(self, data: bytes) -> tuple[str, list[str]]:
         """Store a manifest and return its digest and the blobs that are still missing.
@@ -34,10 +56,13 @@ class Bundles:
         Raises BundleError or UnsafePathError for a manifest that no folder can have.
         """
         entries = manifest.decode(data)
+        removals = self._removals
         digest = self.blobs.put_bytes(data)
         missing = self.blobs.missing(sorted(manifest.blob_digests(entries)))
         with self._lock:
-            self._incomplete[digest] = missing
+            # Unless blobs were removed meanwhile: more may be missing by now.
+            if removals == self._removals:
+                self._incomplete[digest] = missing
         return digest, missing
 
     @contextmanager
@@ -51,45 +76,73 @@ class Bundles:
             yield
 
     def entries(self, digest: str) -> list[Entry]:
-        """Return the entries of a stored manifest. Raises NotFound."""
+        """Return the entries of a stored manifest. Raises NotFound, or BundleError for others."""
         if not self.blobs.has(digest):
             raise NotFound(f"There is no manifest {digest}.")
+        if self.blobs.size(digest) > manifest.MAX_MANIFEST_BYTES:
+            raise BundleError(f"{digest} is too large to be a manifest.")
         with self.blobs.open(digest) as file:
             return manifest.decode(file.read())
 
-    def release(self, candidates: Iterable[str], live: Callable[[], dict[str, bool]]) -> int:
+    def release(self, candidates: Iterable[str], in_use: Callable[[], InUse]) -> int:
         """Delete those of `candidates` that nothing uses; return how many.
 
-        `live` returns the digests in use and whether each is a manifest, whose blobs are in use
-        too.
+        What an attempt that is not over may have stored stays; a later sweep removes it.
         """
         unused = set(candidates)
-        with self._lock:
-            for digest, is_manifest in live().items():
-                unused -= self._reachable(digest) if is_manifest and unused else {digest}
-            # Any bundle may have lost a blob now: look again before the next job of each.
-            self._complete.clear()
-            self._incomplete.clear()
-            for digest in unused:
-                self.blobs.delete(digest)
-        return len(unused)
+        known: set[str] = set()
+        # Most of the work is done without the lock, which submissions wait for; with it, only
+        # manifests have to be read that have come since.
+        self._spare(unused, in_use(), known)
+        count = 0
+        while unused:
+            with self._lock:
+                now = time.time()
+                use = in_use()
+                self._spare(unused, use, known)
+                begun = now if use.unreported_since is None else min(now, use.unreported_since)
+                slice_ = [unused.pop() for _ in range(min(_SLICE, len(unused)))]
+                count += self._delete(slice_, begun - _LAG_SECONDS)
+        return count
 
-    def sweep(self, live: Callable[[], dict[str, bool]]) -> int:
-        """Delete every blob that nothing in `live()` names and that is older than the grace."""
+    def sweep(self, in_use: Callable[[], InUse]) -> int:
+        """Delete every blob that nothing uses and that is older than the grace."""
         limit = time.time() - GRACE_SECONDS
         self.blobs.sweep(limit)
         old = (d for d in self.blobs.iter_digests() if _written_at(self.blobs.path(d)) < limit)
-        return self.release(list(old), live)
+        return self.release(list(old), in_use)
 
     def everything(self, digest: str) -> set[str]:
-        """Return a manifest's digest and those of all its blobs."""
-        return self._reachable(digest)
-
-    def _reachable(self, digest: str) -> set[str]:
+        """Return a manifest's digest and those of all its blobs, where it can be read."""
         try:
             return {digest} | manifest.blob_digests(self.entries(digest))
         except NotFound:
             return {digest}
+        except FoundationsError as error:
+            # A job can name anything as its folder; that must not hold up the others.
+            log.warning("%s is in use as a manifest and is none: %s", digest, error.message)
+            return {digest}
+
+    def _spare(self, unused: set[str], use: InUse, known: set[str]) -> None:
+        """Take what is in use out of `unused`, but for what the manifests in `known` name."""
+        for digest, is_manifest in use.digests.items():
+            if not unused:
+                return
+            if not is_manifest:
+                unused.discard(digest)
+            elif digest not in known:
+                reachable = self.everything(digest)
+                unused -= reachable
+                # One that could not be read may be sent anew, and is looked at again.
+                if len(reachable) > 1:
+                    known.add(digest)
+
+    def _delete(self, digests: Iterable[str], written_before: float) -> int:
+        # Any bundle may have lost a blob now: look again before the next job of each.
+        self._complete.clear()
+        self._incomplete.clear()
+        self._removals += 1
+        return sum(self.blobs.delete(digest, written_before) for digest in digests)
 
     def _check_complete(self, digest: str) -> None:
         if not self.blobs.has(digest):

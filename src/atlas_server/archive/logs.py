@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
 import threading
@@ -29,8 +30,8 @@ class LogArchive:
             fresh = data[max(0, size - offset) :]
             if offset > size or not fresh:
                 return size
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("ab") as file:
                     file.write(fresh)
             except OSError as error:
@@ -79,5 +80,6 @@ class LogArchive:
 
 
 def _truncate(path: Path, size: int) -> None:
-    with path.open("r+b") as file:
+    # A log whose first bytes found no room may not exist at all.
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
         file.truncate(size)

@@ -12,6 +12,7 @@ from atlas_server.domain.records import JobRecord
 from atlas_server.store import jobs, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite
+from foundations.contract.flattening import flatten
 from foundations.contract.manifest import Entry
 
 _LONGEST_DIFF = 200_000
@@ -49,22 +50,28 @@ class Archives:
         return [found[path] for path in sorted(found)]
 
     def diff(self, first: JobRecord, second: JobRecord) -> dict[str, Any]:
-        """Return how two jobs differ in code, parameters, settings and environment."""
+        """Return how two jobs differ in code, parameters, settings, results and environment.
+
+        Packages and environment are None while one of the jobs has not told them yet.
+        """
         with self._store.read() as connection:
             params = tracking.params_of(connection, [first.id, second.id])
+            latest = tracking.latest_of(connection, [first.id, second.id])
         old, new = first.environment or {}, second.environment or {}
+        known = bool(old and new)
         return {
             "files": list(self._changed_files(first, second)),
             "params": _changes(
-                {**(first.spec["params"] or {}), **params.get(first.id, {})},
-                {**(second.spec["params"] or {}), **params.get(second.id, {})},
+                {**flatten(first.spec["params"] or {}), **params.get(first.id, {})},
+                {**flatten(second.spec["params"] or {}), **params.get(second.id, {})},
             ),
-            "spec": _changes(_comparable(first.spec), _comparable(second.spec)),
-            "packages": _changes(old.get("packages", {}), new.get("packages", {})),
-            "environment": _changes(
-                {name: value for name, value in old.items() if name != "packages"},
-                {name: value for name, value in new.items() if name != "packages"},
-            ),
+            "spec": _changes(_comparable(first), _comparable(second)),
+            "state": _changes({"state": first.state.value}, {"state": second.state.value}),
+            "metrics": _changes(_values(latest, first), _values(latest, second)),
+            "packages": _changes(old.get("packages", {}), new.get("packages", {}))
+            if known
+            else None,
+            "environment": _changes(_surroundings(old), _surroundings(new)) if known else None,
         }
 
     def remove(self, job: JobRecord, artifacts: set[tuple[str, bool]]) -> None:
@@ -132,9 +139,18 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[Any]]:
     }
 
 
-def _comparable(spec: dict[str, Any]) -> dict[str, Any]:
-    apart = ("params", "bundle", "origin", "rerun_of", "parent")
-    return {name: value for name, value in spec.items() if name not in apart}
+def _comparable(job: JobRecord) -> dict[str, Any]:
+    apart = ("params", "bundle", "origin", "rerun_of", "parent", "resources")
+    settings = {name: value for name, value in job.spec.items() if name not in apart}
+    return {**settings, **job.spec["resources"]}
+
+
+def _values(latest: dict[int, dict[str, dict[str, Any]]], job: JobRecord) -> dict[str, Any]:
+    return {name: point["value"] for name, point in latest.get(job.id, {}).items()}
+
+
+def _surroundings(environment: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in environment.items() if name != "packages"}
 
 
 def _as_path(key: str, filename: str) -> str:

@@ -13,11 +13,14 @@ from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
+from foundations.contract.flattening import flatten
 from foundations.contract.states import JobState
 from foundations.errors import Ambiguous, NotFound
 
 _ID_LETTERS = frozenset("0123456789abcdef-")
 _LAST = re.compile("last(?:~([0-9]{1,18})?)?")
+# Names are looked for among so many jobs: older ones have their IDs.
+_NAMED = 1000
 
 
 class Views:
@@ -28,7 +31,9 @@ class Views:
         self._logs = logs
 
     def resolve(self, reference: str) -> JobRecord:
-        """Return the job that an ID, a unique prefix of one, `last` or `last~N` names.
+        """Return the job that an ID, a unique prefix of one, `last`, `last~N` or a name names.
+
+        A name counts where one of the newest jobs has it, and only one of them.
 
         Raises NotFound or Ambiguous.
         """
@@ -57,7 +62,10 @@ class Views:
             return self._with_tracking(connection, [job])[0]
 
     def plain_row(self, job: JobRecord) -> dict[str, Any]:
-        """Return the listing row of one job without what it recorded."""
+        """Return the listing row of one job without what it recorded.
+
+        Its parameters are the ones that it was given.
+        """
         return _row(job)
 
     def details(self, job: JobRecord) -> dict[str, Any]:
@@ -119,7 +127,7 @@ class Views:
             {
                 **_row(job),
                 "tags": tags.get(job.id, {}),
-                "params": finite(params.get(job.id, {})),
+                "params": {**_given(job), **finite(params.get(job.id, {}))},
                 "metrics": latest.get(job.id, {}),
             }
             for job in found
@@ -138,6 +146,7 @@ def _row(job: JobRecord) -> dict[str, Any]:
         "exit_code": job.exit_code,
         "priority": job.priority,
         "resources": plain(job.resources),
+        "params": _given(job),
         "command": job.spec["command"],
         "entrypoint": job.spec["entrypoint"],
         "attempts": job.attempts,
@@ -150,6 +159,11 @@ def _row(job: JobRecord) -> dict[str, Any]:
         "bundle": job.bundle,
         "usage": job.usage,
     }
+
+
+def _given(job: JobRecord) -> dict[str, Any]:
+    """The parameters that the job was submitted with, under the names that logging them gives."""
+    return finite(flatten(job.spec["params"] or {}))
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
@@ -166,7 +180,7 @@ def _resolve(connection: Connection, reference: str) -> str:
         return found
     wanted = reference.lower()
     if not wanted or not set(wanted) <= _ID_LETTERS:
-        raise _no_job(reference)
+        return _named(connection, reference)
     fitting = jobs.ids_with_prefix(connection, wanted, limit=6)
     if not fitting:
         raise _no_job(reference)
@@ -174,6 +188,17 @@ def _resolve(connection: Connection, reference: str) -> str:
         shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
         raise Ambiguous(f"'{reference}' fits several jobs: {shown}", "Give more of the ID.")
     return wanted if wanted in fitting else fitting[0]
+
+
+def _named(connection: Connection, name: str) -> str:
+    newest = jobs.listing(connection, JobFilter(), _NAMED) if name else []
+    fitting = [job.job_id for job in newest if job.name == name]
+    if not fitting:
+        raise _no_job(name)
+    if len(fitting) > 1:
+        shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
+        raise Ambiguous(f"Several jobs are called '{name}': {shown}", "Give an ID.")
+    return fitting[0]
 
 
 def _no_job(reference: str) -> NotFound:

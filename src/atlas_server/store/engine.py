@@ -72,7 +72,11 @@ class Store:
 
 
 def _sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": 30},
+        hide_parameters=True,  # errors are logged, and jobs' secrets are among the parameters
+    )
 
     @event.listens_for(engine, "connect")
     def configure(raw: sqlite3.Connection, _record: object) -> None:

@@ -137,9 +137,7 @@ def _extract(fileobj: BinaryIO, writer: TreeWriter, max_bytes: Optional[int]) ->
     links: List[Tuple[str, str]] = []
     left = max_bytes
     try:
-        with tarfile.open(
-            mode="r|*", fileobj=fileobj, encoding="utf-8", errors="surrogateescape"
-        ) as tar:
+        with _opened(fileobj) as tar:
             for info in tar:
                 path = manifest.check_path(info.name)
                 if len(paths) + len(folders) >= manifest.MAX_ENTRIES:
@@ -163,9 +161,23 @@ def _extract(fileobj: BinaryIO, writer: TreeWriter, max_bytes: Optional[int]) ->
             # Last, so that nothing above was written through one of them.
             for path, target in links:
                 writer.symlink(path, target)
-    except (tarfile.TarError, EOFError, ValueError, TypeError) as error:
-        # TypeError: what tarfile makes of a gzip header that is cut short.
-        raise BundleError("The archive is damaged or cut short.", "Fetch it again.") from error
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise _damaged() from error
+
+
+def _opened(fileobj: BinaryIO) -> tarfile.TarFile:
+    try:
+        return tarfile.open(
+            mode="r|*", fileobj=fileobj, encoding="utf-8", errors="surrogateescape"
+        )
+    except (AttributeError, TypeError) as error:
+        # Bugs of tarfile in reading a damaged gzip header: it asks for the `exception` of its
+        # stream before it has set it, and for the ord() of the byte that a short one lacks.
+        raise _damaged() from error
+
+
+def _damaged() -> BundleError:
+    return BundleError("The archive is damaged or cut short.", "Fetch it again.")
 
 
 def _extract_file(

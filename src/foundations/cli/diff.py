@@ -30,6 +30,8 @@ examples:
 _SECTIONS = (
     ("params", "Parameters"),
     ("spec", "Submitted as"),
+    ("state", "State"),
+    ("metrics", "Metrics"),
     ("packages", "Packages"),
     ("environment", "Environment"),
 )
@@ -84,7 +86,10 @@ def _print(difference: Json) -> None:
     for file in files:
         _print_file(file)
     for section, title in _SECTIONS:
-        if difference[section]:
+        if difference[section] is None:
+            print_title(title)
+            sys.stdout.write("  not known yet: one of the jobs has not run\n")
+        elif difference[section]:
             print_title(title)
             columns = [Column("NAME", least=12)] + [Column(name, least=12) for name in shown]
             rows = [
@@ -92,7 +97,7 @@ def _print(difference: Json) -> None:
                 for name, values in difference[section].items()
             ]
             print_table(columns, rows, indent=2)
-    if not files and not any(difference[section] for section, _ in _SECTIONS):
+    if not files and all(difference[section] == {} for section, _ in _SECTIONS):
         alike = "They do not differ." if "files" in difference else "Code aside they do not differ."
         sys.stdout.write(alike + "\n")
 

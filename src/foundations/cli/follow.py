@@ -72,6 +72,11 @@ class JobFollower:
             self._console.info("Job '{}' has completed.".format(self._job_id))
         elif state == "deleted":
             self._console.error("Job '{}' has been deleted.".format(self._job_id))
+        elif job["reason"] == "requirements_failed" and self._show_log:
+            # What could not be installed, and why, is what the log has just said.
+            self._console.error(
+                "Job '{}' has failed (requirements_failed): see the log above.".format(self._job_id)
+            )
         else:
             self._console.error("Job '{}' has {}.".format(self._job_id, ending(job)))
 

@@ -97,11 +97,17 @@ def _node(node: Json) -> List[Cell]:
     ]
 
 
+def _url(scheduler: config.SchedulerConfig) -> str:
+    """Where the scheduler is; this machine's server may have been told to listen elsewhere."""
+    state = config.server_state(config.home()) if scheduler.is_local else None
+    return str(state["url"]) if state else scheduler.url
+
+
 def _environments(as_json: bool) -> int:
     from foundations.cli.tables import Column, print_table, print_title
 
     submission = [
-        {"env_name": item.name, "env_path": item.path or "", "url": item.url}
+        {"env_name": item.name, "env_path": item.path or "", "url": _url(item)}
         for item in config.schedulers()
     ]
     path = os.path.join(config.home(), "config", "execution", "default.config.yaml")

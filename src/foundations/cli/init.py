@@ -95,11 +95,14 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the folder and say what to do with it."""
-    target = init_project(arguments.project_name, os.getcwd())
+    from shlex import quote
+
+    target = os.path.relpath(init_project(arguments.project_name, os.getcwd()))
+    folder = "./" + target if target.startswith("-") else target
     sys.stdout.write(
-        "Success: New Foundations project `{0}` created!\n"
-        "Try it:\n  cd {0}\n  foundations submit scheduler . main.py\n".format(
-            os.path.relpath(target)
+        "Success: New Foundations project `{}` created!\n"
+        "Try it:\n  cd {}\n  foundations submit scheduler . main.py\n".format(
+            target, quote(folder)
         )
     )
     return 0

@@ -84,7 +84,7 @@ def clear(arguments: argparse.Namespace) -> int:
             "Stop {}{}{}?".format(
                 wording.counted(count, "waiting job"),
                 " or more" if count == _MOST else "",
-                "" if arguments.mine else ", whoever submitted them",
+                "" if arguments.mine else ", whoever submitted " + ("it" if count == 1 else "them"),
             )
         ):
             console.info("The queue is as it was.")

@@ -60,7 +60,8 @@ def _print(job: Json, now: float) -> None:
     title = paint("Job {}".format(job["job_id"]), wording.BOLD, sys.stdout)
     sys.stdout.write(title + "\n")
     print_fields(_fields(job, now))
-    _print_values("Parameters", _parameters(job))
+    _print_values("Parameters", job["params"])
+    _print_values("Environment variables", job["spec"]["environment"])
     _print_metrics(job)
     _print_artifacts(job)
     if job["attempts"] > 1:
@@ -94,6 +95,7 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
         ("Finished", wording.date(job["finished_at"])),
         ("Duration", wording.duration(wording.running_time(job, now))),
         ("Time limit", wording.duration(job["timeout"])),
+        ("Retries", str(job["retries"]) if job["retries"] else ""),
         ("Asked for", wording.resources(job["resources"])),
         ("Used", _used(usage)),
         ("From", where),
@@ -148,14 +150,6 @@ def _python(environment: Json) -> str:
         return ""
     packages = len(environment.get("packages") or {})
     return "{}, {}".format(environment["python"], wording.counted(packages, "package"))
-
-
-def _parameters(job: Json) -> Json:
-    """What the job logged, and what it was given but has not loaded."""
-    from foundations.parameters import flatten_parameter_dictionary
-
-    given = flatten_parameter_dictionary(job["spec"]["params"] or {})
-    return {**given, **job["params"]}
 
 
 def _print_values(title: str, values: Json) -> None:

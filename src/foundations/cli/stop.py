@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 from foundations.cli.output import Console, confirmed
-from foundations.cli.targets import REFERENCES, add_jobs, for_each, new_parser, open_jobs
-from foundations.cli.wording import counted
-from foundations.errors import NotFound
+from foundations.cli.targets import (
+    REFERENCES,
+    add_jobs,
+    do_each,
+    find_each,
+    for_each,
+    new_parser,
+    open_jobs,
+)
+from foundations.cli.wording import FINAL, ago, counted
+from foundations.errors import NotFound, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import Any, Dict
+    from typing import Any, Dict, List
 
     from foundations.client.api import Api
 
@@ -21,7 +31,7 @@ _STOP_EPILOG = (
 examples:
   foundations stop scheduler 3f2a
   foundations stop last last~1 --wait
-  foundations stop $(foundations list --quiet --all --status queued --project my_project)"""
+  foundations stop $(foundations list --quiet --all --status queued)"""
 )
 _DELETE_EPILOG = (
     REFERENCES
@@ -32,6 +42,8 @@ examples:
   foundations delete job last last~1 --yes
   foundations delete job $(foundations list --quiet --all --status failed)"""
 )
+# Of jobs to be deleted the question names so many one by one.
+_MOST_NAMED = 10
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
@@ -69,6 +81,9 @@ def stop(arguments: argparse.Namespace) -> int:
 
     def act(job: Dict[str, Any]) -> None:
         job_id = job["job_id"]
+        if job["state"] in FINAL:
+            ended = "been stopped" if job["state"] == "stopped" else job["state"]
+            raise Refused("Job '{}' has already {}.".format(job_id, ended))
         if api.stop(job_id)["state"] == "stopped":
             console.info("Job '{}' has been stopped.".format(job_id))
         else:
@@ -86,12 +101,10 @@ def delete(arguments: argparse.Namespace) -> int:
     """Delete finished jobs."""
     api, references = _open(arguments)
     console = Console()
-    question = "Delete {} for good, with logs, results and artifacts?".format(
-        "job '{}'".format(references[0])
-        if len(references) == 1
-        else counted(len(references), "job")
-    )
-    if not arguments.yes and not confirmed(question):
+    jobs, code = find_each(api, references)
+    if not jobs:
+        return code
+    if not arguments.yes and not confirmed(_question(jobs, time.time())):
         console.info("Nothing was deleted.")
         return 1
 
@@ -99,7 +112,22 @@ def delete(arguments: argparse.Namespace) -> int:
         api.delete(job["job_id"])
         console.info("Job '{}' has been deleted.".format(job["job_id"]))
 
-    return for_each(api, references, act)
+    return code | do_each(jobs, act)
+
+
+def _question(jobs: List[Dict[str, Any]], now: float) -> str:
+    told = []
+    for job in jobs[:_MOST_NAMED]:
+        name = " '{}'".format(job["name"]) if job["name"] else ""
+        moment = ago(job["submitted_at"], now)
+        told.append("{}{} of {}, {}".format(job["job_id"], name, job["project"], moment))
+    if len(jobs) == 1:
+        what = "job " + told[0] + ","
+    else:
+        if len(jobs) > len(told):
+            told.append("and {}".format(counted(len(jobs) - len(told), "more job")))
+        what = "{}:\n  {}\n".format(counted(len(jobs), "job"), "\n  ".join(told))
+    return "Delete {} for good, with logs, results and artifacts?".format(what)
 
 
 def _open(arguments: argparse.Namespace) -> Any:

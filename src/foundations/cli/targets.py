@@ -11,8 +11,10 @@ from foundations.cli.output import error_line, error_text
 from foundations.client.api import Api
 from foundations.client.server import connect
 from foundations.errors import (
+    Ambiguous,
     ConfigError,
     FoundationsError,
+    NotFound,
     ServerError,
     Unreachable,
     VersionMismatch,
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"[0-9a-fA-F-]+|last(~\d+)?")
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REFERENCES = """\
-JOB is an ID, the beginning of one, `last`, or `last~2` for the second job before the last.
+JOB is an ID, the beginning of one, `last`, `last~2` for the second job before
+the last, or a name (submit --name) that only one job has.
 SCHEDULER may be left out: it is `scheduler` then, this machine."""
 
 
@@ -71,7 +74,10 @@ def open_jobs(arguments: argparse.Namespace) -> Tuple[Api, List[str]]:
         name = words.pop(0)
     if not words:
         raise ConfigError("No job was named.", "Give an ID, or `last`: see foundations list")
-    return open_api(name), words
+    api = open_api(name)
+    if name is None and len(words) > 1 and not _REFERENCE.fullmatch(words[0]):
+        _check_named(api, words[0])
+    return api, words
 
 
 def open_job(arguments: argparse.Namespace) -> Tuple[Api, Dict[str, Any]]:
@@ -82,6 +88,20 @@ def open_job(arguments: argparse.Namespace) -> Tuple[Api, Dict[str, Any]]:
             "One job at a time; these are {}: {}.".format(len(references), " ".join(references))
         )
     return api, find_job(api, references[0])
+
+
+def _check_named(api: Api, word: str) -> None:
+    """Refuse what is neither: a scheduler mistyped must not turn into jobs of this machine."""
+    try:
+        api.job(word)
+    except Ambiguous:
+        return  # said where the job is looked up
+    except NotFound as error:
+        known = ", ".join(item.name for item in config.schedulers())
+        raise ConfigError(
+            "'{}' is neither a scheduler nor a job.".format(word),
+            "Schedulers: {}. The jobs: foundations list".format(known),
+        ) from error
 
 
 def find_job(api: Api, reference: str) -> Dict[str, Any]:
@@ -98,8 +118,14 @@ def for_each(api: Api, references: List[str], act: Callable[[Dict[str, Any]], No
 
     All are looked up first: what `last~1` means changes while jobs are deleted.
     """
-    code = 0
+    jobs, code = find_each(api, references)
+    return code | do_each(jobs, act)
+
+
+def find_each(api: Api, references: List[str]) -> Tuple[List[Dict[str, Any]], int]:
+    """Return the jobs that are there, each once, and 1 where one is not, which is said."""
     jobs = {}  # type: Dict[str, Dict[str, Any]]
+    code = 0
 
     def look_up(reference: str) -> None:
         job = find_job(api, reference)
@@ -107,7 +133,13 @@ def for_each(api: Api, references: List[str], act: Callable[[Dict[str, Any]], No
 
     for reference in references:
         code |= _attempt(look_up, reference)
-    for job in jobs.values():
+    return list(jobs.values()), code
+
+
+def do_each(jobs: List[Dict[str, Any]], act: Callable[[Dict[str, Any]], None]) -> int:
+    """Do something with several jobs, each for itself; return 1 where something failed."""
+    code = 0
+    for job in jobs:
         code |= _attempt(act, job)
     return code
 
@@ -151,13 +183,10 @@ def _running_api(parsed_args: argparse.Namespace) -> Optional[Api]:
 
 
 def _names_scheduler(words: List[str]) -> bool:
-    first = words[0]
-    if not _REFERENCE.fullmatch(first):
-        known = first == config.LOCAL_SCHEDULER or len(words) > 1
-        return known or any(item.name == first for item in config.schedulers())
-    if len(words) == 1:
+    # Alone, what looks like a job is one.
+    if len(words) == 1 and _REFERENCE.fullmatch(words[0]):
         return False
-    return any(item.name == first for item in config.schedulers())
+    return config.is_scheduler(words[0], os.getcwd())
 
 
 def _attempt(act: Callable[[Any], None], target: Any) -> int:

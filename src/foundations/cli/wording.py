@@ -57,10 +57,14 @@ def rough(seconds: float) -> str:
 
 
 def duration(seconds: Optional[float]) -> str:
-    """Return a duration in its two largest units: `1.2 s`, `3 min 12 s`, `2 h 5 min`."""
+    """Return a duration in two digits or units: `34 ms`, `1.2 s`, `3 min 12 s`, `2 h 5 min`."""
     if seconds is None:
         return ""
     seconds = max(0.0, seconds)
+    if seconds < 0.0001:
+        return "0 s"
+    if seconds < 0.0995:
+        return "{:.2g} ms".format(1000 * seconds)
     if seconds < 1:
         return "{:.2f} s".format(seconds)
     if seconds < 10:

@@ -64,6 +64,8 @@ def _start() -> str:
     import subprocess  # only when a server has to be started
 
     command = [sys.executable, "-m", "atlas_server.main", "start"]
+    if sys.version_info >= (3, 11):
+        command.insert(1, "-P")  # else a logging.py of the folder we are in would be imported
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from foundations.contract.events import MAX_LINE_BYTES
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".jsonl"
 _EXCERPT_BYTES = 80
+_WRITER = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
+# Deeper values have no meaning in a table, and would exhaust whoever walks through them.
+_DEEPEST = 100
 
 
 class Batch:
@@ -106,6 +110,8 @@ class JournalReader:
                 if not entry.name.endswith(_SUFFIX) or not entry.is_file(follow_symlinks=False):
                     continue
                 writer = entry.name[: -len(_SUFFIX)]
+                if not _WRITER.match(writer):
+                    continue  # not one of ours: the server could not even name it
                 size = entry.stat(follow_symlinks=False).st_size
                 if size > self._position(writer)[0] and (
                     finish or self._waiting.get(writer) != size
@@ -219,6 +225,26 @@ def _event(line: bytes) -> Optional[Dict[str, Any]]:
             event = json.loads(text.encode("utf-8", "replace").decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-    if isinstance(event, dict) and isinstance(event.get("k"), str):
+    if (
+        isinstance(event, dict)
+        and isinstance(event.get("k"), str)
+        and not _is_too_deep(line, event)
+    ):
         return event
     return None
+
+
+def _is_too_deep(line: bytes, event: Dict[str, Any]) -> bool:
+    if line.count(b"[") + line.count(b"{") <= _DEEPEST:
+        return False  # nearly always
+    level: List[Any] = [event]
+    for _ in range(_DEEPEST):
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foundations.contract.flattening import flatten
 from foundations.scalars import NotScalar, plain_scalar
 
 TYPE_CHECKING = False
@@ -17,34 +18,18 @@ def flatten_parameter_dictionary(param_dictionary: Dict[Any, Any]) -> Dict[Any, 
     keys come out the same the later one wins. Raises TypeError, naming the key, for a value that is
     neither a scalar nor a collection.
     """
-    flattened: Dict[Any, Any] = {}
-    for key, value in param_dictionary.items():
-        if value is None or isinstance(value, (str, int, float)):
-            flattened[key] = value
-        elif isinstance(value, dict):
-            _flatten_pairs(flattened, key, value)
-        else:
-            _flatten_other(flattened, key, value)
-    return flattened
+    return flatten(param_dictionary, _plain)
 
 
-def _flatten_pairs(flattened: Dict[Any, Any], key: Any, pairs: Dict[Any, Any]) -> None:
-    if pairs:
-        named = {"{}_{}".format(key, name): value for name, value in pairs.items()}
-        flattened.update(flatten_parameter_dictionary(named))
-    else:
-        flattened[key] = None
-
-
-def _flatten_other(flattened: Dict[Any, Any], key: Any, value: Any) -> None:
+def _plain(key: Any, value: Any) -> Any:
+    """A scalar as Python's own, a collection as a list."""
     try:
-        flattened[key] = plain_scalar(value)
+        return plain_scalar(value)
     except NotScalar:
         try:
-            elements = dict(enumerate(value)) if len(value) else {}
+            return list(value) if len(value) else []
         except TypeError:
             raise TypeError(
                 'Parameter "{}" is a {}; it should be a text, number, boolean, None, '
                 "or a dictionary or list of those.".format(key, type(value).__name__)
             ) from None
-        _flatten_pairs(flattened, key, elements)
