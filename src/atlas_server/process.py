@@ -8,6 +8,7 @@ import logging
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from foundations.errors import FoundationsError
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
 
 
 class AlreadyRunning(FoundationsError):
@@ -41,15 +44,13 @@ def running(config: ServerConfig) -> dict[str, Any] | None:
 def run_here(config: ServerConfig, ready_fd: int | None) -> int:
     """Serve in this process. `ready_fd` gets a JSON line: the state, or the error."""
     report = os.fdopen(ready_fd, "w") if ready_fd is not None else None
+    # Nobody else needs to read what we write; jobs get the mask back.
+    umask = os.umask(0o077)
     try:
         lock = _take_lock(config)
         # To standard error, which is the log file of a server in the background.
-        logging.basicConfig(
-            level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
-        # Both tell of every step; only their trouble is of interest here.
-        for chatty in ("alembic", "uvicorn.error"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
+        _log_to_standard_error()
+        _warn_of_open_home(config)
         # uvicorn raises the signal that ended it once more when it is done. As an exception it
         # lets everything be closed; its default action would end the process there and then.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -66,7 +67,7 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
                 _tell(report, json.loads(config.state_file.read_text()))
 
         with lock:
-            serve.serve(config, ready)
+            serve.serve(config, ready, umask)
     except (FoundationsError, OSError) as raised:
         error = in_words(raised)
         if report is None or report.closed:
@@ -94,12 +95,14 @@ def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str
     if state is not None:
         return state, False
     config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    config.log_file.parent.mkdir(exist_ok=True)
+    config.log_file.parent.mkdir(exist_ok=True, mode=0o700)
+    config.log_file.touch(mode=0o600)
     reading, writing = os.pipe()
     with config.log_file.open("ab") as log, os.fdopen(reading) as answers:
         process = subprocess.Popen(
             [
                 sys.executable,
+                "-P",
                 "-m",
                 "atlas_server.main",
                 *argv,
@@ -110,6 +113,8 @@ def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # Absolute: one relative to where we are would be another home there.
+            env={**os.environ, "FOUNDATIONS_HOME": str(config.home)},
             pass_fds=[writing],
             start_new_session=True,
             cwd="/",
@@ -148,6 +153,24 @@ def stop(config: ServerConfig) -> bool:
     finally:
         os.close(pidfd)
     return True
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Both tell of every step; only their trouble is of interest here.
+    for chatty in ("alembic", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _warn_of_open_home(config: ServerConfig) -> None:
+    mode = stat.S_IMODE(config.home.stat().st_mode)
+    if mode & 0o077:
+        log.warning(
+            "%s can be entered by others (mode %03o), and jobs' code and results lie in it. "
+            "To close it: chmod 700 %s", config.home, mode, config.home,
+        )  # fmt: skip
 
 
 def _take_lock(config: ServerConfig) -> IO[str]:

@@ -77,6 +77,7 @@ class Server:
 
     config: ServerConfig
     sockets: list[socket.socket]
+    umask: int
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -90,13 +91,13 @@ class Server:
         return _url(self.sockets[-1])
 
 
-def serve(config: ServerConfig, ready: Callable[[Server], None]) -> None:
+def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
     """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered.
 
-    Raises FoundationsError when a port is taken or the database cannot be opened.
+    `umask` is the one that jobs get. Raises FoundationsError when a port is taken or the database cannot be opened.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    server = Server(config, _listen(config))
+    server = Server(config, _listen(config), umask)
     try:
         _prepare_home(config)
         web = _WebServer(_build(server), lambda: _announce(server, ready))
@@ -144,7 +145,7 @@ def _build(server: Server) -> FastAPI:
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
     views, archives = Views(store, logs), Archives(store, bundles, logs)
     declared = DeclaredInventory(config.cpus, config.memory, config.gpus, config.visible_gpus)
-    executor = LocalExecutor(declared)
+    executor = LocalExecutor(declared, server.umask)
     jobs = Jobs(store, feed, bundles, clock, executor.nodes)
     launcher = Launcher(jobs, _runner_settings(server, instance))
     scheduler = Scheduler(
@@ -164,7 +165,7 @@ def _build(server: Server) -> FastAPI:
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         bundle_routes.routes(content),
     )
-    housekeeping = Housekeeping(store, bundles, archives, config.home / "work")
+    housekeeping = Housekeeping(store, archives, config.home / "work")
     executor.prepare(scheduler.runner_ended)
     scheduler.start()
     housekeeping.start()

@@ -34,9 +34,9 @@ class LocalExecutor:
 
     name = "local"
 
-    def __init__(self, declared: DeclaredInventory) -> None:
+    def __init__(self, declared: DeclaredInventory, umask: int = 0o022) -> None:
         self._node = this_machine(declared)
-        self._forks = ForkServer()
+        self._forks = ForkServer(umask)
         self._exits = ExitWatch()
 
     def prepare(self, ended: Callable[[Handle], None]) -> None:
@@ -81,9 +81,13 @@ class LocalExecutor:
 
 
 class ForkServer:
-    """The process that runners are forked from; started when first needed."""
+    """The process that runners are forked from; started when first needed.
 
-    def __init__(self) -> None:
+    `umask` is what workers are to run with: the server's own lets nobody else read.
+    """
+
+    def __init__(self, umask: int) -> None:
+        self._environment = {"ATLAS_UMASK": f"{umask:03o}"}
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,8 +142,10 @@ class ForkServer:
         if self._connection is None:
             ours, theirs = socket.socketpair()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "atlas_runner.forkserver", str(theirs.fileno())],
+                # -P: a logging.py of the folder we are in is not the one that is meant.
+                [sys.executable, "-P", "-m", "atlas_runner.forkserver", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
+                env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import queue
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from atlas_server.archive.bundles import Bundles
+from atlas_server.archive.bundles import Bundles, InUse
 from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.records import JobRecord
 from atlas_server.store import jobs, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite
 from foundations.contract.flattening import flatten
-from foundations.contract.manifest import Entry
+from foundations.contract.manifest import Entry, check_path
 
 _LONGEST_DIFF = 200_000
 _LARGEST_TEXT = 1_000_000
+_LONGEST_NAME = 200  # bytes; file systems take 255, and a number may come before it
 
 
 class Archives:
@@ -26,6 +28,7 @@ class Archives:
         self._store = store
         self._bundles = bundles
         self._logs = logs
+        self._removed: queue.SimpleQueue[set[tuple[str, bool]]] = queue.SimpleQueue()
 
     def members(self, job: JobRecord, *, source: bool, results: bool) -> list[Entry]:
         """Return the files of a job: the code as submitted, with the results over it."""
@@ -47,6 +50,8 @@ class Archives:
                     found[path] = entry._replace(path=path)
             else:
                 found[name] = Entry(name, "f", row["digest"], row["size"])
+        for path in found:
+            check_path(path)  # now, for once the tarball has begun nobody can be told
         return [found[path] for path in sorted(found)]
 
     def diff(self, first: JobRecord, second: JobRecord) -> dict[str, Any]:
@@ -75,24 +80,37 @@ class Archives:
         }
 
     def remove(self, job: JobRecord, artifacts: set[tuple[str, bool]]) -> None:
-        """Delete the logs of a job that is no longer in the store, and blobs that only it used.
+        """Delete the logs of a job that is no longer in the store; its blobs are `tidy`'s.
 
         `artifacts` are (digest, is a folder) that the job had.
         """
         self._logs.remove(job.job_id)
-        manifests = {job.bundle, job.outputs, *(digest for digest, folder in artifacts if folder)}
-        candidates = {digest for digest, folder in artifacts if not folder}
-        for digest in manifests - {None}:
-            candidates |= self._bundles.everything(str(digest))
-        self._bundles.release(candidates, self.live)
+        manifests = {digest for digest in (job.bundle, job.outputs) if digest is not None}
+        self._removed.put(artifacts | {(digest, True) for digest in manifests})
 
-    def live(self) -> dict[str, bool]:
-        """Return every digest in use, and whether it is a manifest."""
+    def tidy(self, patience: float) -> None:
+        """Wait up to `patience` seconds for jobs to be removed, and delete blobs that they had."""
+        try:
+            had = self._removed.get(timeout=max(0.0, patience))
+            while not self._removed.empty():
+                had |= self._removed.get()
+        except queue.Empty:
+            return
+        candidates: set[str] = set()
+        for digest, is_manifest in had:
+            candidates |= self._bundles.everything(digest) if is_manifest else {digest}
+        self._bundles.release(candidates, self._in_use)
+
+    def sweep(self) -> int:
+        """Delete every older blob that no job has; return how many."""
+        return self._bundles.sweep(self._in_use)
+
+    def _in_use(self) -> InUse:
         with self._store.read() as connection:
             found = dict.fromkeys(jobs.manifests_in_use(connection), True)
             for digest, folder in tracking.artifact_digests(connection):
                 found[digest] = folder or found.get(digest, False)
-        return found
+            return InUse(found, jobs.oldest_unfinished(connection))
 
     def artifact_digests(self, job: JobRecord) -> set[tuple[str, bool]]:
         """Return (digest, is a folder) of the job's artifacts."""
@@ -156,9 +174,17 @@ def _surroundings(environment: dict[str, Any]) -> dict[str, Any]:
 def _as_path(key: str, filename: str) -> str:
     """A file name for an artifact's key; keys may hold anything."""
     cleaned = "_".join(part for part in key.split("/") if part not in ("", ".", ".."))
-    name = cleaned.replace("\0", "_") or "artifact"
-    suffix = "." + filename.rpartition(".")[2] if "." in filename else ""
-    return name if not suffix or name.endswith(suffix) else name + suffix
+    name = _cut(cleaned.replace("\0", "_"), _LONGEST_NAME) or "artifact"
+    ending = filename.rpartition(".")[2].replace("/", "_").replace("\0", "_")
+    suffix = _cut("." + ending, _LONGEST_NAME // 2) if "." in filename else ""
+    if not suffix or name.endswith(suffix):
+        return name
+    return _cut(name, _LONGEST_NAME - len(suffix.encode())) + suffix
+
+
+def _cut(text: str, size: int) -> str:
+    """The beginning of a text, `size` bytes of UTF-8 at most."""
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
 def _free_name(name: str, taken: Iterable[str]) -> str:

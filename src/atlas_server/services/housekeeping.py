@@ -2,66 +2,72 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import shutil
 import threading
+import time
 from pathlib import Path
 
-from atlas_server.archive.bundles import Bundles
 from atlas_server.services.archives import Archives
 from atlas_server.store import jobs
 from atlas_server.store.engine import Store
-from foundations.errors import FoundationsError
 
 log = logging.getLogger(__name__)
 
 _FIRST_AFTER = 60.0
 _INTERVAL = 6 * 3600.0
+_BREATH = 1.0
 
 
 class Housekeeping:
-    """A thread that tidies up now and then."""
+    """A thread that clears away deleted jobs at once, and everything else now and then."""
 
-    def __init__(self, store: Store, bundles: Bundles, archives: Archives, work: Path) -> None:
+    def __init__(self, store: Store, archives: Archives, work: Path) -> None:
         self._store = store
-        self._bundles = bundles
         self._archives = archives
         self._work = work
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Begin, after a while: a start has better things to do."""
+        """Begin; the first tidying comes after a while: a start has better things to do."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread after what it does now."""
         self._stopping.set()
 
     def tidy(self) -> None:
         """Remove what is left over now."""
         self._remove_work()
-        removed = self._bundles.sweep(self._archives.live)
+        removed = self._archives.sweep()
         if removed:
             log.info("Removed %d files that no job has.", removed)
 
     def _run(self) -> None:
-        pause = _FIRST_AFTER
-        while not self._stopping.wait(pause):
-            pause = _INTERVAL
+        due = time.monotonic() + _FIRST_AFTER
+        while not self._stopping.is_set():
             try:
-                self.tidy()
-            except (OSError, FoundationsError):
+                if time.monotonic() >= due:
+                    due = time.monotonic() + _INTERVAL
+                    self.tidy()
+                self._archives.tidy(due - time.monotonic())
+            except Exception:
+                # Whatever it was: without this thread the disk would fill up.
                 log.exception("Tidying up failed; it is tried again later.")
+                self._stopping.wait(_BREATH)
 
     def _remove_work(self) -> None:
         for attempt in self._work.glob("*/*"):
-            if self._is_over(attempt.parent.name) and not _is_taken(attempt):
-                shutil.rmtree(attempt, ignore_errors=True)
+            # One that cannot be removed, or is no attempt at all, does not keep the others.
+            with contextlib.suppress(OSError):
+                if self._is_over(attempt.parent.name) and not _is_taken(attempt):
+                    shutil.rmtree(attempt, ignore_errors=True)
         for folder in self._work.iterdir():
-            if not any(folder.iterdir()):
-                folder.rmdir()
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # which takes empty ones only
 
     def _is_over(self, job_id: str) -> bool:
         with self._store.read() as connection:

@@ -120,6 +120,11 @@ def bundle_in_use(connection: Connection, digest: str) -> bool:
     return bool(connection.execute(select(exists().where(jobs.c.bundle == digest))).scalar())
 
 
+def oldest_unfinished(connection: Connection) -> float | None:
+    """Return when the oldest attempt that is not over began; None where there is none."""
+    return connection.execute(_OLDEST_UNFINISHED).scalar()
+
+
 def manifests_in_use(connection: Connection) -> set[str]:
     """Return the digests of every manifest that a job's code or outputs refer to."""
     found = set(connection.execute(select(jobs.c.bundle).distinct()).scalars())
@@ -223,6 +228,11 @@ _BY_ID = _select().where(jobs.c.job_id == _WANTED)
 _SECRETS = select(jobs.c.secrets).where(jobs.c.id == _WANTED)
 _ATTEMPT_BY_KEY = _select_attempts().where(attempts.c.id == _WANTED)
 _ATTEMPTS_OF = _select_attempts().where(attempts.c.job == _WANTED).order_by(attempts.c.number)
+_OLDEST_UNFINISHED = (
+    select(func.min(attempts.c.created_at))
+    .join_from(jobs, attempts, attempts.c.job == jobs.c.id)
+    .where(jobs.c.state.in_(_ACTIVE), attempts.c.ended_at.is_(None))
+)
 _MOVE = sql_update(jobs).where(jobs.c.id == _WANTED, jobs.c.state == bindparam("found"))
 _SET_VALUES = sql_update(jobs).where(jobs.c.id == _WANTED)
 _SET_ATTEMPT = sql_update(attempts).where(attempts.c.id == _WANTED)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from atlas_server.store.tables import (
@@ -19,6 +20,10 @@ from atlas_server.store.tables import (
     params,
     tags,
 )
+
+T = TypeVar("T")
+
+_MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,54 +48,45 @@ def number_or_text(value: float | bool | str) -> tuple[float | None, str | None]
 
 def position(connection: Connection, attempt: int, writer: str) -> int:
     """Return how many lines of a writer's journal have been taken in."""
-    query = select(journal_positions.c.position).where(
-        journal_positions.c.attempt == attempt, journal_positions.c.writer == writer
-    )
-    return connection.execute(query).scalar() or 0
+    found = connection.execute(_POSITION, {"wanted": attempt, "by": writer}).scalar()
+    return found or 0
 
 
 def set_position(connection: Connection, attempt: int, writer: str, value: int) -> None:
     """Note that a writer's journal has been taken in up to line `value`."""
-    row = upsert(journal_positions).values(attempt=attempt, writer=writer, position=value)
-    connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["attempt", "writer"], set_={"position": row.excluded.position}
-        )
-    )
+    row = {"attempt": attempt, "writer": writer, "position": value}
+    connection.execute(_SET_POSITION, row)
 
 
 def add_points(connection: Connection, job: int, points: Sequence[Point]) -> None:
     """Append points to a job's curves and bring its newest values up to date."""
+    curves: dict[str, list[Point]] = {}
+    for point in points:
+        curves.setdefault(point.key, []).append(point)
+    keys = _metric_keys(connection, list(curves))
+    counts = _counts(connection, job, list(keys.values()))
     rows: list[dict[str, Any]] = []
-    for name in dict.fromkeys(point.key for point in points):
-        own = [point for point in points if point.key == name]
-        key = _metric_key(connection, name)
-        count = _count(connection, job, key)
+    newest: list[dict[str, Any]] = []
+    for name, own in curves.items():
+        key = keys[name]
+        count = counts.get(key, 0)
         rows.extend(_row(job, key, count + n, point) for n, point in enumerate(own, start=1))
-        _set_latest(connection, job, key, count + len(own), own[-1])
-    connection.execute(insert(metrics), rows)
+        latest = dict(rows[-1])
+        newest.append({**latest, "count": latest.pop("seq")})
+    connection.execute(_ADD_POINTS, rows)
+    connection.execute(_SET_LATEST, newest)
 
 
 def set_params(connection: Connection, job: int, values: dict[str, Any]) -> None:
     """Merge parameters into a job's own; the last value of a name wins."""
-    for name, value in values.items():
-        row = upsert(params).values(job=job, key=name, value=value)
-        connection.execute(
-            row.on_conflict_do_update(
-                index_elements=["job", "key"], set_={"value": row.excluded.value}
-            )
-        )
+    rows = [{"job": job, "key": name, "value": value} for name, value in values.items()]
+    connection.execute(_SET_PARAMS, rows)
 
 
 def set_tags(connection: Connection, job: int, values: dict[str, str]) -> None:
     """Set tags of a job; the last value of a key wins."""
-    for name, value in values.items():
-        row = upsert(tags).values(job=job, key=name, value=value)
-        connection.execute(
-            row.on_conflict_do_update(
-                index_elements=["job", "key"], set_={"value": row.excluded.value}
-            )
-        )
+    rows = [{"job": job, "key": name, "value": value} for name, value in values.items()]
+    connection.execute(_SET_TAGS, rows)
 
 
 def add_artifact(connection: Connection, job: int, values: dict[str, Any]) -> None:
@@ -180,20 +176,34 @@ def artifact_digests(connection: Connection, job: int | None = None) -> set[tupl
     return {(digest, folder) for digest, folder in connection.execute(query)}
 
 
-def _metric_key(connection: Connection, name: str) -> int:
-    found = connection.execute(select(metric_keys.c.id).where(metric_keys.c.name == name)).scalar()
-    if found is not None:
-        return int(found)
-    made = connection.execute(insert(metric_keys).values(name=name)).inserted_primary_key
-    assert made is not None
-    return int(made[0])
+def _metric_keys(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    """Return the key of each name; new ones are made."""
+    found = _known_keys(connection, names)
+    new = [name for name in names if name not in found]
+    if new:
+        connection.execute(_ADD_KEYS, [{"name": name} for name in new])
+        found.update(_known_keys(connection, new))
+    return found
 
 
-def _count(connection: Connection, job: int, key: int) -> int:
-    query = select(latest_metrics.c.count).where(
-        latest_metrics.c.job == job, latest_metrics.c.key == key
-    )
-    return connection.execute(query).scalar() or 0
+def _known_keys(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in _parts(names):
+        found.update((name, key) for name, key in connection.execute(_KEYS, {"names": part}))
+    return found
+
+
+def _counts(connection: Connection, job: int, keys: Sequence[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for part in _parts(keys):
+        rows = connection.execute(_COUNTS, {"wanted": job, "keys": part})
+        found.update((key, count) for key, count in rows)
+    return found
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), _MOST_ASKED):
+        yield values[start : start + _MOST_ASKED]
 
 
 def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:
@@ -209,21 +219,29 @@ def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:
     }
 
 
-def _set_latest(connection: Connection, job: int, key: int, count: int, point: Point) -> None:
-    number, text = number_or_text(point.value)
-    values = {
-        "count": count,
-        "time": point.time,
-        "step": point.step,
-        "number": number,
-        "text": text,
-    }
-    if (
-        count == 1
-        or not connection.execute(
-            update(latest_metrics)
-            .where(latest_metrics.c.job == job, latest_metrics.c.key == key)
-            .values(values)
-        ).rowcount
-    ):
-        connection.execute(insert(latest_metrics).values(job=job, key=key, **values))
+def _upserting(table: Table, keys: Sequence[str]) -> Insert:
+    """An insertion that replaces everything but the keys where the row is there."""
+    row = upsert(table)
+    others = {column.name: row.excluded[column.name] for column in table.c}
+    for key in keys:
+        del others[key]
+    return row.on_conflict_do_update(index_elements=list(keys), set_=others)
+
+
+# Built once: composing a statement costs several times as much as executing it.
+_WANTED = bindparam("wanted")
+_POSITION = select(journal_positions.c.position).where(
+    journal_positions.c.attempt == _WANTED, journal_positions.c.writer == bindparam("by")
+)
+_SET_POSITION = _upserting(journal_positions, ["attempt", "writer"])
+_ADD_POINTS = insert(metrics)
+_SET_LATEST = _upserting(latest_metrics, ["job", "key"])
+_SET_PARAMS = _upserting(params, ["job", "key"])
+_SET_TAGS = _upserting(tags, ["job", "key"])
+_ADD_KEYS = insert(metric_keys)
+_KEYS = select(metric_keys.c.name, metric_keys.c.id).where(
+    metric_keys.c.name.in_(bindparam("names", expanding=True))
+)
+_COUNTS = select(latest_metrics.c.key, latest_metrics.c.count).where(
+    latest_metrics.c.job == _WANTED, latest_metrics.c.key.in_(bindparam("keys", expanding=True))
+)
