@@ -97,6 +97,14 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     return config
 
 
+def environment(config: ServerConfig, **more: str) -> dict[str, str]:
+    """Return what a process gets that is started for this home: all that we have, and `more`.
+
+    The home is absolute there: one relative to where we are would be another where that runs.
+    """
+    return {**os.environ, "FOUNDATIONS_HOME": str(config.home), **more}
+
+
 def parse_memory(text: str | float) -> int:
     """Return a size in bytes: `8GB`, `512MB`, plain bytes, or gigabytes up to 4096.
 

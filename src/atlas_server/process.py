@@ -14,7 +14,7 @@ import sys
 import time
 from typing import IO, Any
 
-from atlas_server.config import ServerConfig
+from atlas_server.config import ServerConfig, environment
 from foundations.errors import FoundationsError
 
 _START_SECONDS = 60.0
@@ -100,21 +100,12 @@ def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str
     reading, writing = os.pipe()
     with config.log_file.open("ab") as log, os.fdopen(reading) as answers:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "atlas_server.main",
-                *argv,
-                "--foreground",
-                "--ready-fd",
-                str(writing),
-            ],
+            [sys.executable, "-P", "-m", "atlas_server.main", *argv]
+            + ["--foreground", "--ready-fd", str(writing)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Absolute: one relative to where we are would be another home there.
-            env={**os.environ, "FOUNDATIONS_HOME": str(config.home)},
+            env=environment(config),
             pass_fds=[writing],
             start_new_session=True,
             cwd="/",

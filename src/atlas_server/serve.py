@@ -27,7 +27,7 @@ from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.system import Identity, SystemRoutes
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
-from atlas_server.config import ServerConfig
+from atlas_server.config import ServerConfig, environment
 from atlas_server.domain.placement import Policy
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
@@ -94,7 +94,8 @@ class Server:
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
     """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered.
 
-    `umask` is the one that jobs get. Raises FoundationsError when a port is taken or the database cannot be opened.
+    `umask` is the one that jobs get. Raises FoundationsError when a port is taken or the database
+    cannot be opened.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
     server = Server(config, _listen(config), umask)
@@ -145,7 +146,7 @@ def _build(server: Server) -> FastAPI:
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
     views, archives = Views(store, logs), Archives(store, bundles, logs)
     declared = DeclaredInventory(config.cpus, config.memory, config.gpus, config.visible_gpus)
-    executor = LocalExecutor(declared, server.umask)
+    executor = LocalExecutor(declared, environment(config, ATLAS_UMASK=f"{server.umask:03o}"))
     jobs = Jobs(store, feed, bundles, clock, executor.nodes)
     launcher = Launcher(jobs, _runner_settings(server, instance))
     scheduler = Scheduler(

@@ -11,11 +11,12 @@ from foundations import config
 from foundations.bundle.scan import hash_listing, list_folder, read_verified
 from foundations.client.api import Api
 from foundations.client.server import connect
+from foundations.contract.request import check_request, parse_duration, parse_memory
 from foundations.errors import BlobsMissing, ConfigError, ServerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+    from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
     from foundations.bundle.hashing import Bundle
     from foundations.bundle.scan import Listing
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 # set_job_resources() of this process: what submit() takes where it is told nothing.
 _defaults: Dict[str, Any] = {"num_gpus": None, "ram": None}
 _connections: Dict[Tuple[int, int, str, bool], Api] = {}
-_GIGABYTE = 1024**3
-# A plain number up to this is gigabytes, a larger one bytes: nobody has 4097 GB, or 4096 bytes.
-_MOST_GIGABYTES = 4096
 # Bytes of a folder that takes long enough to read to ask first.
 _LARGE = 10_000_000
 
@@ -210,35 +208,6 @@ class Submission:
         self._progress.sending(done, total)
 
 
-def check_request(values: Dict[str, Any], label: str = "{}") -> None:
-    """Raise ConfigError for numbers and names, as in job.config.yaml, that no server takes.
-
-    `label` is how the message writes a key.
-    """
-    for key, kinds, fits, rule in _RULES:
-        value = values.get(key)
-        if isinstance(value, kinds) and not isinstance(value, bool) and not fits(value):
-            raise ConfigError("{} {}, not {!r}.".format(label.format(key), rule, value))
-
-
-_RULES = (
-    ("num_cpus", (int, float), lambda number: number >= 0.001, "must be more than 0"),
-    ("num_gpus", (int, float), lambda number: number >= 0, "must not be negative"),
-    (
-        "num_gpus",
-        (int, float),
-        lambda number: number % 1 == 0 if number > 1 else number == 0 or number >= 0.001,
-        "must be a whole number, or a share of one GPU as in 0.5",
-    ),
-    (
-        "project_name",
-        (str,),
-        lambda name: not name or bool(name.strip()) and name.isprintable() and "/" not in name,
-        "must be printable characters without '/'",
-    ),
-)  # type: Tuple[Tuple[str, Tuple[type, ...], Callable[[Any], bool], str], ...]
-
-
 def new_job_id() -> str:
     """Return a random UUID (version 4)."""
     data = bytearray(os.urandom(16))
@@ -348,39 +317,3 @@ def _text(what: str, key: Any, value: Any) -> str:
     if isinstance(value, (dict, list)):
         raise ConfigError("{}: the value of {} must be text, not {!r}.".format(what, key, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def parse_memory(value: Union[float, str]) -> int:
-    """Return bytes: "8GB", "512MB", a number of gigabytes up to 4096, or bytes. ConfigError."""
-    text = str(value).strip().lower()
-    number = text.rstrip("kmgtib ")
-    unit = text[len(number) :].strip().rstrip("b").rstrip("i")
-    try:
-        amount = float(number)
-    except ValueError:
-        amount = -1.0
-    if not 0 < amount < 1e30 or unit not in ("", "k", "m", "g", "t"):
-        raise ConfigError(
-            "'{}' is not an amount of memory.".format(value),
-            "Write it as 8GB or 512MB; a plain number up to 4096 is gigabytes.",
-        )
-    if unit:
-        return int(amount * 1024 ** ("kmgt".index(unit) + 1))
-    if text.endswith("b") or amount > _MOST_GIGABYTES:
-        return int(amount)
-    return int(amount * _GIGABYTE)
-
-
-def parse_duration(value: Union[float, str]) -> float:
-    """Return seconds: 90, "90s", "15m", "2h" or "1d". ConfigError."""
-    text = str(value).strip().lower()
-    factor = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:], 0)
-    try:
-        seconds = float(text[:-1]) * factor if factor else float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e12:
-        raise ConfigError(
-            "'{}' is not a duration.".format(value), "Write seconds, or as in 90s, 15m, 2h, 1d."
-        )
-    return seconds

@@ -96,3 +96,27 @@ def test_two_jobs_are_compared(atlas, job):
     difference = atlas.json("diff", "scheduler", job, other)
     assert difference["params"] == {"lr": [None, 0.5]}
     assert "do not differ" in atlas("diff", job, job).stdout
+
+
+def test_jobs_are_compared_though_one_has_not_run(atlas, job):
+    before = atlas.submit("first", "import time; time.sleep(600)", "--num-cpus", "8", wait=False)
+    behind = atlas.submit("files", SCRIPT, "--num-cpus", "8", wait=False)
+    difference = atlas.json("diff", job, behind)
+    atlas("stop", behind, before, "--wait")
+    assert difference["packages"] is None
+    assert difference["environment"] is None
+    assert difference["spec"]["cpus"] == [1, 8]
+    assert difference["state"]["state"][0] == "completed"
+    text = atlas("diff", "--no-code", job, behind).stdout
+    assert text.count("not known yet") == 2
+    assert "cpus" in text
+
+
+def test_results_are_compared(atlas):
+    script = (
+        "import foundations; foundations.log_metric('loss', foundations.load_parameters()['x'])"
+    )
+    jobs = [atlas.submit("metrics", script, "--params", '{"x": %d}' % x) for x in (1, 2)]
+    difference = atlas.json("diff", *jobs)
+    assert difference["metrics"] == {"loss": [1, 2]}
+    assert difference["packages"] == difference["state"] == {}

@@ -15,6 +15,7 @@ import pytest
 
 from foundations.cli.main import COMMANDS
 
+KINDS = ("logs", "job", "artifacts")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -85,11 +86,47 @@ def test_deleting_asks_on_a_terminal(atlas):
     job = atlas.submit("asked", "print(1)")
     code, shown = on_terminal(atlas, 80, "delete", "job", "scheduler", job, answer=b"n\n")
     assert code == 1
+    assert f"{job} of asked" in shown
     assert "[y/N]" in shown
     assert atlas("show", job).returncode == 0
     code, _ = on_terminal(atlas, 80, "delete", "job", "scheduler", job, answer=b"y\n")
     assert code == 0
     assert atlas("show", job).returncode == 1
+
+
+def test_the_job_that_is_asked_about_is_looked_up_first(atlas):
+    job = atlas.submit("asked", "print(1)", "--name", "the asked one")
+    code, shown = on_terminal(atlas, 200, "delete", "the asked one", answer=b"n\n")
+    assert code == 1
+    assert f"{job} 'the asked one' of asked" in shown
+    code, shown = on_terminal(atlas, 80, "delete", "job", "scheduler", "ffffffffffff")
+    assert code == 1
+    assert "There is no job" in shown
+    assert "[y/N]" not in shown
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_a_state_is_never_cut(atlas, long_names, columns):
+    atlas.submit("a_project_with_a_very_long_name_indeed", "import sys; sys.exit(143)")
+    assert "failed (exit 143)" in on_terminal(atlas, columns, "list")[1]
+
+
+def test_what_is_the_same_in_every_row_goes_first(atlas, long_names):
+    words = ("list", "--project", "a_project_with_a_very_long_name_indeed")
+    _, shown = on_terminal(atlas, 100, *words)
+    head = _COLOUR.sub("", shown).splitlines()[0]
+    assert "PARAMS" in head
+    assert "USER" not in head
+    assert "PROJECT" not in head
+
+
+@pytest.mark.parametrize("columns", ["60", "200"])
+def test_no_line_of_help_below_the_options_is_wider_than_a_terminal(atlas, columns):
+    for words in (*((name,) for name in COMMANDS), *(("get", kind) for kind in KINDS)):
+        text = atlas(*words, "--help", env={"COLUMNS": columns}).stdout
+        epilog = text[text.rindex("\n\n" if "examples:" not in text else "options") :]
+        lines = epilog.partition("\n\n")[2].splitlines()
+        assert all(len(line) <= 78 for line in lines), words
 
 
 @pytest.mark.parametrize("command", COMMANDS)

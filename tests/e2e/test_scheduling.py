@@ -197,7 +197,7 @@ def test_memory_limit(server: LiveServer, folder: Path) -> None:
     job = server.send(folder, "hungry.py", resources={"cpus": 1, "memory": limit})
     found = server.ended(job)
     assert (found["state"], found["reason"]) == ("failed", "out_of_memory")
-    assert str(limit) in found["message"]
+    assert f"{limit // 2**20} MB" in found["message"]
     assert b"up" in server.job_log(job)
     if parent_group() is not None:
         assert found["usage"]["peak_memory"] <= limit * 1.1

@@ -258,6 +258,34 @@ def test_home_is_for_its_owner_alone(home):
     assert stat.S_IMODE(home.home.stat().st_mode) == 0o700
 
 
+def test_all_that_a_server_writes_is_for_its_owner_alone(home, tmp_path):
+    # In a home that others may enter, which it leaves as it is and says so.
+    home.home.mkdir(mode=0o755)
+    home.start()
+    job = home.send(
+        make_folder(tmp_path / "code", main="import os; print('mask', os.umask(0))"), "main.py"
+    )
+    home.completed(job)
+    ours = os.umask(0o022)
+    os.umask(ours)
+    assert f"mask {ours}\n".encode() in home.job_log(job), "jobs are as their owner's shell"
+    assert f"chmod 700 {home.home}" in home.log()
+    assert [path for path in home.home.iterdir() if path.stat().st_mode & 0o077] == []
+    for name in ("run/server.json", "logs/server.log", "database/atlas.db", "database/instance"):
+        assert (home.home / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_relative_home_is_one_home(home, tmp_path):
+    home.env["FOUNDATIONS_HOME"] = home.home.name
+    done = home.server_command("start")
+    assert done.code == 0, done
+    try:
+        assert json.loads(home.server_command("status", "--json").out)["home"] == str(home.home)
+        assert answers(home.url)["home"] == str(home.home)
+    finally:
+        home.server_command("stop")
+
+
 def test_home_made_by_a_client_is_for_its_owner_alone(home, tmp_path):
     folder = make_folder(tmp_path / "code", main="print(1)")
     (folder / "job.config.yaml").write_text("project_name: a")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -51,6 +52,17 @@ def test_submitting_without_a_server_starts_one_and_says_so(down: LiveServer, fo
     again = down.cli("submit", "scheduler", str(folder), "main.py")
     assert "starting" not in again.out
     assert "hello" in again.out
+
+
+def test_folder_with_names_of_the_standard_library_starts_a_server(
+    down: LiveServer, tmp_path: Path
+) -> None:
+    folder = make_folder(tmp_path / "mine", main="print('hello')\n", logging="raise SystemExit(9)")
+    # -P: as the command `foundations` itself, which imports nothing from where it is typed.
+    done = down._run([sys.executable, "-P", "-m", "foundations", "list"], cwd=folder)
+    assert done.code == 0, done
+    job = down.send(folder, "main.py")
+    assert down.ended(job)["state"] in ("completed", "failed")
 
 
 def test_many_submits_at_once_start_exactly_one_server(down: LiveServer, folder: Path) -> None:

@@ -179,3 +179,18 @@ def test_an_empty_stream_is_damaged(tmp_path: Path) -> None:
     for data in (b"", b"<html>", gzip.compress(b"")):
         with pytest.raises(BundleError, match="damaged"):
             extract_tar(io.BytesIO(data), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x1f\x8b\x08",
+        b"\x1f\x8b\x08\x04" + bytes(6) + b"\xff\xff" + b"\xff" * 600,
+        b"\x1f\x8b\x08\x08" + bytes(6) + b"a name without end",
+    ],
+    ids=["cut", "extra field", "name"],
+)
+def test_a_damaged_gzip_header_is_a_damaged_archive(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(BundleError, match="damaged"):
+        extract_tar(io.BytesIO(data), str(tmp_path))
+    assert os.listdir(str(tmp_path)) == []

@@ -76,6 +76,18 @@ def test_listing_and_deleting(blobs: BlobDir) -> None:
     assert set(blobs.iter_digests()) == set()
 
 
+def test_what_was_written_again_is_not_deleted(blobs: BlobDir) -> None:
+    digest = blobs.put_bytes(DATA)
+    os.utime(blobs.path(digest), (1000, 1000))
+    assert not blobs.delete(digest, written_before=1000)
+    assert blobs.put_bytes(DATA) == digest
+    assert not blobs.delete(digest, written_before=1001)
+    os.utime(blobs.path(digest), (1000, 1000))
+    assert blobs.delete(digest, written_before=1001)
+    assert not blobs.has(digest)
+    assert leftovers(blobs) == []
+
+
 def test_a_stream_with_another_digest_leaves_nothing(blobs: BlobDir) -> None:
     assert blobs.put_stream(iter([b"some ", b"", b"content"]), DIGEST) == len(DATA)
     with pytest.raises(BundleError, match="announced"):
@@ -116,10 +128,12 @@ def test_files_are_copied(blobs: BlobDir, tmp_path: Path) -> None:
 def test_files_are_adopted_without_a_copy(blobs: BlobDir, tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(DATA)
+    os.utime(str(path), (1, 1))
     inode = path.stat().st_ino
     assert blobs.adopt(str(path)) == (DIGEST, len(DATA))
     assert not path.exists()
     found = os.stat(blobs.path(DIGEST))
+    assert found.st_mtime > 1e9, "it is new to the store, or it would be swept"
     assert (found.st_ino, stat.S_IMODE(found.st_mode)) == (inode, 0o444)
 
 

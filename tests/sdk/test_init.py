@@ -9,6 +9,7 @@ import runpy
 import pytest
 
 from foundations.cli.init import init_project
+from foundations.cli.main import main
 from foundations.errors import ConfigError
 
 
@@ -124,3 +125,24 @@ def test_the_script_runs_by_hand(tmp_path, monkeypatch):
     monkeypatch.setenv("FOUNDATIONS_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(path)
     runpy.run_path("main.py", run_name="__main__")
+
+
+def test_the_script_takes_what_it_is_given(tmp_path, monkeypatch):
+    logged = {}
+    path = init_project("given", str(tmp_path))
+    monkeypatch.setenv("FOUNDATIONS_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(path)
+    monkeypatch.setattr("foundations.log_params", logged.update)
+    monkeypatch.setattr("foundations.log_metric", lambda *_, **__: None)
+    monkeypatch.setattr("foundations.save_artifact", lambda *_: None)
+    with open("foundations_job_parameters.json", "w", encoding="utf-8") as file:
+        file.write('{"depth": 7}')
+    params = runpy.run_path("main.py", run_name="__main__")["params"]
+    assert params == logged
+    assert (params["depth"], params["epochs"]) == (7, 5)
+
+
+def test_what_to_type_next_is_quoted_for_the_shell(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "a b/c"]) == 0
+    assert "cd 'a b/c'\n" in capsys.readouterr().out

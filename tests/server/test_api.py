@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import http.client
 import json
 import socket
@@ -21,6 +22,7 @@ from tests.live import LiveServer, make_folder
 from atlas_server.archive.logs import LogArchive
 from foundations.contract import manifest
 from foundations.contract.version import API_VERSION, VERSION_HEADER
+from foundations.errors import StorageFull
 
 NOBODY = "ffffffff-ffff-4fff-8fff-ffffffffffff"
 MAIN = """
@@ -358,6 +360,21 @@ def test_spoiled_pack_stores_nothing(site, spoiled, request):
     assert not stored(site, b"more" + data)
 
 
+def test_uploads_that_stall_do_not_keep_runners_from_reporting(site):
+    head = f"POST /api/v1/blobs HTTP/1.1\r\nHost: {site.address}\r\nContent-Length: 999\r\n\r\n"
+    host, port = site.address.split(":")
+    stalled = [socket.create_connection((host, int(port)), timeout=60) for _ in range(70)]
+    try:
+        for connection in stalled:
+            connection.sendall(head.encode() + b"0")
+        assert site.report(site.held).status == 200
+    finally:
+        for connection in stalled:
+            connection.close()
+    # Those that waited for a turn have gone, too.
+    assert site.ask("POST", "/api/v1/blobs", packed(b"after the stalled ones")).status == 204
+
+
 def test_connection_cut_in_a_pack_stores_nothing(site):
     data = b"never arrives whole"
     body = packed(data, data + b"2")
@@ -652,6 +669,14 @@ def test_report_of_an_unknown_attempt(site, attempt):
         {"journal": [{"writer": "w", "first": 1}]},
         {"journal": [{"writer": "w", "first": 0, "events": [{"k": "tag"}]}]},
         {"journal": [{"writer": "w", "first": 10**40, "events": [{"k": "tag"}]}]},
+        {"journal": [{"writer": "../w", "first": 1, "events": [{"k": "tag"}]}]},
+        {"journal": [{"writer": "\N{DUCK}", "first": 1, "events": [{"k": "tag"}]}]},
+        {"journal": [{"writer": "w" * 129, "first": 1, "events": [{"k": "tag"}]}]},
+        {"runner": "\ud800"},
+        {"started_at": float("nan")},
+        {"environment": {"deep": json.loads("[" * 150 + "]" * 150)}},
+        {"phase": "finished", "result": {"exit_code": 0, "message": "\ud800"}},
+        {"phase": "finished", "result": {"exit_code": 0, "usage": {"\ud800": 1.0}}},
     ],
 )
 def test_malformed_report_is_refused(site, values):
@@ -678,6 +703,11 @@ ODD_EVENTS: list[dict[str, Any]] = [
     {"k": "artifact"},
     {"k": "artifact", "key": "a", "filename": "a", "digest": "../x", "size": 1},
     {"k": "artifact", "key": "a", "filename": "a", "digest": 5, "size": "x"},
+    {"k": "metric", "key": "half \ud800", "value": "half \ud800"},
+    {"k": "params", "values": {"half \ud800": ["half \ud800"]}},
+    {"k": "params", "values": {"deep": json.loads("[" * 500 + "]" * 500)}},
+    {"k": "tag", "key": "half \ud800", "value": "half \ud800"},
+    {"k": "artifact", "key": "\ud800", "filename": "\ud800", "digest": "0" * 64, "size": 0},
 ]
 
 
@@ -687,7 +717,11 @@ def test_events_that_no_program_of_ours_writes_do_not_hold_up_the_rest(site):
     for number, event in enumerate(ODD_EVENTS):
         batch = {"writer": f"odd{number}", "first": 1, "events": [event, good]}
         assert site.report(site.held, journal=[batch]).status == 200, event
-    assert site.server.job(site.held)["tags"]["after"] == "odd ones"
+    job = site.server.job(site.held)
+    assert job["tags"]["after"] == "odd ones"
+    # What no answer could carry is shown as far as it can be.
+    assert job["tags"]["half ?"] == "half ?"
+    assert job["params"]["half ?"] == ["half ?"]
     for path in (f"/jobs/{site.held}", "/jobs", "/queue"):
         assert site.get(path).status == 200
 
@@ -769,6 +803,22 @@ def test_log_archive_keeps_the_same_bytes_whatever_is_sent_when(case):
             size = archive.append("job", 1, size, data[size : size + 7])
         assert archive.read("job", 1, 0, 1000) == data
         assert archive.read("job", 2, 0, 1000) == b""
+
+
+def test_log_that_finds_no_room_at_all_says_so_and_goes_on_later(tmp_path, monkeypatch):
+    archive = LogArchive(tmp_path)
+    really = Path.open
+
+    def full(path: Path, mode: str = "r", *rest: Any) -> Any:
+        if "a" in mode:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(path, mode, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        with pytest.raises(StorageFull):
+            archive.append("job", 1, 0, b"first")
+    assert archive.append("job", 1, 0, b"first") == 5
 
 
 @given(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
 from tests.live import LiveServer
 
 from atlas_server.archive.logs import LogArchive
@@ -179,6 +180,13 @@ def test_error_in_a_transaction_leaves_nothing(store):
     with store.write() as connection:
         projects.ensure(connection, "next", 1.0)
     assert count(store) == 1
+
+
+def test_errors_do_not_show_what_was_to_be_written(store):
+    # They are logged, and the secrets of jobs are among it.
+    with pytest.raises(IntegrityError) as raised, store.write() as connection:
+        connection.execute(insert(table), {"name": "hunter2-hunter2", "created_at": None})
+    assert "hunter2" not in str(raised.value)
 
 
 def test_reading_changes_nothing(store):

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # Blobs that no job names are kept this long: their job may be about to be submitted.
 GRACE_SECONDS = 3600.0
-# How far the times of files may lag behind the clock.
+# How far the times of files may lag behind the clock that attempts are dated by.
 _LAG_SECONDS = 0.1
 # So many blobs are deleted before a submission gets its turn.
 _SLICE = 500
@@ -97,12 +97,14 @@ class Bundles:
         count = 0
         while unused:
             with self._lock:
-                now = time.time()
+                # An attempt that begins from now on stores nothing before.
+                written_before = time.time()
                 use = in_use()
                 self._spare(unused, use, known)
-                begun = now if use.unreported_since is None else min(now, use.unreported_since)
+                if use.unreported_since is not None:
+                    written_before = min(written_before, use.unreported_since - _LAG_SECONDS)
                 slice_ = [unused.pop() for _ in range(min(_SLICE, len(unused)))]
-                count += self._delete(slice_, begun - _LAG_SECONDS)
+                count += self._delete(slice_, written_before)
         return count
 
     def sweep(self, in_use: Callable[[], InUse]) -> int:

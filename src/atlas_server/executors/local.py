@@ -30,13 +30,13 @@ _END_TIMEOUT = 3.0
 
 
 class LocalExecutor:
-    """The executor of a single machine."""
+    """The executor of a single machine; `environment` is what runners get, ATLAS_UMASK in it."""
 
     name = "local"
 
-    def __init__(self, declared: DeclaredInventory, umask: int = 0o022) -> None:
+    def __init__(self, declared: DeclaredInventory, environment: Mapping[str, str]) -> None:
         self._node = this_machine(declared)
-        self._forks = ForkServer(umask)
+        self._forks = ForkServer(environment)
         self._exits = ExitWatch()
 
     def prepare(self, ended: Callable[[Handle], None]) -> None:
@@ -83,11 +83,12 @@ class LocalExecutor:
 class ForkServer:
     """The process that runners are forked from; started when first needed.
 
-    `umask` is what workers are to run with: the server's own lets nobody else read.
+    ATLAS_UMASK in its environment is what workers run with: the server's own mask lets nobody
+    else read.
     """
 
-    def __init__(self, umask: int) -> None:
-        self._environment = {"ATLAS_UMASK": f"{umask:03o}"}
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -145,7 +146,7 @@ class ForkServer:
                 # -P: a logging.py of the folder we are in is not the one that is meant.
                 [sys.executable, "-P", "-m", "atlas_runner.forkserver", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **self._environment},
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )

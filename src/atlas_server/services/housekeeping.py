@@ -67,7 +67,8 @@ class Housekeeping:
                     shutil.rmtree(attempt, ignore_errors=True)
         for folder in self._work.iterdir():
             with contextlib.suppress(OSError):
-                folder.rmdir()  # which takes empty ones only
+                if self._is_over(folder.name):
+                    folder.rmdir()  # which takes empty ones only
 
     def _is_over(self, job_id: str) -> bool:
         with self._store.read() as connection:

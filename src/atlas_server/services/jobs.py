@@ -29,6 +29,12 @@ from foundations.errors import InvalidRequest, Refused
 
 _STARTS_WITHOUT_BEGINNING = 3
 _PREEMPTED = "The job's runner was told to end from outside, as when a machine shuts down."
+_OVER = {
+    JobState.COMPLETED: "has already completed",
+    JobState.FAILED: "has already failed",
+    JobState.STOPPED: "has already been stopped",
+    None: "has been deleted",
+}
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -244,8 +250,7 @@ class Jobs:
         with self._store.write(durable=True) as connection:
             current = jobs.find(connection, job.job_id)
             if current is None or current.state.is_final:
-                state = current.state.value if current else "deleted"
-                raise Refused(f"Job '{job.job_id}' is already {state}.")
+                raise Refused(f"Job '{job.job_id}' {_OVER[current.state if current else None]}.")
             state = self._stop(connection, current)
         self._feed.notify(job.job_id)
         return state

@@ -82,7 +82,8 @@ class Runners:
         rows.update_attempt(connection, attempt.id, values)
         tracking.take_in(connection, attempt, report.journal, now)
         if report.environment is not None:
-            rows.set_values(connection, job.id, {"environment": report.environment})
+            environment = reports.readable(report.environment)
+            rows.set_values(connection, job.id, {"environment": environment})
         if _has_started(report):
             job = self._jobs.mark_running(connection, job, attempt, report.started_at)
         if report.result is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from atlas_server.domain.records import AttemptRecord
+from atlas_server.domain.reports import readable
 from atlas_server.store import tracking
 from atlas_server.store.tracking import Point
 from foundations.contract import events
@@ -36,7 +37,7 @@ def take_in(
         for line in fresh:
             try:
                 news.add(line)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, RecursionError) as error:
                 log.warning("Job %s recorded something malformed: %r", attempt.job_id, error)
         news.store(connection, attempt.job)
         last = batch.first + len(batch.events) - 1
@@ -61,7 +62,7 @@ class _News:
         elif kind == events.PARAMS:
             self._params.update(_mapping(line["values"]))
         elif kind == events.TAG:
-            self._tags[str(line["key"])] = str(line["value"])
+            self._tags[_text(line["key"])] = _text(line["value"])
         elif kind == events.ARTIFACT:
             self._artifacts.append(_artifact(line, self._now))
 
@@ -79,12 +80,11 @@ class _News:
 
 def _point(line: dict[str, Any], now: float) -> Point:
     value, step = line["value"], line.get("step")
-    if not isinstance(value, str):
-        value = _number(value)
+    value = readable(value) if isinstance(value, str) else _number(value)
     if step is not None:
         step = _number(step)
         step = step if math.isfinite(step) else None
-    return Point(str(line["key"]), _time(line, now), step, value)
+    return Point(_text(line["key"]), _time(line, now), step, value)
 
 
 def _artifact(line: dict[str, Any], now: float) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def _artifact(line: dict[str, Any], now: float) -> dict[str, Any]:
     if not is_digest(digest) or type(size) is not int or not 0 <= size < 1 << 62:
         raise ValueError("an artifact without content")
     return {
-        "key": str(line["key"]),
-        "filename": str(line["filename"]),
+        "key": _text(line["key"]),
+        "filename": _text(line["filename"]),
         "digest": digest,
         "size": size,
         "folder": bool(line.get("folder")),
@@ -104,7 +104,11 @@ def _artifact(line: dict[str, Any], now: float) -> dict[str, Any]:
 def _mapping(values: object) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise TypeError("parameters without names")
-    return {str(name): value for name, value in values.items()}
+    return {_text(name): readable(value) for name, value in values.items()}
+
+
+def _text(value: object) -> str:
+    return str(readable(str(value)))
 
 
 def _time(line: dict[str, Any], now: float) -> float:

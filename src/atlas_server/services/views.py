@@ -127,7 +127,7 @@ class Views:
             {
                 **_row(job),
                 "tags": tags.get(job.id, {}),
-                "params": {**_given(job), **finite(params.get(job.id, {}))},
+                "params": _sorted({**_given(job), **finite(params.get(job.id, {}))}),
                 "metrics": latest.get(job.id, {}),
             }
             for job in found
@@ -163,7 +163,11 @@ def _row(job: JobRecord) -> dict[str, Any]:
 
 def _given(job: JobRecord) -> dict[str, Any]:
     """The parameters that the job was submitted with, under the names that logging them gives."""
-    return finite(flatten(job.spec["params"] or {}))
+    return _sorted(finite(flatten(job.spec["params"] or {})))
+
+
+def _sorted(values: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(values.items()))
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:

@@ -167,9 +167,7 @@ def _extract(fileobj: BinaryIO, writer: TreeWriter, max_bytes: Optional[int]) ->
 
 def _opened(fileobj: BinaryIO) -> tarfile.TarFile:
     try:
-        return tarfile.open(
-            mode="r|*", fileobj=fileobj, encoding="utf-8", errors="surrogateescape"
-        )
+        return tarfile.open(mode="r|*", fileobj=fileobj, encoding="utf-8", errors="surrogateescape")
     except (AttributeError, TypeError) as error:
         # Bugs of tarfile in reading a damaged gzip header: it asks for the `exception` of its
         # stream before it has set it, and for the ord() of the byte that a short one lacks.

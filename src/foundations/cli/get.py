@@ -36,8 +36,9 @@ _JOB_EPILOG = (
     REFERENCES
     + """
 
-Makes the folder SAVE_DIR/ID: the code as it was submitted and, over it, every file that the job
-made or changed. What a job saved as artifacts is fetched with `foundations get artifacts`.
+Makes the folder SAVE_DIR/ID: the code as it was submitted and, over it, every
+file that the job made or changed. What a job saved as artifacts is fetched
+with `foundations get artifacts`.
 
 examples:
   foundations get job scheduler 3f2a
@@ -49,7 +50,8 @@ _ARTIFACTS_EPILOG = (
     REFERENCES
     + """
 
-Makes the folder SAVE_DIR/ID-artifacts with the newest version of each artifact.
+Makes the folder SAVE_DIR/ID-artifacts with the newest version of each
+artifact.
 
 examples:
   foundations get artifacts scheduler 3f2a

@@ -101,8 +101,6 @@ def run(arguments: argparse.Namespace) -> int:
     folder = "./" + target if target.startswith("-") else target
     sys.stdout.write(
         "Success: New Foundations project `{}` created!\n"
-        "Try it:\n  cd {}\n  foundations submit scheduler . main.py\n".format(
-            target, quote(folder)
-        )
+        "Try it:\n  cd {}\n  foundations submit scheduler . main.py\n".format(target, quote(folder))
     )
     return 0

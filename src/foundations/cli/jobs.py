@@ -18,7 +18,7 @@ from foundations.cli.targets import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import Any, Dict, Iterator, List
+    from typing import Any, Dict, Iterator, List, Optional
 
     from foundations.client.api import Api
 
@@ -27,6 +27,7 @@ examples:
   foundations list
   foundations list --project my_project --status failed,stopped
   foundations list --tag sweep=a --json
+  foundations list --all --sort metric:loss
   foundations delete $(foundations list --all --quiet --status failed)"""
 _DEFAULT_LIMIT = 20
 _PAGE = 1000
@@ -41,10 +42,17 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     )
     add(
         "--status",
+        "--state",
         action="append",
         metavar="STATE",
         help="queued, starting, running, stopping, completed, failed or stopped; several "
         "with commas",
+    )
+    add(
+        "--sort",
+        metavar="NAME[:desc]",
+        help="by a metric, parameter or column, among the jobs shown; metric:NAME, param:NAME "
+        "where a name is several of these",
     )
     add("--tag", action="append", metavar="KEY[=VALUE]", help="only jobs that have all of these")
     add("--user", metavar="NAME", help="only jobs of this user")
@@ -75,12 +83,16 @@ def run(arguments: argparse.Namespace) -> int:
         jobs, more = list(_all(api, conditions)), False
     else:
         jobs, more = _some(api, conditions, arguments.limit)
+    if arguments.sort and jobs:
+        from foundations.cli.sorting import sorted_jobs
+
+        jobs = sorted_jobs(jobs, arguments.sort, time.time())
     if arguments.json:
         print_json(jobs)
     elif arguments.quiet:
         sys.stdout.writelines(job["job_id"] + "\n" for job in jobs)
     elif jobs:
-        _print(jobs)
+        _print(jobs, arguments.project)
         if more and sys.stdout.isatty():
             sys.stdout.write("\nThese are the newest {}; all of them: --all\n".format(len(jobs)))
     elif sys.stdout.isatty():
@@ -112,19 +124,21 @@ def _all(api: Api, conditions: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
             return
 
 
-def _print(jobs: List[Dict[str, Any]]) -> None:
+def _print(jobs: List[Dict[str, Any]], project: Optional[str]) -> None:
     from foundations.cli.tables import Column, print_table, short_ids
 
     now = time.time()
     names = short_ids([job["job_id"] for job in jobs])
+    # On a narrow terminal what is the same in every row goes first.
+    one_user = len({job["user"] for job in jobs}) == 1
     columns = [
         Column("JOB"),
-        Column("PROJECT", rank=2, least=10),
+        Column("PROJECT", rank=10 if project else 2, least=10),
         Column("NAME", rank=5, least=10),
-        Column("STATE", least=9),
+        Column("STATE"),
         Column("SUBMITTED"),
         Column("DURATION", rank=1),
-        Column("USER", rank=4, least=6),
+        Column("USER", rank=11 if one_user else 4, least=6),
         Column("METRICS", rank=6, least=16),
         Column("PARAMS", rank=7, least=16),
         Column("TAGS", rank=8, least=10),

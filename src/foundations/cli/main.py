@@ -8,7 +8,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import Any, List, Optional
+    from typing import Any, ClassVar, List, Optional
 
     from foundations.errors import FoundationsError
 
@@ -31,6 +31,16 @@ COMMANDS = {
     "info": ("info", "show the server's resources, or the known schedulers"),
     "completion": ("completion", "print the script that completes commands in your shell"),
 }
+# What people type who know other programs, or read a command's name off its second word.
+_MEANT = {
+    "logs": "get logs", "log": "get logs", "tail": "get logs", "artifacts": "get artifacts",
+    "job": "get job", "fetch": "get job", "download": "get job", "pull": "get job",
+    "jobs": "list", "ls": "list", "ps": "list", "status": "show", "describe": "show",
+    "details": "show", "kill": "stop", "cancel": "stop", "abort": "stop", "rm": "delete",
+    "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
+    "create": "init", "compare": "diff", "clear": "clear-queue", "nodes": "info",
+    "version": "--version", "help": "--help",
+}  # fmt: skip
 _EPILOG = """\
 examples:
   foundations init my_project
@@ -70,13 +80,54 @@ def _parsed(words: List[str]) -> argparse.Namespace:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    arguments = parser.parse_args(words)
+    elif words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise _no_command(words[0])
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        innermost = parser.at_work[-1]
+        innermost.error(_unknown(unknown, innermost))
     if not hasattr(arguments, "run"):
         arguments.run = lambda _: parser.print_help()
     return arguments
 
 
-def _parser(words: List[str]) -> argparse.ArgumentParser:
+def _no_command(word: str) -> FoundationsError:
+    from foundations.errors import ConfigError
+
+    meant = _MEANT.get(word.lower()) or _nearest(word, list(COMMANDS))
+    error = ConfigError(
+        "There is no command '{}'.{}".format(
+            word, " Did you mean '{}'?".format(meant) if meant else ""
+        ),
+        "All of them: foundations --help",
+    )
+    error.exit_code = 2
+    return error
+
+
+def _unknown(words: List[str], parser: Any) -> str:
+    """What is wrong with words that a command's parser has left over."""
+    word = words[0]
+    if not word.startswith("-"):
+        return "unexpected argument '{}'".format(word)
+    option = word.partition("=")[0]
+    # The only list of its options that a parser has; without short ones, which anything is near.
+    known = [name for name in parser._option_string_actions if name.startswith("--")]
+    meant = _nearest(option, known) if option.startswith("--") else ""
+    return "there is no option {}.{}".format(
+        option, " Did you mean {}?".format(meant) if meant else ""
+    )
+
+
+def _nearest(word: str, known: List[str]) -> str:
+    from difflib import get_close_matches
+
+    # `--gpus` means `--num-gpus`, though `--tag` has more letters in common with it.
+    parts = [name for name in known if len(word) > 3 and word.strip("-") in name]
+    return "".join(parts[:1] or get_close_matches(word, known, 1, 0.5))
+
+
+def _parser(words: List[str]) -> Any:
     import argparse
 
     parser = _parser_class(argparse)(
@@ -111,6 +162,13 @@ def _parser_class(argparse: Any) -> Any:
     width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else width
 
     class Parser(argparse.ArgumentParser):
+        # The parsers that have begun, a command's own after the one of all commands.
+        at_work: ClassVar[List[Any]] = []
+
+        def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+            self.at_work.append(self)
+            return super().parse_known_args(args, namespace)
+
         def _get_formatter(self) -> Any:
             return argparse.RawDescriptionHelpFormatter(self.prog, width=max(40, width - 2))
 

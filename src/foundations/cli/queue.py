@@ -22,7 +22,8 @@ examples:
   foundations queue
   foundations queue --json"""
 _CLEAR_EPILOG = """\
-The whole queue, of all users and projects, unless told otherwise. Running jobs go on.
+The whole queue, of all users and projects, unless told otherwise. Running
+jobs go on.
 
 examples:
   foundations clear-queue scheduler

@@ -11,6 +11,7 @@ from foundations import config
 from foundations.cli import options
 from foundations.cli.output import Console, print_json
 from foundations.client.server import connect
+from foundations.contract.request import check_request
 from foundations.errors import ConfigError
 from foundations.submission import Progress, Submission
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from foundations.client.api import Api
 
 _EPILOG = """\
-Options come before SCHEDULER; everything after the folder belongs to the command.
+Options come before SCHEDULER; everything after the folder belongs to the
+command.
 
 examples:
   foundations submit scheduler . main.py --epochs 3
@@ -31,8 +33,8 @@ examples:
   foundations submit --entrypoint bash scheduler . run.sh
   foundations submit --stream-job-logs False --quiet scheduler . main.py
 
-exit codes: 0 the job completed (not streamed: was accepted), 1 it failed or was refused,
-130 streaming was ended with Ctrl-C before the job (which goes on)."""
+exit codes: 0 the job completed (not streamed: was accepted), 1 it failed or
+was refused, 130 streaming was ended with Ctrl-C (the job goes on)."""
 
 # A bar appears only for work that takes longer than this many seconds.
 _PATIENCE = 0.5
@@ -86,10 +88,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Submit, and stream unless told otherwise."""
     folder = os.path.abspath(arguments.job_directory)
     progress = _Console(arguments.quiet or arguments.json)
-    submission = Submission(folder, _given(arguments), progress)
+    given = _given(arguments)
+    check_request(given, lambda key: "--" + key.replace("_", "-"))
+    submission = Submission(folder, given, progress)
     progress.console.set_level(_level(folder))
     scheduler = config.scheduler(arguments.scheduler_config, folder)
-    if not submission.spec["command"] and not submission.spec["entrypoint"]:
+    if not any(submission.spec["command"]) and not submission.spec["entrypoint"]:
         raise ConfigError(
             "No command was given.",
             "Name the script to run: foundations submit {} {} main.py".format(

@@ -20,7 +20,8 @@ _EPILOG = (
     REFERENCES
     + """
 
-exit codes: 0 all of them completed, 1 one failed, was stopped or deleted, 124 time is up.
+exit codes: 0 all of them completed, 1 one failed, was stopped or deleted,
+124 time is up.
 
 examples:
   foundations wait last
