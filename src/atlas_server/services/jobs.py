@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from atlas_server.domain import lifecycle
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.domain.resources import Allocation, Node, can_ever_fit
+from atlas_server.services.endings import ending_of, is_retried
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import MASK, check_spec, split_secrets
 from atlas_server.store import events, jobs, projects, tracking
@@ -27,8 +28,6 @@ from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobState, StateReason
 from foundations.errors import InvalidRequest, Refused
 
-_STARTS_WITHOUT_BEGINNING = 3
-_PREEMPTED = "The job's runner was told to end from outside, as when a machine shuts down."
 _OVER = {
     JobState.COMPLETED: "has already completed",
     JobState.FAILED: "has already failed",
@@ -36,15 +35,6 @@ _OVER = {
     None: "has been deleted",
 }
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The state that a result leads to, before retries are considered."""
-
-    state: JobState
-    reason: StateReason | None
-    message: str | None = None
 
 
 class Jobs:
@@ -203,7 +193,7 @@ class Jobs:
     ) -> None:
         """End an attempt: the job is over, or queued again while it has retries left."""
         now = self._clock.now()
-        ending = _ending(job, result)
+        ending = ending_of(job, result)
         ended = {
             "ended_at": now,
             "exit_code": result.exit_code,
@@ -218,7 +208,7 @@ class Jobs:
             "outputs": result.outputs,
             "usage": result.usage,
         }
-        if _retried(job, ending, result):
+        if is_retried(job, ending, result):
             again = now + lifecycle.retry_delay(job.attempts)
             values |= {"queued_at": now, "not_before": again, "started_at": None}
             payload = {"not_before": again, "attempt": job.attempts}
@@ -323,28 +313,6 @@ def _same_job(known: JobRecord, spec: JobSpec) -> JobRecord:
     if known.bundle != spec.bundle or known.spec["command"] != spec.command:
         raise Refused(f"There is another job with the ID '{known.job_id}'.")
     return known
-
-
-def _ending(job: JobRecord, result: Result) -> Ending:
-    if result.exit_code == 0 and result.reason is None:
-        return Ending(JobState.COMPLETED, None)
-    reason = StateReason(result.reason or StateReason.NONZERO_EXIT)
-    if job.state is JobState.STOPPING:
-        return Ending(JobState.STOPPED, StateReason.STOP_REQUESTED)
-    if reason is StateReason.STOP_REQUESTED:
-        # Its runner was told to end by somebody else: the machine goes down, say.
-        return Ending(JobState.FAILED, StateReason.PREEMPTED, _PREEMPTED)
-    return Ending(JobState.FAILED, reason)
-
-
-def _retried(job: JobRecord, ending: Ending, result: Result) -> bool:
-    # An attempt that came to nothing before the job began does not count against its retries.
-    retries = job.retries if result.began else job.retries + _STARTS_WITHOUT_BEGINNING
-    return (
-        ending.state is JobState.FAILED
-        and ending.reason is not None
-        and lifecycle.should_retry(ending.reason, job.attempts, retries)
-    )
 
 
 def _environment(job: JobRecord) -> Collection[str]:
