@@ -23,6 +23,7 @@ from foundations.errors import BundleError, NotFound, StorageFull
 
 Write = Callable[[bytes], None]
 
+_FEW = 20
 _FOLDERS = ("job", "journal", "artifacts")
 
 
@@ -125,10 +126,13 @@ class Workspace:
             # Whoever put something else in its place must not have it moved into the store.
             skipped("the job's folder", "it was replaced")
             return None
+        paths = changed_files(str(self.job_dir), snapshot, skipped)
+        # Each on the disk by itself, or, where they are many, all that the machine has to write.
+        one_by_one = len(paths) <= _FEW
         with Ledger(self.root / "kept") as kept:
-            for path in changed_files(str(self.job_dir), snapshot, skipped):
+            for path in paths:
                 try:
-                    kept.note(path, *self._keep(blobs, path))
+                    kept.note(path, *self._keep(blobs, path, durable=one_by_one))
                 except StorageFull:
                     raise
                 except (BundleError, OSError) as error:
@@ -136,18 +140,18 @@ class Workspace:
             if not kept.entries:
                 return None
             entries = sorted((path, *entry) for path, entry in kept.entries.items())
-            digest = blobs.put_bytes(manifest.encode(entries), durable=False)
-        # Once for all, and before anybody is told of them.
-        os.sync()
+            digest = blobs.put_bytes(manifest.encode(entries), durable=one_by_one)
+        if not one_by_one:
+            os.sync()
         return digest
 
-    def _keep(self, blobs: BlobDir, path: str) -> tuple[str, str, int]:
+    def _keep(self, blobs: BlobDir, path: str, *, durable: bool) -> tuple[str, str, int]:
         manifest.check_path(path)
         full = self.job_dir / path
         if full.is_symlink():
             return manifest.SYMLINK, os.readlink(full), 0
         executable = os.access(full, os.X_OK)
-        digest, size = blobs.adopt(str(full), durable=False)
+        digest, size = blobs.adopt(str(full), durable=durable)
         return (manifest.EXECUTABLE if executable else manifest.FILE), digest, size
 
     def artifacts_kept(self) -> Ledger:
