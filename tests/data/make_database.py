@@ -8,6 +8,7 @@ of them. Run it once for each schema, when it is final; later versions must open
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -106,9 +107,36 @@ def make(folder: Path) -> Path:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
             shutil.copyfile(database, target)
+    neutral(target)
     text = json.dumps(described, indent=1, sort_keys=True)
     target.with_suffix(".json").write_text(text + "\n")
     return target
+
+
+def neutral(database: Path) -> None:
+    """Leave the machine that made it out of a database that stays for ever."""
+    environment = {
+        "python": "3.11.0",
+        "implementation": "CPython",
+        "executable": "/usr/bin/python3",
+        "packages": {"numpy": "2.0.0", "scikit-learn": "1.5.0"},
+        "host": "workstation",
+        "system": "Linux 6.1 x86_64",
+        "devices": [],
+    }
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute(
+            "UPDATE jobs SET environment = ? WHERE environment IS NOT NULL",
+            [json.dumps(environment)],
+        )
+        connection.execute(
+            "UPDATE jobs SET spec = replace(spec, ?, ?)", [sys.executable, "/usr/bin/python3"]
+        )
+        allocation = "json_set(allocation, '$.node', 'workstation')"
+        connection.execute(f"UPDATE attempts SET allocation = {allocation}, handle = NULL")
+        connection.commit()
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("VACUUM")
 
 
 def kept(job: dict[str, Any]) -> dict[str, Any]:
