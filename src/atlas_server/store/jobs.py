@@ -115,11 +115,6 @@ def remove(connection: Connection, key: int) -> None:
     connection.execute(delete(jobs).where(jobs.c.id == key))
 
 
-def bundle_in_use(connection: Connection, digest: str) -> bool:
-    """Whether any job was submitted with the bundle `digest`."""
-    return bool(connection.execute(select(exists().where(jobs.c.bundle == digest))).scalar())
-
-
 def oldest_unfinished(connection: Connection) -> float | None:
     """Return when the oldest attempt that is not over began; None where there is none."""
     return connection.execute(_OLDEST_UNFINISHED).scalar()

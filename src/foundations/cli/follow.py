@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from foundations.client.follow import follow
+from foundations import config
+from foundations.cli.output import print_json
+from foundations.client.follow import FINAL, follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from typing import Any, Dict, Optional
 
     from foundations.cli.output import Console
@@ -47,7 +50,7 @@ class JobFollower:
                     self._print(data["text"])
                 elif event == "state":
                     self._tell(data)
-                    if data["state"] in ("completed", "failed", "stopped", "deleted"):
+                    if data["state"] in FINAL:
                         return data["state"]
         except KeyboardInterrupt:
             self._end_line()
@@ -117,6 +120,25 @@ class JobFollower:
     def _lost(self) -> None:
         self._end_line()
         self._console.warning("The server does not answer; the job goes on. Waiting for it.")
+
+
+def see_through(
+    api: Api, job: Dict[str, Any], arguments: argparse.Namespace, console: Console
+) -> int:
+    """Show a job just submitted as --quiet, --json and --stream-job-logs ask; the exit code."""
+    if arguments.quiet:
+        sys.stdout.write(job["job_id"] + "\n")
+        sys.stdout.flush()
+    if not arguments.stream_job_logs or config.streaming_disabled():
+        if arguments.json:
+            print_json(job)
+        return 0
+    follower = JobFollower(api, job["job_id"], console, show_log=not console.silent)
+    follower.queued(job)
+    state = follower.run()
+    if arguments.json:
+        print_json(api.job(job["job_id"]))
+    return 0 if state == "completed" else 130 if state == "left" else 1
 
 
 def ending(job: Dict[str, Any]) -> str:

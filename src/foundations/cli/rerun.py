@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from foundations import config
 from foundations.cli import options
-from foundations.cli.output import Console, print_json
+from foundations.cli.output import Console
 from foundations.cli.targets import (
     REFERENCES,
     add_jobs,
@@ -82,26 +80,14 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Submit the job again and stream unless told otherwise."""
-    from foundations.cli.follow import JobFollower
+    from foundations.cli.follow import see_through
 
     given = _given(arguments)
     api, old = open_job(arguments)
     console = Console(silent=arguments.quiet or arguments.json)
     job = api.rerun(old["job_id"], changes(old["spec"], given))
     console.info("Job '{}' submitted again with ID '{}'.".format(old["job_id"], job["job_id"]))
-    if arguments.quiet:
-        sys.stdout.write(job["job_id"] + "\n")
-        sys.stdout.flush()
-    if not arguments.stream_job_logs or config.streaming_disabled():
-        if arguments.json:
-            print_json(job)
-        return 0
-    follower = JobFollower(api, job["job_id"], console, show_log=not console.silent)
-    follower.queued(job)
-    state = follower.run()
-    if arguments.json:
-        print_json(api.job(job["job_id"]))
-    return 0 if state == "completed" else 130 if state == "left" else 1
+    return see_through(api, job, arguments, console)
 
 
 def changes(spec: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
@@ -115,7 +101,7 @@ def changes(spec: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
-    from foundations.submission import parse_duration, parse_memory
+    from foundations.contract.request import parse_duration, parse_memory
 
     asked = {
         "cpus": arguments.num_cpus,

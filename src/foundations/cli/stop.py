@@ -14,7 +14,8 @@ from foundations.cli.targets import (
     new_parser,
     open_jobs,
 )
-from foundations.cli.wording import FINAL, ago, counted
+from foundations.cli.wording import ago, counted
+from foundations.client.follow import FINAL
 from foundations.errors import NotFound, Refused
 
 TYPE_CHECKING = False

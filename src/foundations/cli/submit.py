@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any, Dict
 
     from foundations.bundle.scan import Listing
-    from foundations.client.api import Api
 
 _EPILOG = """\
 Options come before SCHEDULER; everything after the folder belongs to the
@@ -105,25 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
         return _dry_run(submission)
     api = connect(scheduler, progress.console.info)
     job = submission.send(api)
-    if arguments.quiet:
-        sys.stdout.write(job["job_id"] + "\n")
-        sys.stdout.flush()
-    if not arguments.stream_job_logs or config.streaming_disabled():
-        if arguments.json:
-            print_json(job)
-        return 0
-    return _stream(api, job, arguments, progress.console)
+    from foundations.cli.follow import see_through
 
-
-def _stream(api: Api, job: Dict[str, Any], arguments: argparse.Namespace, console: Console) -> int:
-    from foundations.cli.follow import JobFollower
-
-    follower = JobFollower(api, job["job_id"], console, show_log=not console.silent)
-    follower.queued(job)
-    state = follower.run()
-    if arguments.json:
-        print_json(api.job(job["job_id"]))
-    return 0 if state == "completed" else 130 if state == "left" else 1
+    return see_through(api, job, arguments, progress.console)
 
 
 def _dry_run(submission: Submission) -> int:

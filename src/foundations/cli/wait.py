@@ -6,7 +6,7 @@ import time
 
 from foundations.cli.output import Console
 from foundations.cli.targets import REFERENCES, add_jobs, find_job, new_parser, open_jobs
-from foundations.cli.wording import FINAL
+from foundations.client.follow import FINAL
 from foundations.errors import NotFound
 
 TYPE_CHECKING = False

@@ -9,8 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Tuple
 
-FINAL = ("completed", "failed", "stopped", "deleted")
-RED, GREEN, YELLOW, BLUE, CYAN = "31", "32", "33", "34", "36"
+RED, GREEN, YELLOW, CYAN = "31", "32", "33", "36"
 BOLD, DIM = "1", "2"
 _COLOURS = {
     "queued": YELLOW,

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
-_FINAL = ("completed", "failed", "stopped", "deleted")
+FINAL = ("completed", "failed", "stopped", "deleted")
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _LONGEST_SILENCE = 60.0
@@ -44,7 +44,7 @@ def follow(
                 pause = _FIRST_PAUSE
                 if event != "waiting":
                     yield event, data
-                if event == "state" and data["state"] in _FINAL:
+                if event == "state" and data["state"] in FINAL:
                     return
                 _check(end, job_id)
                 _limit(watcher, end)
