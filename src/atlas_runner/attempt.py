@@ -7,31 +7,24 @@ import os
 import select
 import signal
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from atlas_runner.environment import (
-    ALREADY_INSTALLED,
-    INSTALLING,
-    NO_REQUIREMENTS,
-    Prepared,
-    banner,
-    find_prepared,
-    prepare,
-)
-from atlas_runner.errors import PreparationStopped, RequirementsFailed
-from atlas_runner.interpreter import interpreter_identity, packages
-from atlas_runner.process import WorkerExit, WorkerProcess, become_subreaper, identify, kill_attempt
+from atlas_runner.descendants import identify, kill_attempt
+from atlas_runner.ending import WorkerExit
+from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
+from atlas_runner.process_way import ProcessWay
 from atlas_runner.shipper import Shipper
+from atlas_runner.way import Surroundings, Way, Worker
 from atlas_runner.workspace import AlreadyTaken, Workspace
 from foundations.blobs import BlobDir
-from foundations.contract import environment as names
 from foundations.contract.report import Assignment, Result
 from foundations.contract.states import StateReason
 from foundations.errors import FoundationsError, StorageFull
 
 log = logging.getLogger(__name__)
 
+_R = TypeVar("_R")
 _DISK_PAUSE = 3.0
 
 
@@ -49,6 +42,7 @@ class _Attempt:
         self.assignment = assignment
         self.spec = assignment.spec
         self.blobs = BlobDir(assignment.blobs)
+        self.worker: Worker | None = None
         self.stop_fd = os.eventfd(0, os.EFD_CLOEXEC)
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
 
@@ -65,7 +59,8 @@ class _Attempt:
             log.warning("Another runner has taken this attempt.")
             return
         shipper = self._shipper(workspace)
-        self._finish(workspace, shipper, self._result(workspace, shipper))
+        result = self._guarded(workspace, lambda: self._execute(workspace, shipper))
+        self._finish(workspace, shipper, result)
 
     def recover(self) -> None:
         """Take in what a dead runner left: end its worker, ship the rest, report it lost."""
@@ -83,10 +78,12 @@ class _Attempt:
                 return
         kill_attempt(str(workspace.root), workspace.worker())
         shipper = self._shipper(workspace)
-        shipper.start()
         result = workspace.result()
+        if result is None and workspace.has_container():
+            result = self._guarded(workspace, lambda: self._take_up(workspace, shipper))
+        shipper.start()
         if result is None:
-            outputs = self._collect(workspace, _writer(workspace))
+            outputs = self._collect(workspace)
             lost = StateReason.LOST.value
             result = Result(reason=lost, message=message, outputs=outputs, began=began)
         self._finish(workspace, shipper, result)
@@ -94,73 +91,101 @@ class _Attempt:
     def _finish(self, workspace: Workspace, shipper: Shipper, result: Result) -> None:
         """Tell the server the end; what it does not know yet stays for the next runner."""
         workspace.note_result(result)
+        if self.worker is not None:
+            self.worker.remove()
         if shipper.finish(result):
             workspace.remove()
 
     def _shipper(self, workspace: Workspace) -> Shipper:
         return Shipper(self.assignment, workspace, identify(os.getpid()), self.stop)
 
-    def _result(self, workspace: Workspace, shipper: Shipper) -> Result:
-        write = _writer(workspace)
+    def _guarded(self, workspace: Workspace, work: Callable[[], _R]) -> _R | Result:
+        """Return what `work` returns, or what its failure means for the job."""
+        write = self._writer(workspace)
         try:
-            return self._execute(workspace, shipper, write)
+            return work()
         except RequirementsFailed as error:
             return self._failure(StateReason.REQUIREMENTS_FAILED, error, write)
         except PreparationStopped as error:
             return self._failure(StateReason.STOP_REQUESTED, error, write)
+        except EngineUnavailable as error:
+            return self._failure(StateReason.START_FAILED, error, write, began=False)
         except FoundationsError as error:
             return self._failure(StateReason.START_FAILED, error, write)
         except Exception as error:
             log.exception("The attempt could not be carried out.")
             return self._failure(StateReason.START_FAILED, error, write)
 
-    def _failure(self, reason: StateReason, error: Exception, write: Any) -> Result:
+    def _failure(
+        self,
+        reason: StateReason,
+        error: Exception,
+        write: Callable[[bytes], None],
+        *,
+        began: bool = True,
+    ) -> Result:
         text = str(error).encode("utf-8", "replace").decode()
         write(f"Foundations ERROR: {text}\n".encode())
-        return Result(reason=reason.value, message=text)
+        return Result(reason=reason.value, message=text, began=began)
 
-    def _execute(self, workspace: Workspace, shipper: Shipper, write: Any) -> Result:
+    def _execute(self, workspace: Workspace, shipper: Shipper) -> Result:
         workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
-        prepared = self._prepare(workspace, shipper, write)
-        entrypoint = self.spec["entrypoint"] or [prepared.python]
-        become_subreaper()
+        way = self._way(workspace, shipper)
+        way.prepare()
         began = time.monotonic()
-        log_fd = os.open(workspace.log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        try:
-            worker = WorkerProcess.start(
-                [*entrypoint, *self.spec["command"]],
-                cwd=workspace.job_dir,
-                env=self._worker_environment(workspace, prepared),
-                log_fd=log_fd,
-                memory=self.spec["resources"]["memory"],
-                umask=int(os.environ.get("ATLAS_UMASK", "-1"), 8),
-            )
-        finally:
-            os.close(log_fd)
-        workspace.note_worker(worker.identity)
-        shipper.worker_started(self._recorded_environment(prepared))
+        self.worker = worker = way.start()
+        facts = {**way.facts(), **self._machine()}
+        workspace.note_facts(facts)
+        shipper.worker_started(facts)
         ended = worker.wait(
             timeout=self.spec["timeout"], stop_fd=self.stop_fd, grace=self.assignment.grace
         )
-        wall = time.monotonic() - began
-        outputs = self._collect(workspace, write)
-        return self._judge(ended, wall, outputs)
+        return self._outcome(workspace, ended, time.monotonic() - began)
 
-    def _judge(self, ended: WorkerExit, wall: float, outputs: str | None) -> Result:
+    def _way(self, workspace: Workspace, shipper: Shipper) -> Way:
+        around = Surroundings(workspace, self._writer(workspace), shipper.start, self.stop_fd)
+        if self.spec["worker"].get("image"):
+            from atlas_runner.container_way import ContainerWay  # noqa: PLC0415 - loads the SDK
+
+            return ContainerWay(self.assignment, around)
+        return ProcessWay(self.assignment, around)
+
+    def _take_up(self, workspace: Workspace, shipper: Shipper) -> Result | None:
+        """Go on with the container of a dead runner; None where there is none."""
+        from atlas_runner.container_way import take_up  # noqa: PLC0415 - loads the SDK
+
+        self.worker = worker = take_up(workspace, self.assignment, self.stop_fd)
+        if worker is None:
+            return None
+        shipper.worker_started(workspace.facts(), worker.started_at)
+        ran = max(0.0, time.time() - (worker.started_at or time.time()))
+        limit = self.spec["timeout"]
+        ended = worker.wait(
+            timeout=None if limit is None else max(0.0, limit - ran),
+            stop_fd=self.stop_fd,
+            grace=self.assignment.grace,
+        )
+        return self._outcome(workspace, ended, time.time() - (worker.started_at or time.time()))
+
+    def _outcome(self, workspace: Workspace, ended: WorkerExit, wall: float) -> Result:
+        outputs = self._collect(workspace)
+        if ended.lost is not None:
+            return Result(reason=StateReason.LOST.value, message=ended.lost, outputs=outputs)
         reason, message = _reason_and_message(ended, self.spec)
-        usage = {
-            "cpu_seconds": round(ended.cpu_seconds, 3),
+        used = {
+            "cpu_seconds": ended.cpu_seconds,
             "peak_memory": ended.peak_memory,
-            "wall_seconds": round(wall, 3),
+            "wall_seconds": wall,
         }
+        usage = {name: round(value, 3) for name, value in used.items() if value is not None}
         return Result(ended.code, reason.value if reason else None, message, outputs, usage)
 
-    def _collect(self, workspace: Workspace, write: Any) -> str | None:
+    def _collect(self, workspace: Workspace) -> str | None:
         """Keep what the job made; on a full disk wait for space, or for the job to be stopped."""
         told = False
         while True:
             try:
-                return workspace.collect(self.blobs, write)
+                return workspace.collect(self.blobs, self._writer(workspace))
             except StorageFull as error:
                 if not told:
                     log.warning("Job %s waits to keep its files: %s", self.assignment.job_id, error)
@@ -168,70 +193,23 @@ class _Attempt:
             if select.select([self.stop_fd], [], [], _DISK_PAUSE)[0]:
                 return None
 
-    def _prepare(self, workspace: Workspace, shipper: Shipper, write: Any) -> Prepared:
-        home = Path(self.assignment.home)
-        info = interpreter_identity(self.spec["interpreter"], home / "cache")
-        requirements = workspace.job_dir / "requirements.txt"
-        wanted = self.spec["install_requirements"]
-        if wanted is None:
-            # An entrypoint of the user's own decides for itself what it needs, as it always did.
-            wanted = not self.spec["entrypoint"]
-        if not wanted or not requirements.is_file():
-            if wanted:
-                write(banner(NO_REQUIREMENTS))
-            requirements = None
-        key = self.spec["bundle"]
-        ready = find_prepared(requirements, info, home, workspace.job_dir, key)
-        if ready is not None:
-            if requirements is not None:
-                write(banner(ALREADY_INSTALLED))
-            return ready
-        shipper.start()
-        write(banner(INSTALLING))
-        return prepare(
-            requirements, info, home, workspace.job_dir, key, write, stop_fd=self.stop_fd
-        )
-
-    def _worker_environment(self, workspace: Workspace, prepared: Prepared) -> dict[str, str]:
-        assignment = self.assignment
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("ATLAS_", "FOUNDATIONS_"))
-        }
-        sdk = Path(assignment.home) / "run" / "sdk"
-        python_path = [str(sdk), str(workspace.job_dir), inherited.get("PYTHONPATH", "")]
-        own = {
-            "PATH": os.pathsep.join([prepared.path_prefix, inherited.get("PATH", os.defpath)]),
-            "PYTHONPATH": os.pathsep.join(part for part in python_path if part),
-            # What is printed is to be seen now, not when a buffer is full.
-            "PYTHONUNBUFFERED": "1",
-            "CUDA_VISIBLE_DEVICES": ",".join(assignment.devices),
-        }
-        # By these the worker finds its journal and we find the worker: not for the user to set.
-        fixed = {
-            names.HOME: assignment.home,
-            names.JOB_ID: assignment.job_id,
-            names.PROJECT_NAME: self.spec["project"],
-            names.USER: self.spec["user"],
-            names.ATTEMPT_DIR: str(workspace.root),
-        }
-        given = dict(assignment.environment)
-        if "PYTHONPATH" in given:
-            given["PYTHONPATH"] = os.pathsep.join([own["PYTHONPATH"], given["PYTHONPATH"]])
-        return {**inherited, **own, **given, **fixed}
-
-    def _recorded_environment(self, prepared: Prepared) -> dict[str, Any]:
+    def _machine(self) -> dict[str, Any]:
         uname = os.uname()
         return {
-            "python": prepared.info.version,
-            "implementation": prepared.info.implementation,
-            "executable": prepared.python,
-            "packages": packages(prepared.info),
             "host": uname.nodename,
             "system": f"{uname.sysname} {uname.release} {uname.machine}",
             "devices": self.assignment.devices,
         }
+
+    def _writer(self, workspace: Workspace) -> Callable[[bytes], None]:
+        def write(data: bytes) -> None:
+            try:
+                workspace.remark(data)
+            except OSError as error:
+                # A remark that finds no room must not end the job.
+                log.warning("The job's log cannot be written: %s", error)
+
+        return write
 
 
 def _reason_and_message(
@@ -262,15 +240,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"  # of the real-time signals only the ends have names
-
-
-def _writer(workspace: Workspace) -> Any:
-    def write(data: bytes) -> None:
-        try:
-            with workspace.log_path.open("ab") as file:
-                file.write(data)
-        except OSError as error:
-            # A remark that finds no room must not end the job.
-            log.warning("The job's log cannot be written: %s", error)
-
-    return write

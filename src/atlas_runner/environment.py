@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import select
 import shutil
@@ -26,13 +25,8 @@ from pathlib import Path
 from atlas_runner.descendants import await_end, process_alive
 from atlas_runner.errors import PreparationStopped, RequirementsFailed
 from atlas_runner.installer import Installer, find_uv
-from atlas_runner.interpreter import (
-    Distribution,
-    InterpreterInfo,
-    distributions,
-    interpreter_identity,
-    packages,
-)
+from atlas_runner.interpreter import InterpreterInfo, interpreter_identity, packages
+from atlas_runner.overlay import COMPLETE, Below, build, satisfied, site_packages
 from atlas_runner.requirements import Requirements, read_requirements
 
 __all__ = [
@@ -50,10 +44,6 @@ NO_REQUIREMENTS = "No user requirements found."
 INSTALLING = "Installing user requirements"
 ALREADY_INSTALLED = "User requirements already installed."
 
-_COMPLETE = ".atlas-complete"
-_STUB = "ATLAS-STUB"
-# Last in the order of path files: what the environment itself adds comes before the submitter's.
-_PATH_FILE = "zzzz_atlas_submitter.pth"
 _LOCK_INTERVAL = 0.1
 
 Write = Callable[[bytes], object]
@@ -88,10 +78,10 @@ def find_prepared(
     """
     if requirements is None:
         return _submitters(info)
-    read = _read(requirements, job_dir)
-    if read.empty:
+    asked = read(requirements, job_dir)
+    if asked.empty:
         return _submitters(info)
-    return _ready(home / "envs" / _key(read, info, job_dir, job_key), info)
+    return _ready(home / "envs" / _key(asked, info, job_dir, job_key), info)
 
 
 def prepare(
@@ -115,16 +105,17 @@ def prepare(
     ready = find_prepared(requirements, info, home, job_dir, job_key)
     if ready is not None or requirements is None:
         return ready or _submitters(info)
-    read = _read(requirements, job_dir)
-    place = home / "envs" / _key(read, info, job_dir, job_key)
+    asked = read(requirements, job_dir)
+    place = home / "envs" / _key(asked, info, job_dir, job_key)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(place, write, stop_fd) as lock:
+    with build_lock(place, write, stop_fd) as lock:
         ready = _ready(place, info)
         if ready is not None:
             return ready
         uv = Installer.create(home, info, job_dir, write, stop_fd, lock)
         try:
-            _build(place, requirements, info, uv, job_dir if read.unshared else None)
+            below = Below(info.executable, info.implementation, info.version, info.site_packages)
+            build(place, requirements, below, uv.run, str(job_dir) if asked.unshared else None)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -134,7 +125,8 @@ def prepare(
     return replace(built, cached=False)
 
 
-def _read(requirements: Path, job_dir: Path) -> Requirements:
+def read(requirements: Path, job_dir: Path) -> Requirements:
+    """Return what a requirements file says. Raises RequirementsFailed when it cannot be read."""
     try:
         return read_requirements(requirements, job_dir)
     except OSError as error:
@@ -142,10 +134,10 @@ def _read(requirements: Path, job_dir: Path) -> Requirements:
         raise RequirementsFailed(f"{requirements} cannot be read: {reason}.") from error
 
 
-def _key(read: Requirements, info: InterpreterInfo, job_dir: Path, job_key: str) -> str:
+def _key(asked: Requirements, info: InterpreterInfo, job_dir: Path, job_key: str) -> str:
     """Return the name of the environment that fits these requirements and this interpreter."""
     parts: list[object] = [
-        read.digest,
+        asked.digest,
         os.path.realpath(info.executable),
         info.version,
         info.prefix,
@@ -155,9 +147,9 @@ def _key(read: Requirements, info: InterpreterInfo, job_dir: Path, job_key: str)
     for folder in info.site_packages:
         with contextlib.suppress(OSError):
             parts.append((folder, os.stat(folder).st_mtime_ns))
-    if read.local:
+    if asked.local:
         parts.append(job_key)
-    if read.unshared:
+    if asked.unshared:
         parts.append(os.path.realpath(job_dir))
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -170,9 +162,9 @@ def _ready(place: Path, info: InterpreterInfo) -> Prepared | None:
     """Return the finished environment at `place`, and note its use for whoever tidies up."""
     python = place / "bin" / "python"
     # The base interpreter may have been removed; the link to it is then broken.
-    if os.path.exists(place / _COMPLETE) and os.path.exists(python):
-        _touch(place / _COMPLETE)
-        own = _site_packages(place, info)
+    if os.path.exists(place / COMPLETE) and os.path.exists(python):
+        touch(place / COMPLETE)
+        own = site_packages(place, info.implementation, info.version)
         prefix = os.pathsep.join((str(python.parent), os.path.dirname(info.executable)))
         described = replace(
             info,
@@ -181,32 +173,21 @@ def _ready(place: Path, info: InterpreterInfo) -> Prepared | None:
             site_packages=(str(own), *info.site_packages),
         )
         return Prepared(str(python), prefix, cached=True, info=described)
-    if os.path.exists(_satisfied(place)):
-        _touch(_satisfied(place))
+    if os.path.exists(satisfied(place)):
+        touch(satisfied(place))
         return _submitters(info)
     return None
 
 
-def _touch(path: Path) -> None:
+def touch(path: Path) -> None:
+    """Note that an environment was used, for whoever tidies up."""
     # A read-only home still serves what it holds.
     with contextlib.suppress(OSError):
         os.utime(path)
 
 
-def _satisfied(place: Path) -> Path:
-    return place.with_name(place.name + ".satisfied")
-
-
-def _site_packages(place: Path, info: InterpreterInfo) -> Path:
-    if info.implementation == "PyPy":
-        name = "pypy" + ".".join(info.version.split(".")[:2])
-    else:
-        name = "python" + ".".join(info.version.split(".")[:2])
-    return place / "lib" / name / "site-packages"
-
-
 @contextlib.contextmanager
-def _locked(place: Path, write: Write, stop_fd: int) -> Iterator[int]:
+def build_lock(place: Path, write: Write, stop_fd: int) -> Iterator[int]:
     """Hold the build lock of `place`; the one installer that a killed builder left is ended."""
     fd = os.open(place.with_name(place.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
@@ -236,60 +217,3 @@ def _end_orphan(lock: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         await_end(pid, 10.0)
-
-
-def _build(
-    place: Path, requirements: Path, info: InterpreterInfo, uv: Installer, bound_to: Path | None
-) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    uv.make_environment(place)
-    python = place / "bin" / "python"
-    own = _site_packages(place, info)
-    found = distributions(info.site_packages).values()
-    stubs = [stub for stub in (_write_stub(own, each) for each in found) if stub is not None]
-    before = set(os.listdir(own))
-    uv.install(python, requirements)
-    changed = set(os.listdir(own)) - before
-    untouched = [stub for stub in stubs if (stub / _STUB).exists()]
-    if not changed and len(untouched) == len(stubs):
-        shutil.rmtree(place)
-        _write_marker(_satisfied(place), {"requirements": str(requirements)})
-        return
-    for stub in untouched:
-        shutil.rmtree(stub)
-    lines = [f"import site; site.addsitedir({folder!r})\n" for folder in info.site_packages]
-    (own / _PATH_FILE).write_text("".join(lines), encoding="utf-8")
-    facts = {"requirements": str(requirements), "bound_to": str(bound_to) if bound_to else None}
-    _write_marker(place / _COMPLETE, facts)
-
-
-def _write_stub(own: Path, found: Distribution) -> Path | None:
-    """Make the installer see a package of the submitter as installed in the new environment.
-
-    It then keeps that version if it will do, as an install into the submitter's environment
-    would, and "uninstalls" only the stub if it will not. None for a package it cannot read.
-    """
-    source = Path(found.metadata)
-    main = source if source.is_file() else source / "METADATA"
-    if not main.exists():
-        main = source / "PKG-INFO"
-    if not main.exists() or not found.version:
-        return None
-    name = f"{found.name.replace('-', '_')}-{found.version}.dist-info"
-    stub = own / name
-    stub.mkdir()
-    (stub / "METADATA").symlink_to(main)
-    for extra in ("WHEEL", "direct_url.json", "uv_cache.json", "uv_build.json"):
-        if (source / extra).exists():
-            (stub / extra).symlink_to(source / extra)
-    (stub / _STUB).touch()
-    (stub / "RECORD").touch()
-    record = "".join(f"{name}/{file.name},,\n" for file in stub.iterdir())
-    (stub / "RECORD").write_text(record, encoding="utf-8")
-    return stub
-
-
-def _write_marker(path: Path, facts: dict[str, str | None]) -> None:
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(temporary, path)

@@ -2,6 +2,7 @@
 
 FoundationsError
 ├── StartFailed            the worker or its interpreter cannot be started
+│   └── EngineUnavailable  the container engine does not answer
 ├── RequirementsFailed     requirements.txt cannot be installed
 └── PreparationStopped     the job was stopped while its environment was being built
 """
@@ -15,6 +16,10 @@ class StartFailed(FoundationsError):
     """The worker, or the interpreter that it needs, cannot be started."""
 
     code = "start_failed"
+
+
+class EngineUnavailable(StartFailed):
+    """The container engine does not answer: it is tried again later."""
 
 
 class RequirementsFailed(FoundationsError):

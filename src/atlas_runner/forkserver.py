@@ -8,6 +8,7 @@ server hangs up; the runners do not.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import logging
 import os
@@ -37,6 +38,8 @@ def main() -> None:
         data = _receive(connection)
         if data is None:
             return
+        assignment = Assignment(**json.loads(data))
+        _load_what_it_needs(assignment)
         try:
             pid = os.fork()
         except OSError as error:
@@ -44,8 +47,20 @@ def main() -> None:
             continue
         if pid == 0:
             connection.close()
-            _be_runner(data)
+            _be_runner(assignment)
         connection.sendall(identify(pid).encode())
+
+
+def _load_what_it_needs(assignment: Assignment) -> None:
+    """Import the engine's SDK once there is a job for it, so that no runner has to."""
+    if assignment.spec["worker"].get("image") and "docker" not in sys.modules:
+        try:
+            # Slow, and many machines never need it.
+            for module in ("docker", "atlas_runner.container_way"):
+                importlib.import_module(module)
+        except ImportError as error:
+            log.warning("Containers cannot be used: %s", error)  # the runner tells the job
+        gc.freeze()
 
 
 def _receive(connection: socket.socket) -> bytes | None:
@@ -64,14 +79,13 @@ def _exactly(connection: socket.socket, size: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _be_runner(data: bytes) -> None:
+def _be_runner(assignment: Assignment) -> None:
     code = 1
     try:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Workers inherit what is ignored: a KeyboardInterrupt in a job must work.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        assignment = Assignment(**json.loads(data))
         logging.basicConfig(
             level=logging.WARNING,
             format=f"%(asctime)s runner of {assignment.job_id}: %(levelname)s: %(message)s",

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from atlas_runner.descendants import identify
 from atlas_runner.errors import PreparationStopped, RequirementsFailed, StartFailed
 from atlas_runner.interpreter import InterpreterInfo
 
-_TAIL = 16_384
+# Bytes of an installer's output in which its error is looked for.
+TAIL = 16_384
 _MESSAGE_LINES = 20
 _ERROR_MARKS = ("error:", "\N{MULTIPLICATION SIGN}")
 # They would make uv work on another environment than the one it is told.
@@ -60,7 +61,6 @@ class Installer:
     """
 
     uv: str
-    python: str
     env: dict[str, str]
     cwd: Path
     write: Callable[[bytes], object]
@@ -78,21 +78,14 @@ class Installer:
         lock: int,
     ) -> Installer:
         """Find uv and settle its environment variables; the user's own settings win."""
-        env = settings(os.environ, home, info)
-        return cls(find_uv(), info.executable, env, job_dir, write, stop_fd, lock)
+        env = settings(os.environ, home, info.prefix)
+        return cls(find_uv(), env, job_dir, write, stop_fd, lock)
 
-    def make_environment(self, place: Path) -> None:
-        """Make an empty virtual environment of the submitter's Python version."""
-        self._run("venv", "--quiet", "--no-project", "--python", self.python, str(place))
-
-    def install(self, python: Path, requirements: Path) -> None:
-        """Install what `requirements` asks for into the environment of `python`.
+    def run(self, arguments: Sequence[str]) -> None:
+        """Run uv to its end.
 
         Raises RequirementsFailed with uv's own error, PreparationStopped when told to stop.
         """
-        self._run("pip", "install", "--python", str(python), "-r", os.path.abspath(requirements))
-
-    def _run(self, *arguments: str) -> None:
         process = subprocess.Popen(
             [self.uv, *arguments],
             env=self.env,
@@ -116,7 +109,7 @@ class Installer:
                 process.stdout.close()
             self._name_in_lock("")
         if code != 0:
-            raise RequirementsFailed(_error(tail, code))
+            raise RequirementsFailed(error_in(tail, code))
 
     def _name_in_lock(self, text: str) -> None:
         os.ftruncate(self.lock, 0)
@@ -136,10 +129,10 @@ class Installer:
             if not chunk:
                 return tail.decode(errors="replace")
             self.write(chunk)
-            tail = (tail + chunk)[-_TAIL:]
+            tail = (tail + chunk)[-TAIL:]
 
 
-def _error(output: str, code: int) -> str:
+def error_in(output: str, code: int) -> str:
     """Return uv's error, which runs to the end from the line that starts with one of its marks."""
     lines = output.rstrip().splitlines()
     starts = [i for i, line in enumerate(lines) if line.lstrip().startswith(_ERROR_MARKS)]
@@ -152,15 +145,18 @@ def _error(output: str, code: int) -> str:
     return "\n".join(said)
 
 
-def settings(environ: Mapping[str, str], home: Path, info: InterpreterInfo) -> dict[str, str]:
-    """Return uv's environment variables; pip's index settings count where uv's are not set."""
+def settings(environ: Mapping[str, str], home: Path, prefix: str | None) -> dict[str, str]:
+    """Return uv's environment variables; pip's index settings count where uv's are not set.
+
+    `prefix` is the interpreter's, which may have settings of its own.
+    """
     env = {name: value for name, value in environ.items() if name not in _FOREIGN}
     env.setdefault("UV_CACHE_DIR", str(home / "cache" / "uv"))
     env.setdefault("UV_COMPILE_BYTECODE", "1")
     env.setdefault("UV_LINK_MODE", _link_mode(env["UV_CACHE_DIR"], home))
     env["UV_PYTHON_DOWNLOADS"] = "never"
     env["UV_NO_PROGRESS"] = "1"
-    for name, value in _pip_settings(env, info):
+    for name, value in _pip_settings(env, prefix):
         variable, separator = _FROM_PIP[name]
         if variable == "UV_INDEX_URL" and "UV_DEFAULT_INDEX" in env:
             continue
@@ -180,7 +176,7 @@ def _link_mode(cache: str, home: Path) -> str:
     return "hardlink" if os.stat(cache).st_dev == os.stat(envs).st_dev else "copy"
 
 
-def _pip_settings(env: dict[str, str], info: InterpreterInfo) -> Iterator[tuple[str, str]]:
+def _pip_settings(env: dict[str, str], prefix: str | None) -> Iterator[tuple[str, str]]:
     """Yield pip's settings that matter here, the strongest first: variables, then files."""
     for name in _FROM_PIP:
         value = env.get("PIP_" + name.upper().replace("-", "_"))
@@ -188,7 +184,7 @@ def _pip_settings(env: dict[str, str], info: InterpreterInfo) -> Iterator[tuple[
             yield name, value
     if env.get("PIP_CONFIG_FILE") == os.devnull:
         return
-    for path in _pip_files(env, info):
+    for path in _pip_files(env, prefix):
         parser = configparser.RawConfigParser()
         try:
             parser.read(path, encoding="utf-8")
@@ -201,10 +197,11 @@ def _pip_settings(env: dict[str, str], info: InterpreterInfo) -> Iterator[tuple[
                     yield name, value
 
 
-def _pip_files(env: dict[str, str], info: InterpreterInfo) -> Iterator[str]:
+def _pip_files(env: dict[str, str], prefix: str | None) -> Iterator[str]:
     if "PIP_CONFIG_FILE" in env:
         yield env["PIP_CONFIG_FILE"]
-    yield os.path.join(info.prefix, "pip.conf")
+    if prefix is not None:
+        yield os.path.join(prefix, "pip.conf")
     user = os.path.expanduser("~")
     yield os.path.join(env.get("XDG_CONFIG_HOME", os.path.join(user, ".config")), "pip", "pip.conf")
     if sys.platform == "darwin":

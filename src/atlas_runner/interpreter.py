@@ -6,26 +6,27 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atlas_runner.distributions import distributions
 from atlas_runner.errors import StartFailed
 
 # Runs on any Python 3. Folders that do not exist yet are named too: one that appears later, such
 # as the user's own site folder, is then seen without asking again.
-_PROBE = """
+PROBE = """
 import json, os, platform, site, sys
 dirs = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
 dirs += site.getsitepackages() if hasattr(site, "getsitepackages") else []
 dirs += [p for p in sys.path if os.path.basename(p) in ("site-packages", "dist-packages")]
+entries = {d: [n for n in os.listdir(d) if n.endswith("-info")] for d in dirs if os.path.isdir(d)}
 print("\\natlas-probe" + json.dumps({
     "executable": sys.executable, "version": platform.python_version(),
-    "implementation": platform.python_implementation(), "prefix": sys.prefix, "site_dirs": dirs}))
+    "implementation": platform.python_implementation(), "prefix": sys.prefix, "site_dirs": dirs,
+    "entries": entries}))
 """
 # They would let the probe see another interpreter's library.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
@@ -97,7 +98,7 @@ def _probe(path: str) -> dict[str, Any]:
     env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     try:
         done = subprocess.run(
-            [path, "-c", _PROBE],
+            [path, "-c", PROBE],
             env=env,
             cwd=os.sep,  # -c puts the current folder first: nothing there may pass for `json`
             stdin=subprocess.DEVNULL,
@@ -107,12 +108,20 @@ def _probe(path: str) -> dict[str, Any]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StartFailed(f"The Python interpreter {path} cannot be run: {error}.") from error
-    for line in reversed(done.stdout.decode(errors="replace").splitlines()):
-        if line.startswith("atlas-probe"):
-            return json.loads(line.removeprefix("atlas-probe"))
+    answer = answer_in(done.stdout)
+    if answer is not None:
+        return answer
     said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
     reason = f" It said: {said[-1]}" if said else ""
     raise StartFailed(f"{path} is not a Python 3 interpreter.{reason}")
+
+
+def answer_in(output: bytes) -> dict[str, Any] | None:
+    """Return what `PROBE` has found out, from what it and the interpreter's start-up print."""
+    for line in reversed(output.decode(errors="replace").splitlines()):
+        if line.startswith("atlas-probe"):
+            return json.loads(line.removeprefix("atlas-probe"))
+    return None
 
 
 def _remember(memory: Path, facts: dict[str, Any]) -> None:
@@ -124,59 +133,6 @@ def _remember(memory: Path, facts: dict[str, Any]) -> None:
         os.replace(temporary, memory)
 
 
-@dataclass(frozen=True)
-class Distribution:
-    """An installed package, as the folder (or file) of its metadata tells."""
-
-    name: str
-    version: str
-    metadata: str
-
-
-_listed: dict[str, tuple[int, tuple[Distribution, ...]]] = {}
-
-
 def packages(info: InterpreterInfo) -> dict[str, str]:
     """Return the version by normalised name ("scikit-learn") of all that `info` can import."""
     return {name: found.version for name, found in distributions(info.site_packages).items()}
-
-
-def distributions(site_dirs: tuple[str, ...]) -> dict[str, Distribution]:
-    """Return the packages of some folders by normalised name; the first folder wins."""
-    found: dict[str, Distribution] = {}
-    for folder in site_dirs:
-        for entry in _list(folder):
-            found.setdefault(entry.name, entry)
-    return dict(sorted(found.items()))
-
-
-def _list(folder: str) -> tuple[Distribution, ...]:
-    try:
-        changed = os.stat(folder).st_mtime_ns
-        known = _listed.get(folder)
-        if known is None or known[0] != changed:
-            known = _listed[folder] = (changed, tuple(_read(folder)))
-    except OSError:
-        return ()  # removed since the interpreter was asked
-    return known[1]
-
-
-def _read(folder: str) -> Iterator[Distribution]:
-    for entry in os.listdir(folder):
-        stem, dot, kind = entry.rpartition(".")
-        if kind not in ("dist-info", "egg-info") or not dot or stem.startswith("~"):
-            continue  # pip renames what it is about to remove to ~name
-        name, _, version = stem.partition("-")
-        metadata = os.path.join(folder, entry)
-        if kind == "egg-info":
-            version = re.sub(r"-py\d(\.\d+)?.*$", "", version) or _declared_version(metadata)
-        yield Distribution(re.sub(r"[-_.]+", "-", name).lower(), version, metadata)
-
-
-def _declared_version(metadata: str) -> str:
-    """Return the version in an egg-info without one in its name: a package under development."""
-    with contextlib.suppress(OSError):
-        text = Path(metadata, "PKG-INFO").read_text(errors="replace")
-        found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
-        return found[1] if found else ""
-    return ""

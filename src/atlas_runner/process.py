@@ -8,15 +8,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from atlas_runner.descendants import (
     become_subreaper,
@@ -30,6 +27,7 @@ from atlas_runner.descendants import (
     process_alive,
     with_descendants,
 )
+from atlas_runner.ending import Watched, WorkerExit, wait_for_end
 from atlas_runner.errors import StartFailed
 from atlas_runner.limits import MemoryLimit, resident_memory
 from foundations.contract.environment import ATTEMPT_DIR
@@ -46,32 +44,6 @@ __all__ = [
 # Seconds between two looks at a worker's memory where the kernel cannot limit it.
 WATCH_INTERVAL = 0.5
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
-
-
-@dataclass(frozen=True)
-class WorkerExit:
-    """How a worker ended, and what it used.
-
-    `code` is 128 + `signal` when a signal ended it. `stopped` and `timed_out` say who asked it to
-    end. `out_of_memory` means that the job as such died of its memory limit: its main process was
-    killed with SIGKILL, or reported such a death of its command as a shell does (code 137), and
-    the kernel had killed within its group. A job that survives the loss of a child, or reacts to
-    it with an exit code of its own, is judged by that code; `oom_kills` still tells of the loss.
-
-    `cpu_seconds` and `peak_memory` (bytes, of the largest process) take in its descendants. The
-    kernel counts the moment before the exec too, so a peak below this process's size cannot be
-    seen. `survivors` are processes that hang in the kernel and could not be killed.
-    """
-
-    code: int
-    signal: int | None
-    stopped: bool
-    timed_out: bool
-    out_of_memory: bool
-    oom_kills: int
-    cpu_seconds: float
-    peak_memory: int
-    survivors: tuple[int, ...] = ()
 
 
 class WorkerProcess:
@@ -144,7 +116,8 @@ class WorkerProcess:
         """Wait for the end; ask for it after `timeout` seconds or when `stop_fd` is readable.
 
         To ask is SIGTERM to the worker's process group, and SIGKILL `grace` seconds later. A
-        negative `stop_fd` never stops. Everything the worker has started ends with it.
+        negative `stop_fd` never stops. Everything the worker has started ends with it. The kernel
+        counts the moment before the exec too, so a peak below this process's size cannot be seen.
         """
         try:
             asked = self._run_to_end(timeout, stop_fd, grace)
@@ -156,46 +129,19 @@ class WorkerProcess:
             if self._limit is not None:
                 self._limit.remove()
 
-    def _run_to_end(self, timeout: float | None, stop_fd: int, grace: float) -> str:
-        """Return who ended the worker: "", "stop", "timeout" or "memory"."""
-        poll = select.poll()
-        poll.register(self._ended.fd, select.POLLIN)
-        if stop_fd >= 0:
-            poll.register(stop_fd, select.POLLIN)
-        asked = ""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            ready = {fd for fd, _ in poll.poll(self._patience(deadline))}
-            if self._ended.fd in ready:
-                return asked
-            if not asked and stop_fd in ready:
-                asked = "stop"
-            elif deadline is not None and time.monotonic() >= deadline:
-                if asked:
-                    self._kill()
-                    deadline = None
-                    continue
-                asked = "timeout"
-            elif self._watched is not None and self._too_big(self._watched):
-                self._kill()
-                asked, deadline, self._watched = asked or "memory", None, None
-                continue
-            else:
-                continue
-            if stop_fd >= 0:
-                poll.unregister(stop_fd)  # it stays readable
-                stop_fd = -1
-            self._signal_group(signal.SIGTERM)
-            deadline = time.monotonic() + grace
+    def remove(self) -> None:
+        """Nothing is left of a process that was waited for."""
 
-    def _patience(self, deadline: float | None) -> float | None:
-        """Return the milliseconds until something has to be done; None for ever."""
-        waits = [] if deadline is None else [max(0.0, deadline - time.monotonic())]
-        if self._watched is not None:
-            waits.append(WATCH_INTERVAL)
-        # Rounded up: a poll that returns a moment early would spin until the deadline. At most an
-        # hour: poll counts milliseconds in 31 bits.
-        return min(*waits, 3600.0) * 1000 + 1 if waits else None
+    def _run_to_end(self, timeout: float | None, stop_fd: int, grace: float) -> str:
+        limit = self._watched
+        watched = Watched(
+            self._ended.fd,
+            terminate=lambda: self._signal_group(signal.SIGTERM),
+            kill=self._kill,
+            look=(lambda: self._too_big(limit)) if limit is not None else None,
+            interval=WATCH_INTERVAL,
+        )
+        return wait_for_end(watched, timeout=timeout, stop_fd=stop_fd, grace=grace)
 
     def _too_big(self, limit: int) -> bool:
         return resident_memory(self._remaining() | with_descendants([self.pid])) > limit
@@ -252,7 +198,7 @@ class WorkerProcess:
             signal=number,
             stopped=asked == "stop",
             timed_out=asked == "timeout",
-            out_of_memory=asked == "memory" or (not asked and oom_kills > 0 and died_of_kill),
+            out_of_memory=asked == "look" or (not asked and oom_kills > 0 and died_of_kill),
             oom_kills=oom_kills,
             cpu_seconds=self._cpu,
             peak_memory=self._peak,

@@ -89,12 +89,12 @@ class Shipper:
             self._started = True
             self._thread.start()
 
-    def worker_started(self, environment: dict[str, Any]) -> None:
-        """Tell the server that the worker runs, and with what; starts to send."""
+    def worker_started(self, environment: dict[str, Any], at: float | None = None) -> None:
+        """Tell the server that the worker runs, since when and with what; starts to send."""
         self._environment = environment
         self._environment_sent = False
         self._phase = report.RUNNING
-        self._worker_started_at = time.time()
+        self._worker_started_at = time.time() if at is None else at
         self._dirty = True
         self.start()
 
@@ -313,8 +313,7 @@ class Shipper:
     def _warn(self, text: str) -> None:
         """Say something in the job's log."""
         try:
-            with self._workspace.log_path.open("ab") as file:
-                file.write(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))
+            self._workspace.remark(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))
         except OSError as error:
             log.warning("%s (%s)", text, error)
 

@@ -24,7 +24,7 @@ from foundations.errors import BundleError, NotFound, StorageFull
 Write = Callable[[bytes], None]
 
 _FEW = 20
-_FOLDERS = ("job", "journal", "artifacts")
+_FOLDERS = ("job", "journal", "artifacts", "home")
 
 
 class AlreadyTaken(Exception):
@@ -33,7 +33,7 @@ class AlreadyTaken(Exception):
 
 @dataclass(frozen=True)
 class Workspace:
-    """`root` holds `job` (where the code runs), `journal`, `artifacts` (staged) and `log`."""
+    """`root` holds `job` (where the code runs), `journal`, `artifacts` (staged), `log` and more."""
 
     root: Path
     lock_fd: int
@@ -89,6 +89,49 @@ class Workspace:
     def artifacts_dir(self) -> Path:
         """Files that the training program has saved, until they are stored."""
         return self.root / "artifacts"
+
+    @property
+    def home_dir(self) -> Path:
+        """A home for users whom the worker's image does not know."""
+        return self.root / "home"
+
+    def open_to_all(self) -> None:
+        """Let a worker of another user write here; nobody else gets past the folder itself."""
+        for folder in (self.job_dir, self.journal_dir, self.artifacts_dir, self.home_dir):
+            for place, _, names in os.walk(folder):
+                os.chmod(place, 0o777)  # noqa: S103 - the folder around it is closed
+                for name in names:
+                    path = os.path.join(place, name)
+                    if not os.path.islink(path):
+                        os.chmod(path, os.stat(path).st_mode | 0o666)  # noqa: S103 - as above
+
+    def remark(self, data: bytes) -> None:
+        """Append something of ours to the log. Raises OSError."""
+        # Counted first: a line of the worker that is told twice is better than one that is lost.
+        with (self.root / "remarks").open("ab") as file:
+            file.write(b"%d\n" % len(data))
+        with self.log_path.open("ab") as file:
+            file.write(data)
+
+    def output_begins(self) -> None:
+        """Note that what comes into the log from now on is the worker's, but for remarks."""
+        (self.root / "remarks").unlink(missing_ok=True)
+        size = self.log_path.stat().st_size if self.log_path.exists() else 0
+        _write(self.root / "output", str(size))
+
+    def output_written(self) -> int:
+        """Return how many bytes of the worker's output are in the log."""
+        begin = int(_read(self.root / "output") or 0)
+        remarks = sum(int(line) for line in (_read(self.root / "remarks") or "").split())
+        return max(0, self.log_path.stat().st_size - begin - remarks)
+
+    def note_facts(self, facts: dict[str, Any]) -> None:
+        """Write down what the job remembers of its environment, for whoever comes after us."""
+        _write(self.root / "facts", json.dumps(facts))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was noted."""
+        return json.loads(_read(self.root / "facts") or "{}")
 
     def fill(self, blobs: BlobDir, bundle: str, params: dict[str, Any] | None) -> None:
         """Lay out the code as it was submitted, and the job's parameters beside it.
@@ -165,6 +208,10 @@ class Workspace:
     def worker(self) -> str | None:
         """Return the worker's identity, None when none was started."""
         return _read(self.root / "worker")
+
+    def has_container(self) -> bool:
+        """Whether the worker was, or was about to become, a container."""
+        return (self.worker() or "").startswith("container:")
 
     def note_result(self, result: Result) -> None:
         """Write down how the attempt ended, before anybody is told."""

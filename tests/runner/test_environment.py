@@ -505,7 +505,7 @@ def test_pips_settings_count_where_uvs_are_not_set(place: Place, tmp_path: Path)
         "[global]\nindex-url = https://file\nextra-index-url =\n  https://a\n  https://b\n"
     )
     env = {"PIP_CONFIG_FILE": str(conf), "PIP_FIND_LINKS": "/x /y", "VIRTUAL_ENV": "/z"}
-    found = installer.settings(env, place.home, place.info)
+    found = installer.settings(env, place.home, place.info.prefix)
     assert found["UV_INDEX_URL"] == "https://file"
     assert found["UV_EXTRA_INDEX_URL"] == "https://a https://b"
     assert found["UV_INDEX_STRATEGY"] == "unsafe-best-match", "as pip chooses"
@@ -513,11 +513,13 @@ def test_pips_settings_count_where_uvs_are_not_set(place: Place, tmp_path: Path)
     assert found["UV_PYTHON_DOWNLOADS"] == "never"
     assert "VIRTUAL_ENV" not in found
     env |= {"PIP_INDEX_URL": "https://variable", "UV_EXTRA_INDEX_URL": "https://own"}
-    found = installer.settings(env, place.home, place.info)
+    found = installer.settings(env, place.home, place.info.prefix)
     assert found["UV_INDEX_URL"] == "https://variable"
     assert found["UV_EXTRA_INDEX_URL"] == "https://own"
     assert "UV_INDEX_STRATEGY" not in found
-    own = installer.settings({"UV_DEFAULT_INDEX": "https://d", **env}, place.home, place.info)
+    own = installer.settings(
+        {"UV_DEFAULT_INDEX": "https://d", **env}, place.home, place.info.prefix
+    )
     assert "UV_INDEX_URL" not in own
 
 

@@ -10,7 +10,7 @@ from atlas_server.domain.resources import validate
 from foundations.contract.codec import plain
 from foundations.contract.environment import looks_secret
 from foundations.contract.spec import JobSpec
-from foundations.errors import InvalidRequest, Refused
+from foundations.errors import InvalidRequest
 
 MASK = "********"
 
@@ -37,11 +37,6 @@ def check_spec(spec: JobSpec) -> None:
         raise InvalidRequest(f"{complaint}.")
     _check_environment(spec)
     _check_text(spec)
-    if spec.worker.get("image"):
-        raise Refused(
-            "This server runs jobs as processes; it has no container worker.",
-            "Remove `worker.image` from job.config.yaml.",
-        )
 
 
 def _check_environment(spec: JobSpec) -> None:

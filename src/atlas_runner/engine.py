@@ -1,0 +1,215 @@
+"""The container engine of this machine: Docker, or Podman through its compatible socket."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atlas_runner.errors import EngineUnavailable, PreparationStopped, StartFailed
+
+if TYPE_CHECKING:
+    from docker import APIClient, DockerClient
+
+Write = Callable[[bytes], object]
+
+# Seconds that one answer may take. Starting a container is slow on a busy engine.
+_ANSWER_SECONDS = 120
+# Seconds between two looks whether an engine that is away has come back.
+_LOOK_INTERVAL = 0.5
+_HINT = "Start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path."
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What decides how containers are made.
+
+    `rootless`: root in a container is the user who runs the engine. `podman`: not Docker. `init`:
+    it can give containers an init process. `nvidia`: it has NVIDIA's runtime.
+    """
+
+    name: str
+    version: str
+    rootless: bool
+    podman: bool
+    init: bool
+    nvidia: bool
+
+
+class Engine:
+    """A connection to the engine. Threads may share it.
+
+    `labels` go onto every container that is made through it, so that whoever tidies up knows whose
+    it was.
+    """
+
+    def __init__(self, client: DockerClient) -> None:
+        self.client = client
+        self.labels: dict[str, str] = {}
+        self._facts: EngineFacts | None = None
+
+    @classmethod
+    def connect(cls) -> Engine:
+        """Return a connection to the engine that DOCKER_HOST names, else the one found here.
+
+        Raises EngineUnavailable when none answers.
+        """
+        from docker import DockerClient, from_env  # noqa: PLC0415 - only where containers are used
+        from docker.errors import DockerException  # noqa: PLC0415
+
+        place = address()
+        try:
+            if place is None:
+                client = from_env(version="auto", timeout=_ANSWER_SECONDS, max_pool_size=10)
+            else:
+                client = DockerClient(
+                    base_url=place, version="auto", timeout=_ANSWER_SECONDS, max_pool_size=10
+                )
+        except DockerException as error:
+            where = place or os.environ.get("DOCKER_HOST")
+            raise EngineUnavailable(
+                f"The container engine at {where} does not answer: {_root_cause(error)}.", _HINT
+            ) from error
+        return cls(client)
+
+    @property
+    def api(self) -> APIClient:
+        """The engine's API, a method an endpoint."""
+        return self.client.api
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What the engine says of itself."""
+        if self._facts is None:
+            with words():
+                self._facts = _facts(self.client.info(), self.client.version())
+        return self._facts
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
+
+
+def address() -> str | None:
+    """Return the socket to use where DOCKER_HOST does not say: the first that exists here."""
+    if os.environ.get("DOCKER_HOST"):
+        return None
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    usual = "/var/run/docker.sock"
+    others = (f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock")
+    found = next((place for place in (usual, *others) if os.path.exists(place)), usual)
+    return f"unix://{found}"
+
+
+def await_engine(patience: float, write: Write, stop_fd: int) -> Engine:
+    """Return a connection; where the engine is away, wait for it up to `patience` seconds.
+
+    Raises EngineUnavailable after that, PreparationStopped when `stop_fd` becomes readable.
+    """
+    deadline = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            return Engine.connect()
+        except EngineUnavailable as error:
+            if time.monotonic() >= deadline:
+                raise
+            if not told:
+                write(f"Foundations WARNING: {error.message} Waiting for it.\n".encode())
+            told = True
+        if select.select([stop_fd], [], [], _LOOK_INTERVAL)[0]:
+            raise PreparationStopped("The job was stopped while it waited for the engine.")
+
+
+@contextlib.contextmanager
+def words() -> Iterator[None]:
+    """Turn what the engine refuses into StartFailed, its silence into EngineUnavailable."""
+    import requests  # noqa: PLC0415 - comes with docker
+    from docker.errors import APIError, DockerException  # noqa: PLC0415
+
+    try:
+        yield
+    except APIError as error:
+        raise StartFailed(f"The container engine refused: {refusal(error)}") from error
+    except (requests.exceptions.RequestException, DockerException) as error:
+        raise EngineUnavailable(
+            f"The container engine does not answer: {_root_cause(error)}.", _HINT
+        ) from error
+
+
+def refusal(error: Any) -> str:
+    """Return the engine's own sentence out of an APIError."""
+    text = str(error.explanation or error).strip()
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether the engine says that there is no such thing."""
+    return getattr(error, "status_code", None) == 404
+
+
+def interruptible(call: Callable[[], Any], stop_fd: int, what: str) -> Any:
+    """Return what `call` returns; raises PreparationStopped when `stop_fd` becomes readable.
+
+    The call then goes on in its thread until this process ends: a pull is given up by the engine
+    when the connection closes.
+    """
+    done = os.eventfd(0, os.EFD_CLOEXEC)
+    outcome: list[tuple[Any, BaseException | None]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((call(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            outcome.append((None, error))
+        os.eventfd_write(done, 1)
+
+    thread = threading.Thread(target=work, name=what, daemon=True)
+    thread.start()
+    watched = [done, stop_fd] if stop_fd >= 0 else [done]
+    ready = select.select(watched, [], [])[0]
+    if done not in ready:
+        raise PreparationStopped(f"The job was stopped: {what}.")
+    thread.join()
+    os.close(done)
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value
+
+
+def _facts(info: dict[str, Any], version: dict[str, Any]) -> EngineFacts:
+    components = {part.get("Name", "") for part in version.get("Components") or []}
+    podman = any("podman" in name.lower() for name in components)
+    options = " ".join(info.get("SecurityOptions") or [])
+    runtimes = info.get("Runtimes") or {}
+    return EngineFacts(
+        name="Podman" if podman else "Docker",
+        version=str(version.get("Version", "")),
+        rootless="rootless" in options or bool(info.get("Rootless")),
+        podman=podman,
+        init=bool(info.get("InitBinary")),
+        nvidia="nvidia" in runtimes or _has_nvidia_hook(),
+    )
+
+
+def _has_nvidia_hook() -> bool:
+    """Whether the program is there that Docker runs for `--gpus` without a runtime of its own."""
+    folders = {*os.environ.get("PATH", os.defpath).split(os.pathsep), "/usr/bin", "/usr/local/bin"}
+    return any(Path(folder, "nvidia-container-runtime-hook").exists() for folder in folders)
+
+
+def _root_cause(error: BaseException) -> str:
+    """Return the words of the first failure in a chain: outer ones only repeat each other."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno).lower()
+    return str(cause).rstrip(".") or type(cause).__name__
