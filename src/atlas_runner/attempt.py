@@ -76,7 +76,8 @@ class _Attempt:
                 # It has begun this very moment.
                 log.warning("The attempt's runner lives.")
                 return
-        kill_attempt(str(workspace.root), workspace.worker())
+        if not workspace.has_container():
+            kill_attempt(str(workspace.root), workspace.worker())
         shipper = self._shipper(workspace)
         result = workspace.result()
         if result is None and workspace.has_container():

@@ -56,7 +56,9 @@ class ContainerWay:
         self._image = obtain(
             self._engine, self._worker, around.write, around.stop_fd, around.takes_long
         )
-        cache = Path(self._assignment.home) / "cache"
+        cache = self._layout.home / "cache"
+        # From now on somebody has to look after what is left over.
+        (self._layout.home / "run" / "containers-used").touch()
         self._python = image_python(self._engine, self._image, cache)
         if self._worker.get("user") not in (None, "root", "0", 0, "0:0", "root:root"):
             self._workspace.open_to_all()

@@ -29,6 +29,7 @@ from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
 from atlas_server.config import ServerConfig, environment
 from atlas_server.domain.placement import Policy
+from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
@@ -166,7 +167,8 @@ def _build(server: Server) -> FastAPI:
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         bundle_routes.routes(content),
     )
-    housekeeping = Housekeeping(store, archives, config.home / "work")
+    containers = ContainerHost(instance, config.run_dir)
+    housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)
     executor.prepare(scheduler.runner_ended)
     scheduler.start()
     housekeeping.start()

@@ -8,8 +8,10 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from atlas_server.domain.records import JobRecord
 from atlas_server.services.archives import Archives
 from atlas_server.store import jobs
 from atlas_server.store.engine import Store
@@ -19,15 +21,22 @@ log = logging.getLogger(__name__)
 _FIRST_AFTER = 60.0
 _INTERVAL = 6 * 3600.0
 _BREATH = 1.0
+_ORPHANS_INTERVAL = 60.0
+
+# Removes containers of attempts that are over: (job ID, number) -> bool; how many are left.
+RemoveOrphans = Callable[[Callable[[str, int], bool]], int | None]
 
 
 class Housekeeping:
     """A thread that clears away deleted jobs at once, and everything else now and then."""
 
-    def __init__(self, store: Store, archives: Archives, work: Path) -> None:
+    def __init__(
+        self, store: Store, archives: Archives, work: Path, remove_orphans: RemoveOrphans
+    ) -> None:
         self._store = store
         self._archives = archives
         self._work = work
+        self._remove_orphans = remove_orphans
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -48,12 +57,16 @@ class Housekeeping:
 
     def _run(self) -> None:
         due = time.monotonic() + _FIRST_AFTER
+        orphans_due = time.monotonic()
         while not self._stopping.is_set():
             try:
+                if time.monotonic() >= orphans_due:
+                    orphans_due = time.monotonic() + _ORPHANS_INTERVAL
+                    self._remove_orphans(self._is_left_over)
                 if time.monotonic() >= due:
                     due = time.monotonic() + _INTERVAL
                     self.tidy()
-                self._archives.tidy(due - time.monotonic())
+                self._archives.tidy(min(due, orphans_due) - time.monotonic())
             except Exception:
                 # Whatever it was: without this thread the disk would fill up.
                 log.exception("Tidying up failed; it is tried again later.")
@@ -71,9 +84,18 @@ class Housekeeping:
                     folder.rmdir()  # which takes empty ones only
 
     def _is_over(self, job_id: str) -> bool:
-        with self._store.read() as connection:
-            job = jobs.find(connection, job_id)
+        job = self._find(job_id)
         return job is None or job.state.is_final
+
+    def _is_left_over(self, job_id: str, number: int) -> bool:
+        """Whether nothing that belongs to this attempt is needed any more."""
+        job = self._find(job_id)
+        over = job is None or job.state.is_final or job.attempts != number
+        return over and not _is_taken(self._work / job_id / str(number))
+
+    def _find(self, job_id: str) -> JobRecord | None:
+        with self._store.read() as connection:
+            return jobs.find(connection, job_id)
 
 
 def _is_taken(attempt: Path) -> bool:
