@@ -9,6 +9,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from atlas_runner.container_log import LogPump
@@ -31,6 +32,7 @@ class ContainerWorker:
     """A running container; made by `create` and `start`, or found by `adopt`; waited for once.
 
     `container_id` is its name or ID; `identity` names it for whoever comes after this process.
+    `afterwards` is called once it has ended.
     """
 
     def __init__(self, engine: Engine, container_id: str, log: LogPump) -> None:
@@ -45,6 +47,7 @@ class ContainerWorker:
         self._interrupted = False
         self._gone = False
         self._usage = Usage()
+        self.afterwards: Callable[[], object] = lambda: None
 
     @classmethod
     def create(
@@ -110,6 +113,7 @@ class ContainerWorker:
         )
         asked = wait_for_end(watched, timeout=timeout, stop_fd=stop_fd, grace=grace)
         self._log.drain(_LOG_PATIENCE)
+        self.afterwards()
         return self._exit(asked)
 
     def remove(self) -> None:
@@ -211,6 +215,17 @@ class ContainerWorker:
                 return self._inspect()
             except EngineUnavailable:
                 time.sleep(_AWAY_INTERVAL)
+
+
+def kept_log(engine: Engine) -> Any:
+    """Return a log that keeps every byte: what is printed while no runner listens is not lost."""
+    from docker.types import LogConfig  # noqa: PLC0415 - loaded with the engine
+
+    if engine.facts.podman:
+        return LogConfig(type="json-file")
+    return LogConfig(
+        type="local", config={"max-size": "1000t", "max-file": "1", "compress": "false"}
+    )
 
 
 def _start_failed(error: StartFailed) -> StartFailed:

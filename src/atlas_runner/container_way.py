@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from atlas_runner.container import ContainerWorker
+from atlas_runner.container import ContainerWorker, kept_log
 from atlas_runner.container_environment import ImageEnvironments, mounts
 from atlas_runner.container_layout import (
     ENVIRONMENTS,
@@ -19,9 +19,10 @@ from atlas_runner.container_log import LogPump
 from atlas_runner.container_options import container_options
 from atlas_runner.engine import Engine, await_engine
 from atlas_runner.environment import ALREADY_INSTALLED, INSTALLING, NO_REQUIREMENTS, banner
-from atlas_runner.errors import RequirementsFailed
+from atlas_runner.errors import RequirementsFailed, StartFailed
 from atlas_runner.image_python import ImagePython, image_python, is_python
 from atlas_runner.images import Image, obtain
+from atlas_runner.ownership import is_needed, take_back
 from atlas_runner.way import Surroundings, fixed_variables, wants_requirements
 from atlas_runner.workspace import Workspace
 from foundations.contract.report import Assignment
@@ -60,7 +61,7 @@ class ContainerWay:
         # From now on somebody has to look after what is left over.
         (self._layout.home / "run" / "containers-used").touch()
         self._python = image_python(self._engine, self._image, cache)
-        if self._worker.get("user") not in (None, "root", "0", 0, "0:0", "root:root"):
+        if "user" in self._worker and not self._engine.facts.rootless:
             self._workspace.open_to_all()
         self._prepare_requirements()
 
@@ -73,6 +74,9 @@ class ContainerWay:
         self._workspace.output_begins()
         log = LogPump(self._workspace.log_path, tty=bool(self._given.get("tty")))
         worker = ContainerWorker.create(engine, image.id, self._options(name), log)
+        worker.afterwards = lambda: _take_files_back(
+            engine, image.id, self._worker, self._workspace
+        )
         worker.start(self._given.get("stop_signal") or image.stop_signal)
         return worker
 
@@ -176,7 +180,7 @@ class ContainerWay:
             "working_dir": self._layout.working_dir,
             "mounts": [*mounts(self._layout.binds()), *self._given.get("mounts", [])],
             "labels": {**self._user_labels(), **engine.labels},
-            "log_config": _log_config(engine),
+            "log_config": kept_log(engine),
             "detach": True,
         }
         if entrypoint is not None:
@@ -238,7 +242,24 @@ def take_up(workspace: Workspace, assignment: Assignment, stop_fd: int) -> Conta
     engine.labels = labels(assignment)
     log = LogPump(workspace.log_path, workspace.output_written(), tty=bool(options.get("tty")))
     identity = ContainerWorker.identity_of(container_name(assignment))
-    return ContainerWorker.adopt(engine, identity, log)
+    worker = ContainerWorker.adopt(engine, identity, log)
+    if worker is not None:
+        image_id = workspace.facts().get("image", {}).get("id")
+        worker.afterwards = lambda: _take_files_back(
+            engine, image_id, assignment.spec["worker"], workspace
+        )
+    return worker
+
+
+def _take_files_back(
+    engine: Engine, image_id: str | None, worker: dict[str, Any], workspace: Workspace
+) -> None:
+    if image_id is None or not is_needed(engine, worker.get("user")):
+        return
+    try:
+        take_back(engine, image_id, workspace.root)
+    except StartFailed as error:
+        workspace.remark(f"Foundations WARNING: {error.message}\n".encode())
 
 
 def labels(assignment: Assignment) -> dict[str, str]:
@@ -263,14 +284,3 @@ def _shared_memory() -> int | None:
     except OSError:
         return None
     return found.f_blocks * found.f_frsize or None
-
-
-def _log_config(engine: Engine) -> Any:
-    """Return a log that keeps every byte: what is printed while no runner listens is not lost."""
-    from docker.types import LogConfig  # noqa: PLC0415 - loaded with the engine
-
-    if engine.facts.podman:
-        return LogConfig(type="json-file")
-    return LogConfig(
-        type="local", config={"max-size": "1000t", "max-file": "1", "compress": "false"}
-    )
