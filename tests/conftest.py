@@ -12,7 +12,8 @@ import importlib.util
 import os
 import shutil
 import socket
-from typing import Callable, Dict
+import warnings
+from typing import Callable, Dict, NoReturn
 
 import pytest
 
@@ -63,9 +64,47 @@ def is_present(service: str) -> bool:
     return SERVICES[service]()
 
 
+def is_absent(what: str) -> NoReturn:
+    """Skip the test, or fail it where everything must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail("{} is needed here and absent".format(what), pytrace=False)
+    pytest.skip("{} is absent".format(what))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for service in SERVICES:
         if item.get_closest_marker(service) and not is_present(service):
-            if os.environ.get("CI") == "true":
-                pytest.fail("{} is needed here and absent".format(service), pytrace=False)
-            pytest.skip("{} is absent".format(service))
+            is_absent(service)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the usual images before the first test: none has minutes to wait for debootstrap."""
+    wanted = any(item.get_closest_marker("docker") for item in session.items)
+    if wanted and not session.config.option.collectonly and is_present("docker"):
+        from tests import images
+
+        try:
+            images.provide(*images.USUAL)
+        except images.CannotMake as error:
+            # The tests that ask for the image say it again.
+            warnings.warn(pytest.PytestWarning(str(error)), stacklevel=1)
+
+
+@pytest.fixture(scope="session")
+def image() -> Callable[[str], str]:
+    """Say what an image of tests/images.py is called, and make it where it is missing.
+
+    `image("python")` has Python and pip, `image("entrypoint")` also ENTRYPOINT ["python3"],
+    `image("user")` another user than root, `image("busybox")` no Python and no libc,
+    `image("pythons")` has every CPython from 3.8 to 3.14.
+    """
+    from tests import images
+
+    def name_of(name: str) -> str:
+        try:
+            images.provide(name)
+        except images.CannotMake as error:
+            is_absent("the image {} ({})".format(name, error))
+        return images.reference(name)
+
+    return name_of

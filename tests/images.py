@@ -26,8 +26,10 @@ from docker.errors import ImageNotFound
 MIRROR = os.environ.get("ATLAS_TEST_MIRROR", "http://deb.debian.org/debian")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What nobody reads in a container; Debian's own slim images leave it out too.
-UNREAD = ("./usr/share/doc", "./usr/share/man", "./usr/share/locale", "./usr/share/info",
-          "./var/cache/apt", "./var/lib/apt/lists", "./var/log", "./debootstrap", "./dev")  # fmt: skip
+UNREAD = (
+    "./usr/share/doc", "./usr/share/man", "./usr/share/locale", "./usr/share/info",
+    "./var/cache/apt", "./var/lib/apt/lists", "./var/log", "./dev",
+)  # fmt: skip
 # The user of `atlas-test/user`: neither root nor whoever runs the tests.
 USER = "1234:4321"
 PATIENCE = 600
@@ -56,8 +58,11 @@ def provide(*names: str, client: docker.DockerClient | None = None) -> None:
     Raises:
         CannotMake: with the reason.
     """
-    engine = client or docker.from_env(timeout=PATIENCE)
-    with _alone():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone())
+        engine = client or stack.enter_context(
+            contextlib.closing(docker.from_env(timeout=PATIENCE))
+        )
         for name in names:
             _provide(engine, name)
 
@@ -192,9 +197,11 @@ def _debian(suite: str, packages: str) -> Path:
     as_root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
     root, partial = cache() / f"{suite}-{key}", target.with_suffix(".partial")
     exclude = [f"--exclude={path}/*" for path in UNREAD]
+    # Every suite is made as sid is, and a debootstrap does not know suites younger than itself.
+    script = ["/usr/share/debootstrap/scripts/sid"]
     steps = [
         ["rm", "-rf", "--one-file-system", str(root)],
-        [program, "--variant=minbase", f"--include={packages}", suite, str(root), MIRROR],
+        [program, "--variant=minbase", f"--include={packages}", suite, str(root), MIRROR, *script],
         ["tar", "-C", str(root), "--numeric-owner", *exclude, "-cf", str(partial), "."],
         ["rm", "-rf", "--one-file-system", str(root)],
     ]
@@ -246,6 +253,8 @@ MAKERS: dict[str, Callable[[docker.DockerClient, str], None]] = {
     "busybox": _make_busybox,
     "pythons": _make_pythons,
 }
+# What most tests want; `pythons` is left to those that ask for it.
+USUAL = ("python", "entrypoint", "user", "busybox")
 PARENTS = {"entrypoint": ("python",), "user": ("python",)}
 
 
