@@ -172,6 +172,9 @@ class _Attempt:
         outputs = self._collect(workspace)
         if ended.lost is not None:
             return Result(reason=StateReason.LOST.value, message=ended.lost, outputs=outputs)
+        if ended.refused is not None:
+            failed = StateReason.START_FAILED.value
+            return Result(ended.code, failed, ended.refused, outputs)
         reason, message = _reason_and_message(ended, self.spec)
         used = {
             "cpu_seconds": ended.cpu_seconds,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -23,9 +24,12 @@ _KILLED = 128 + 9
 # What the end of the engine makes of the containers that it ends: killed, terminated, not known.
 _ENDED_BY_ENGINE = (_KILLED, 128 + 15, 255)
 _AWAY_INTERVAL = 0.5
-# Seconds for which the log's end is awaited after the container's.
-_LOG_PATIENCE = 30.0
 _LOOK_INTERVAL = 0.5
+_INIT_FAILED = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: ([^\r\n]*)")
+_PROGRAM_HINT = (
+    "Without an entrypoint the first word of the command must be a program of the image, "
+    "or a script of the job's folder that ends in .py."
+)
 
 
 class ContainerWorker:
@@ -112,7 +116,7 @@ class ContainerWorker:
             interval=_LOOK_INTERVAL,
         )
         asked = wait_for_end(watched, timeout=timeout, stop_fd=stop_fd, grace=grace)
-        self._log.drain(_LOG_PATIENCE)
+        self._log.drain()
         self.afterwards()
         return self._exit(asked)
 
@@ -207,6 +211,7 @@ class ContainerWorker:
             cpu_seconds=self._usage.cpu_seconds,
             peak_memory=self._usage.peak_memory,
             lost=lost,
+            refused=_refused(self._log.beginning) if code in (126, 127) else None,
         )
 
     def _state_at_end(self) -> dict[str, Any] | None:
@@ -228,15 +233,23 @@ def kept_log(engine: Engine) -> Any:
     )
 
 
+def _refused(beginning: bytes) -> str | None:
+    """Return why the container's init could not execute the command, from what it printed."""
+    found = _INIT_FAILED.match(beginning.decode(errors="replace"))
+    if found is None:
+        return None
+    name, reason = found.groups()
+    if reason == "No such file or directory":
+        return f"The image has no program '{name}'. {_PROGRAM_HINT}"
+    return f"The image's '{name}' cannot be executed: {reason}. {_PROGRAM_HINT}"
+
+
 def _start_failed(error: StartFailed) -> StartFailed:
     """Say what users can do about the engine's commonest complaints."""
     text = error.message
     if "executable file not found" in text or "no such file or directory" in text:
         name = text.split('exec: "')[-1].split('"')[0] if 'exec: "' in text else "the command"
-        return StartFailed(
-            f"The image has no program '{name}'. {text}",
-            "Without an entrypoint the first word of the command must be a program of the image.",
-        )
+        return StartFailed(f"The image has no program '{name}'. {text}", _PROGRAM_HINT)
     if "could not select device driver" in text or "nvidia" in text.lower():
         return StartFailed(text, "Install nvidia-container-toolkit, and restart the engine.")
     return error

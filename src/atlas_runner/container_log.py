@@ -7,14 +7,16 @@ import struct
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from atlas_runner.engine import Engine, words
-from atlas_runner.errors import StartFailed
+from atlas_runner.errors import EngineUnavailable, StartFailed
 
 log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024
 _AWAY_INTERVAL = 0.5
+_BEGINNING = 300
 # The head of each piece of output: which stream, three bytes of nothing, its length.
 _HEAD = struct.Struct(">BxxxI")
 
@@ -24,80 +26,85 @@ class LogPump:
 
     The engine keeps what was printed, and tells it again from the beginning: `written` counts the
     bytes that are in the file, so that whoever comes later passes over them. `tty` containers have
-    one stream without heads.
+    one stream without heads. `beginning` holds the first bytes that were printed.
     """
 
     def __init__(self, path: Path, written: int = 0, *, tty: bool = False) -> None:
+        self.beginning = b""
         self._path = path
         self._written = written
         self._tty = tty
+        self._lock = threading.Lock()
         self._over = threading.Event()
-        self._news = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._engine: Engine | None = None
+        self._container = ""
 
     def start(self, engine: Engine, container_id: str) -> None:
         """Begin to follow."""
-        self._thread = threading.Thread(
-            target=self._run, args=(engine, container_id), name="container-log", daemon=True
-        )
-        self._thread.start()
+        self._engine, self._container = engine, container_id
+        threading.Thread(target=self._run, name="container-log", daemon=True).start()
 
-    def drain(self, patience: float) -> None:
-        """Return once all is written that an ended container has printed.
+    def drain(self) -> None:
+        """Write the rest of what an ended container has printed.
 
-        Gives up when nothing has come for `patience` seconds.
+        It is read once more: who follows the engine's log may wait for its end, or miss it.
         """
-        assert self._thread is not None
-        self._over.set()
-        while self._thread.is_alive():
-            self._news.clear()
-            self._thread.join(0.005)
-            if self._thread.is_alive() and not self._news.wait(patience):
-                log.warning("The engine does not tell the end of a container's log.")
-                return
-
-    def _run(self, engine: Engine, container_id: str) -> None:
+        with self._lock:
+            self._over.set()
         while True:
-            ended_before = self._over.is_set()
             try:
                 with words():
-                    self._follow(engine, container_id)
-            except StartFailed as error:
-                if ended_before:
-                    log.warning("The end of a container's log is lost: %s", error.message)
-                    break
+                    self._read(follow=False)
+            except EngineUnavailable:
                 time.sleep(_AWAY_INTERVAL)
+                continue
+            except (StartFailed, OSError) as error:
+                log.warning("The end of a container's log is lost: %s", error)
+            return
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                with words():
+                    self._read(follow=True)
+            except StartFailed:
+                pass  # the engine is away, or the container is gone
             except OSError as error:
                 # No room for the log: the job goes on, and what it prints is kept by the engine.
                 log.warning("The job's log cannot be written: %s", error)
-                time.sleep(_AWAY_INTERVAL)
-            else:
-                if ended_before:
-                    break
-                # The engine hung up: the container has ended, or the engine has.
-                self._over.wait(_AWAY_INTERVAL)
-        self._news.set()
+            # The engine hung up: the container has ended, or the engine has.
+            self._over.wait(_AWAY_INTERVAL)
 
-    def _follow(self, engine: Engine, container_id: str) -> None:
-        api = engine.api
+    def _read(self, *, follow: bool) -> None:
+        assert self._engine is not None
+        api = self._engine.api
         response = api.get(
-            f"{api.base_url}/v{api.api_version}/containers/{container_id}/logs",
-            params={"follow": 1, "stdout": 1, "stderr": 1},
+            f"{api.base_url}/v{api.api_version}/containers/{self._container}/logs",
+            params={"follow": int(follow), "stdout": 1, "stderr": 1},
             stream=True,
             timeout=(60, None),
         )
         with response, self._path.open("ab", buffering=0) as file:
-            response.raise_for_status()
+            if not response.ok:
+                raise StartFailed(f"The engine refuses the log: {response.text.strip()}")
             pieces = _Pieces(self._tty)
             passed = 0
             for data in response.raw.stream(_CHUNK, decode_content=False):
                 for piece in pieces.take(data):
+                    with self._lock:
+                        if follow and self._over.is_set():
+                            return
+                        self._take(file, passed, piece)
                     passed += len(piece)
-                    new = passed - self._written
-                    if new > 0:
-                        file.write(piece[-new:])
-                        self._written = passed
-                        self._news.set()
+
+    def _take(self, file: IO[bytes], passed: int, piece: bytes) -> None:
+        """Write what of `piece`, which follows `passed` bytes of output, is new."""
+        if passed < _BEGINNING:
+            self.beginning = (self.beginning[:passed] + piece)[:_BEGINNING]
+        new = passed + len(piece) - self._written
+        if new > 0:
+            file.write(piece[-new:])
+            self._written += new
 
 
 class _Pieces:

@@ -23,7 +23,7 @@ class WorkerExit:
 
     `cpu_seconds` and `peak_memory` (bytes) take in its descendants; None: it ended unmeasured.
     `survivors` are processes that hang in the kernel and could not be killed. `lost` says why
-    nobody can tell how it went.
+    nobody can tell how it went, `refused` why the command was never executed.
     """
 
     code: int
@@ -36,6 +36,7 @@ class WorkerExit:
     peak_memory: int | None
     survivors: tuple[int, ...] = ()
     lost: str | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
