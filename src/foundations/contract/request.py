@@ -6,7 +6,7 @@ from foundations.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Tuple, Union
+    from typing import Any, Callable, Dict, Iterable, List, Tuple, Union
 
 _GIGABYTE = 1024**3
 # A plain number up to this is gigabytes, a larger one bytes: nobody has 4097 GB, or 4096 bytes.
@@ -74,3 +74,29 @@ def parse_duration(value: Union[float, str]) -> float:
             "'{}' is not a duration.".format(value), "Write seconds, or as in 90s, 15m, 2h, 1d."
         )
     return seconds
+
+
+def words(what: str, value: Any) -> List[str]:
+    """Return a command as words; text is split as a shell would. ConfigError names `what`."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        from shlex import split
+
+        try:
+            return split(value)
+        except ValueError as error:
+            raise ConfigError(
+                "The {} {!r} cannot be split into words: {}.".format(what, value, error)
+            ) from error
+    if not isinstance(value, (list, tuple)) or any(isinstance(w, (dict, list)) for w in value):
+        raise ConfigError("The {} must be a list of words, not {!r}.".format(what, value))
+    return [word.__fspath__() if hasattr(word, "__fspath__") else str(word) for word in value]
+
+
+def suggestion(word: object, known: Iterable[str]) -> str:
+    """Return ` Did you mean '...'?` for the nearest of the known words, '' where none is near."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(str(word), list(known), 1, 0.5)
+    return " Did you mean '{}'?".format(found[0]) if found else ""
