@@ -120,7 +120,9 @@ def test_a_container_that_is_taken_up_can_be_stopped(
     assert server.ended(counting.job)["state"] == "stopped"
 
 
-def test_a_container_that_somebody_removes_has_failed(server: LiveServer, counting: Counting) -> None:
+def test_a_container_that_somebody_removes_has_failed(
+    server: LiveServer, counting: Counting
+) -> None:
     counting.counts_to(1)
     client = docker.from_env()
     try:
