@@ -12,7 +12,7 @@ from typing import Any
 
 from atlas_runner.errors import StartFailed
 from foundations.contract.worker import INTERNAL
-from foundations.contract.worker_mounts import shown_socket
+from foundations.contract.worker_mounts import outside_paths, shown_socket
 
 _NOT_OURS = ("image", "working_dir", "volumes", "mounts", *INTERNAL)
 # Whatever docker-py's types can say, engines of this version take; theirs is not known here.
@@ -25,19 +25,38 @@ def container_options(worker: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments for a container with these options.
 
     Folders come as `mounts`, for which the engine says what is missing instead of making it; those
-    with a mode that mounts lack come as `volumes`. Raises StartFailed for what must not be mounted.
+    with a mode that mounts lack come as `volumes`.
     """
     found = {name: value for name, value in worker.items() if name not in _NOT_OURS}
     for name, convert in _CONVERSIONS.items():
         if name in found:
             found[name] = convert(found[name])
     mounts, volumes = _mounts(worker), _volumes(worker)
-    _check_sources(worker, mounts, volumes)
     if mounts:
         found["mounts"] = mounts
     if volumes:
         found["volumes"] = volumes
     return found
+
+
+def check_sources(worker: Mapping[str, Any]) -> None:
+    """Look at what is mounted once more, right before it is: links may have changed meanwhile.
+
+    Raises StartFailed for what must not be mounted.
+    """
+    for source, _ in outside_paths(worker):
+        if not source.startswith("/"):
+            continue  # a volume of the engine
+        real = os.path.realpath(source)
+        if shown_socket(real) is not None:
+            raise StartFailed(
+                f"{source} cannot be mounted: it shows the container engine's socket."
+            )
+        if worker.get("links_followed") and real != source:
+            raise StartFailed(
+                f"{source} has become a link to {real} since the job was submitted.",
+                "Submit it again.",
+            )
 
 
 def _mounts(worker: Mapping[str, Any]) -> list[Any]:
@@ -78,24 +97,6 @@ def _volumes(worker: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 def _relabels(words: list[str]) -> bool:
     """Whether SELinux is to relabel the folder, which only the older way of mounting can do."""
     return "z" in words or "Z" in words
-
-
-def _check_sources(
-    worker: Mapping[str, Any], mounts: list[Any], volumes: Mapping[str, Any]
-) -> None:
-    """Look at the paths again, now that they are mounted: links may have changed since."""
-    sources = [mount["Source"] for mount in mounts if mount["Type"] == "bind"]
-    for source in [*sources, *(name for name in volumes if name.startswith("/"))]:
-        real = os.path.realpath(source)
-        if shown_socket(real) is not None:
-            raise StartFailed(
-                f"{source} cannot be mounted: it shows the container engine's socket."
-            )
-        if worker.get("links_followed") and real != source:
-            raise StartFailed(
-                f"{source} has become a link to {real} since the job was submitted.",
-                "Submit it again.",
-            )
 
 
 # -- conversions

@@ -16,7 +16,7 @@ from atlas_runner.container_layout import (
     worker_environment,
 )
 from atlas_runner.container_log import LogPump
-from atlas_runner.container_options import container_options
+from atlas_runner.container_options import check_sources, container_options
 from atlas_runner.engine import Engine, await_engine
 from atlas_runner.environment import ALREADY_INSTALLED, INSTALLING, NO_REQUIREMENTS, banner
 from atlas_runner.errors import RequirementsFailed, StartFailed
@@ -68,6 +68,7 @@ class ContainerWay:
     def start(self) -> ContainerWorker:
         """Make the container and start it."""
         engine, image = self._ready()
+        check_sources(self._worker)
         name = container_name(self._assignment)
         # Noted before it exists: whoever comes after us looks for it by its name.
         self._workspace.note_worker(ContainerWorker.identity_of(name))

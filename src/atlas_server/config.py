@@ -9,8 +9,16 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from foundations.contract.images import PROCESS, read_image
+from foundations.contract.request import suggestion
+from foundations.contract.worker_options import OPTIONS, PRIVILEGE
 from foundations.errors import ConfigError
 
+# What allow_privileges may name; `process` is to run as one, with all that the server's user may.
+PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILEGE} | {
+    "*",
+    "process",
+}
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -20,7 +28,8 @@ class ServerConfig:
 
     `cpus`, `memory` (bytes) and `gpus` declare what the machine has; None: what is found.
     `visible_gpus` limits the GPUs used to these indices or UUIDs. Ports: 0 takes a free one.
-    Times are in seconds.
+    Times are in seconds. Jobs that name no image run in `default_image`, or as processes where it
+    is None; `allow_...` is what all jobs may ask for, "*" being everything.
     """
 
     home: Path
@@ -36,6 +45,10 @@ class ServerConfig:
     lease: float = 30.0
     grace: float = 10.0
     patience: float = 300.0
+    default_image: str | None = None
+    allow_volumes: tuple[str, ...] | None = None
+    allow_networks: tuple[str, ...] | None = None
+    allow_privileges: tuple[str, ...] | None = None
 
     @property
     def run_dir(self) -> Path:
@@ -74,6 +87,7 @@ class ServerConfig:
 
 
 _FILE = Path("config") / "server.config.yaml"
+_ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
 _SETTABLE = {field.name for field in fields(ServerConfig)} - {"home"}
 
 
@@ -88,6 +102,7 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     config = ServerConfig(home=home.absolute())
     for name, value in values.items():
         config = replace(config, **{name: _checked(name, value)})
+    config = _with_permissions(config)
     if config.host not in _LOOPBACK:
         raise ConfigError(
             f"This server cannot listen on {config.host}: it has no users or passwords yet.",
@@ -95,6 +110,23 @@ def load(flags: dict[str, Any]) -> ServerConfig:
             f"ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
         )
     return config
+
+
+def _with_permissions(config: ServerConfig) -> ServerConfig:
+    """Fill in what is not said of what jobs may ask for: everything where they are one user's."""
+    if config.host in _LOOPBACK:
+        defaults = dict.fromkeys(_ALLOWED, ("*",))
+    else:
+        defaults = dict.fromkeys(_ALLOWED, ()) | {"allow_networks": ("bridge", "none")}
+    unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
+    return replace(config, **unsaid)
+
+
+def engine_sockets() -> tuple[str, ...]:
+    """Return the socket of the container engine, where it is not at a usual place."""
+    address = os.environ.get("DOCKER_HOST", "")
+    path = address.removeprefix("unix://")
+    return (path,) if path.startswith("/") else ()
 
 
 def environment(config: ServerConfig, **more: str) -> dict[str, str]:
@@ -160,11 +192,35 @@ def _checked(name: str, value: Any) -> Any:
             return parse_memory(value)
         if name in ("cpus", "heartbeat", "lease", "grace", "patience"):
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
+        if name in _ALLOWED:
+            return _names(name, value)
+        if name == "default_image":
+            image = read_image("The server's setting default_image", value)
+            return None if image == PROCESS else image
         if name == "visible_gpus":
             return tuple(str(item) for item in value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
     return str(value)
+
+
+def _names(setting: str, value: Any) -> tuple[str, ...]:
+    """Read a list, or names with commas between them; `none` is nothing, but for networks."""
+    listed = value.split(",") if isinstance(value, str) else list(value or ())
+    names = tuple(name for item in listed if (name := str(item).strip()))
+    if setting == "allow_networks":
+        return names
+    names = tuple(name for name in names if name != "none")
+    if setting == "allow_volumes" and any(name.startswith((".", "~")) for name in names):
+        raise ValueError(value)
+    unknown = sorted(set(names) - PRIVILEGES) if setting == "allow_privileges" else []
+    if unknown:
+        raise ConfigError(
+            f"The server's setting {setting}: there is no privilege {unknown[0]!r}."
+            f"{suggestion(unknown[0], PRIVILEGES)}",
+            f"Known: {', '.join(sorted(PRIVILEGES))}.",
+        )
+    return names
 
 
 def _in_range(value: Any, low: float, high: float) -> Any:

@@ -79,12 +79,17 @@ def _add_start(commands: Any) -> None:
     start.add_argument("--num-cpus", type=float, dest="cpus", help="CPUs that jobs may use")
     start.add_argument("--num-gpus", type=int, dest="gpus", help="declare this many GPUs")
     start.add_argument("--ram", dest="memory", help="memory that jobs may use, as in 64GB")
+    start.add_argument(
+        "--default-image",
+        metavar="IMAGE",
+        help="jobs that name no image run in containers of this one, not as processes",
+    )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    names = ("host", "port", "gui_port", "cpus", "gpus", "memory")
+    names = ("host", "port", "gui_port", "cpus", "gpus", "memory", "default_image")
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)

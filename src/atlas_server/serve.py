@@ -27,7 +27,7 @@ from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.system import Identity, SystemRoutes
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
-from atlas_server.config import ServerConfig, environment
+from atlas_server.config import ServerConfig, engine_sockets, environment
 from atlas_server.domain.placement import Policy
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
@@ -41,9 +41,11 @@ from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
+from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.views import Views
+from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations._version import __version__
 from foundations.blobs import BlobDir
@@ -148,7 +150,8 @@ def _build(server: Server) -> FastAPI:
     views, archives = Views(store, logs), Archives(store, bundles, logs)
     declared = DeclaredInventory(config.cpus, config.memory, config.gpus, config.visible_gpus)
     executor = LocalExecutor(declared, environment(config, ATLAS_UMASK=f"{server.umask:03o}"))
-    jobs = Jobs(store, feed, bundles, clock, executor.nodes)
+    containers = ContainerHost(instance, config.run_dir)
+    jobs = Jobs(store, feed, bundles, clock, executor.nodes, _workers(config, containers))
     launcher = Launcher(jobs, _runner_settings(server, instance))
     scheduler = Scheduler(
         Snapshots(store),
@@ -167,13 +170,26 @@ def _build(server: Server) -> FastAPI:
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         bundle_routes.routes(content),
     )
-    containers = ContainerHost(instance, config.run_dir)
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)
     executor.prepare(scheduler.runner_ended)
     scheduler.start()
     housekeeping.start()
     server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
     return app
+
+
+def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:
+    permissions = Permissions(
+        config.allow_volumes or (),
+        config.allow_networks or (),
+        config.allow_privileges or (),
+        engine_sockets(),
+    )
+    return Workers(
+        config.default_image,
+        permissions,
+        lambda spec: containers.problem(gpus=spec.resources.gpus),
+    )
 
 
 def _runner_settings(server: Server, instance: str) -> RunnerSettings:

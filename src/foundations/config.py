@@ -14,7 +14,7 @@ from foundations.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 LOCAL_SCHEDULER = "scheduler"
 DEFAULT_URL = "http://127.0.0.1:5000"
@@ -36,15 +36,6 @@ _JOB_KEYS = {
     "ram": (int, float, str),
     "entrypoint": (str, list),
     "worker": (dict,),
-}  # type: Dict[str, tuple[type, ...]]
-_WORKER_KEYS = {
-    "image": (str,),
-    "entrypoint": (str, list),
-    "command": (str, list),
-    "args": (str, list),
-    "working_dir": (str,),
-    "volumes": (dict,),
-    "environment": (dict,),
 }  # type: Dict[str, tuple[type, ...]]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -211,15 +202,8 @@ def job_config(job_dir: str) -> Dict[str, Any]:
             )
         if value is not None:
             _check_type(path, key, value, _JOB_KEYS[key])
-    worker = values.get("worker") or {}
-    for key, value in worker.items():
-        if key not in _WORKER_KEYS:
-            raise ConfigError(
-                "{}: unknown key 'worker.{}'.{}".format(path, key, _nearest(key, _WORKER_KEYS)),
-                "Known: {}.".format(", ".join(sorted(_WORKER_KEYS))),
-            )
-        if value is not None:
-            _check_type(path, "worker.{}".format(key), value, _WORKER_KEYS[key])
+    if values.get("worker"):
+        _check_worker(path, values["worker"])
     level = values.get("log_level")
     if level is not None and level.upper() not in LOG_LEVELS:
         raise ConfigError(
@@ -227,6 +211,15 @@ def job_config(job_dir: str) -> Dict[str, Any]:
             "Use {}.".format(", ".join(LOG_LEVELS)),
         )
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _check_worker(path: str, block: Dict[str, Any]) -> None:
+    from foundations.contract.worker import read_worker  # most folders have no such block
+
+    try:
+        read_worker(block)
+    except ConfigError as error:
+        raise ConfigError("{}: {}".format(path, error.message), error.hint) from None
 
 
 def load_yaml(path: str) -> Dict[str, Any]:
@@ -315,8 +308,7 @@ def _check_type(path: str, key: str, value: Any, types: tuple[type, ...]) -> Non
     raise ConfigError("{}: {} must be {}, not {!r}.".format(path, key, wanted, value))
 
 
-def _nearest(word: str, known: Any) -> str:
-    from difflib import get_close_matches
+def _nearest(word: object, known: Iterable[str]) -> str:
+    from foundations.contract.request import suggestion
 
-    found = get_close_matches(str(word), list(known), 1, 0.5)
-    return " Did you mean '{}'?".format(found[0]) if found else ""
+    return suggestion(word, known)

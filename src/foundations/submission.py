@@ -11,8 +11,9 @@ from foundations import config
 from foundations.bundle.scan import hash_listing, list_folder, read_verified
 from foundations.client.api import Api
 from foundations.client.server import connect
-from foundations.contract.request import check_request, parse_duration, parse_memory
+from foundations.contract.request import check_request, parse_duration, parse_memory, words
 from foundations.errors import BlobsMissing, ConfigError, ServerError
+from foundations.notices import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +31,14 @@ _LARGE = 10_000_000
 
 
 class Progress:
-    """What happens while a job is submitted; the command line prints it."""
+    """What happens while a job is submitted; the command line prints all of it."""
 
     def started(self) -> None:
         """Begins."""
+
+    def remark(self, text: str) -> None:
+        """Something that the submitter should know."""
+        warn(text)
 
     def preparing(self, folder: str) -> None:
         """The folder is about to be looked at."""
@@ -70,13 +75,16 @@ def submit(
     priority: Optional[int] = None,
     timeout: Optional[Union[float, str]] = None,
     retries: Optional[int] = None,
+    image: Optional[str] = None,
+    worker: Optional[Dict[str, Any]] = None,
 ) -> Deployment:
     """Submit a folder as a job and return its handle; the folder is not changed.
 
     What is None comes from the folder's job.config.yaml, then from the defaults. `command` is
     what follows `python` (or the entrypoint); a string is split as a shell would. `ram` is in
     gigabytes up to 4096, in bytes above, or text such as "8GB"; `timeout` in seconds or text such
-    as "2h". Raises FoundationsError with nothing submitted.
+    as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
+    key by key. Raises FoundationsError with nothing submitted.
     """
     from foundations.job import Deployment
 
@@ -86,8 +94,9 @@ def submit(
         "project_name": project_name, "entrypoint": entrypoint, "params": params,
         "ram": _defaults["ram"] if ram is None else ram,
         "num_gpus": _defaults["num_gpus"] if num_gpus is None else num_gpus,
-        "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,
+        "command": command, "num_cpus": num_cpus, "name": name, "tags": tags, "image": image,
         "environment": environment, "priority": priority, "timeout": timeout, "retries": retries,
+        "worker": worker,
     }  # fmt: skip
     submission = Submission(folder, given)
     api = _connection(scheduler)
@@ -123,7 +132,7 @@ class Submission:
     """One folder on its way to becoming a job.
 
     `given` holds what flags or keyword arguments say, under the names of job.config.yaml, and
-    besides `command`, `environment`. None: not said.
+    besides `command`, `environment`, `image`. None: not said.
     """
 
     def __init__(
@@ -141,7 +150,9 @@ class Submission:
         file = config.job_config(folder)
         said = {key: value for key, value in given.items() if value is not None}
         check_request({**file, **said})
-        self.spec = _spec(folder, {**file, **said}, file.get("worker") or {})
+        worker = _worker(file.get("worker") or {}, said)
+        self._remarks = worker.remarks
+        self.spec = _spec(folder, {**file, **said}, worker)
 
     def bundle(self, api: Optional[Api] = None) -> Bundle:
         """Read the folder and put its bundle into the spec. Raises BundleError.
@@ -168,6 +179,8 @@ class Submission:
     def send(self, api: Api) -> Dict[str, Any]:
         """Submit the job and return its listing row; what the server lacks is sent first."""
         self._progress.started()
+        for remark in self._remarks:
+            self._progress.remark(remark)
         bundle = self.bundle(api)
         job = self._create(api, bundle, new_job_id())
         self._progress.submitted(job)
@@ -217,20 +230,41 @@ def new_job_id() -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def _spec(folder: str, values: Dict[str, Any], worker: Dict[str, Any]) -> Dict[str, Any]:
+class _NoWorker:
+    """What there is to know of an empty worker block: reading others loads modules."""
+
+    command = entrypoint = memory = cpus = gpus = None
+
+    def __init__(self) -> None:
+        self.options = {}  # type: Dict[str, Any]
+        self.environment = {}  # type: Dict[str, str]
+        self.remarks = []  # type: List[str]
+
+
+def _worker(file: Dict[str, Any], said: Dict[str, Any]) -> Any:
+    """Return the worker block that the file and whoever submits write together, read."""
+    more = said.get("worker") or {}
+    if not isinstance(more, dict):
+        raise ConfigError("worker must be a mapping, as in job.config.yaml, not {!r}.".format(more))
+    if "image" in said:
+        more = {**more, "image": said["image"]}
+    if not file and not more:
+        return _NoWorker()
+    from foundations.contract.worker import merged, read_worker
+
+    return read_worker(merged(file, more))
+
+
+def _spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]:
     """Return the JSON form of a JobSpec, without its bundle."""
-    command = _words(
-        "command", values.get("command") or worker.get("args") or worker.get("command")
-    )
-    environment = dict(worker.get("environment") or {})
-    environment.update(values.get("environment") or {})
+    command = words("command", values.get("command") or worker.command)
+    environment = {**worker.environment, **(values.get("environment") or {})}
     install = values.get("install_requirements")
     return {
         "project": str(values.get("project_name") or os.path.basename(folder) or "default"),
         "bundle": "",
         "command": command,
-        "entrypoint": _words("entrypoint", values.get("entrypoint") or worker.get("entrypoint"))
-        or None,
+        "entrypoint": words("entrypoint", values.get("entrypoint") or worker.entrypoint) or None,
         "name": values.get("name"),
         "user": config.user(),
         "params": _params(values.get("params")),
@@ -238,17 +272,13 @@ def _spec(folder: str, values: Dict[str, Any], worker: Dict[str, Any]) -> Dict[s
         "environment": {
             str(key): _text("environment", key, value) for key, value in environment.items()
         },
-        "resources": {
-            "cpus": values.get("num_cpus", 1.0),
-            "memory": parse_memory(values["ram"]) if values.get("ram") is not None else None,
-            "gpus": values.get("num_gpus", 0),
-        },
+        "resources": _resources(values, worker),
         "priority": values.get("priority", 0),
         "timeout": parse_duration(values["timeout"]) if values.get("timeout") is not None else None,
         "retries": values.get("retries", 0),
         "interpreter": config.interpreter(),
         "install_requirements": install,
-        "worker": {key: value for key, value in worker.items() if key != "environment"},
+        "worker": worker.options,
         "origin": {
             "host": os.uname().nodename,
             "directory": folder,
@@ -260,27 +290,23 @@ def _spec(folder: str, values: Dict[str, Any], worker: Dict[str, Any]) -> Dict[s
     }
 
 
+def _resources(values: Dict[str, Any], worker: Any) -> Dict[str, Any]:
+    cpus = values.get("num_cpus", worker.cpus)
+    ram = values.get("ram")
+    found = {
+        "cpus": 1.0 if cpus is None else cpus,
+        "memory": worker.memory if ram is None else parse_memory(ram),
+        "gpus": values.get("num_gpus", worker.gpus or 0),
+    }
+    if cpus is not None:
+        found["cpu_limit"] = cpus  # in a container what was asked for is also the most
+    return found
+
+
 def _version() -> str:
     from foundations._version import __version__
 
     return __version__
-
-
-def _words(what: str, value: Any) -> List[str]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        from shlex import split
-
-        try:
-            return split(value)
-        except ValueError as error:
-            raise ConfigError(
-                "The {} {!r} cannot be split into words: {}.".format(what, value, error)
-            ) from error
-    if any(isinstance(word, (dict, list)) for word in value):
-        raise ConfigError("The {} must be a list of words, not {!r}.".format(what, value))
-    return [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in value]
 
 
 def _params(value: Any) -> Optional[Dict[str, Any]]:

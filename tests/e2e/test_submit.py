@@ -177,7 +177,8 @@ def test_dry_run_sends_nothing(server: LiveServer, folder: Path) -> None:
     assert done.code == 0
     plan = json.loads(done.out[done.out.index("{") :])
     assert plan["spec"]["command"] == ["hello.py", "x"]
-    assert plan["spec"]["resources"] == {"cpus": 2, "memory": 512 * 1024**2, "gpus": 0}
+    asked = {"cpus": 2, "memory": 512 * 1024**2, "gpus": 0, "cpu_limit": 2}
+    assert plan["spec"]["resources"] == asked
     assert {file["path"] for file in plan["files"]} >= {"hello.py", "tree.py"}
     assert len(server.api().jobs(limit=10_000)["jobs"]) == before
 
@@ -377,7 +378,11 @@ def test_missing_command(server: LiveServer, folder: Path) -> None:
         ("priority: 5000\n", ("priority",)),
         ("retries: -1\n", ("retries",)),
         ("project_name: a/b\n", ("a/b",)),
-        ("worker: {image: my/image}\n", ("container",)),
+        ("worker: {image: My/Image}\n", ("job.config.yaml: worker.image", "'My/Image'")),
+        ("worker: {shm_size: 8 apples}\n", ("worker.shm_size must be a size", "8 apples")),
+        ("worker: {shm_siz: 8G}\n", ("worker.shm_siz", "Did you mean 'shm_size'?")),
+        ("worker: {detach: true}\n", ("worker.detach cannot be set", "--stream-job-logs")),
+        ("worker: {volumes: {data: {bind: x}}}\n", ("bind must be a path", "'/', not 'x'")),
         ("entrypoint: \"sh 'x\"\n", ("cannot be split",)),
         ("num_cpus: .nan\n", ("cpus",)),
         ("tags: {a: [1, 2]}\n", ("tags: the value of a must be text",)),

@@ -124,7 +124,8 @@ class JobRoutes:
     def rerun(self, reference: str, changes: dict[str, Any]) -> Response:
         """Queue a copy of a job; `changes` replaces fields of its spec."""
         job = self._views.resolve(reference)
-        again = self._jobs.rerun(job, _spec_with({**job.spec, **changes}))
+        spec = _spec_with({**job.spec, **changes})
+        again = self._jobs.rerun(job, spec, same_worker="worker" not in changes)
         return JSONResponse(self._views.plain_row(again), 201)
 
     def diff(self, reference: str, other: str) -> Response:

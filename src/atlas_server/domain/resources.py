@@ -155,6 +155,9 @@ def validate(request: Resources) -> str | None:
         return f"memory must be a whole number of bytes above 0, not {memory!r}"
     if not _is_number(gpus) or gpus < 0 or 0 < gpus < 0.001 or (gpus > 1 and gpus != int(gpus)):
         return f"gpus must be a whole number, or a share of one GPU below 1, not {gpus!r}"
+    limit = request.cpu_limit
+    if limit is not None and (not _is_number(limit) or limit < 0.001):
+        return f"cpu_limit must be a number from 0.001 on, not {limit!r}"
     return None
 
 

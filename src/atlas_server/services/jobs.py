@@ -20,6 +20,7 @@ from atlas_server.domain.resources import Allocation, Node, can_ever_fit
 from atlas_server.services.endings import ending_of, is_retried
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import MASK, check_spec, split_secrets
+from atlas_server.services.workers import Workers, repeated
 from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import plain
@@ -47,19 +48,23 @@ class Jobs:
         bundles: Bundles,
         clock: Clock,
         nodes: Callable[[], Sequence[Node]],
+        workers: Workers | None = None,
     ) -> None:
         self._store = store
         self._feed = feed
         self._bundles = bundles
         self._clock = clock
         self._nodes = nodes
+        self._workers = workers or Workers()
 
-    def check(self, spec: JobSpec) -> None:
-        """Raise InvalidRequest or Refused where `spec` could never run here."""
+    def check(self, spec: JobSpec) -> JobSpec:
+        """Return `spec` as it would be queued. Raises InvalidRequest or Refused."""
+        spec = self._workers.settled(spec)
         check_spec(spec)
         refusal = can_ever_fit(spec.resources, self._nodes())
         if refusal:
             raise Refused(f"The job {refusal}.", "Ask for less, or see `foundations info`.")
+        return spec
 
     def submit(self, spec: JobSpec, job_id: str | None = None) -> JobRecord:
         """Queue a job; when this returns the job survives a power cut.
@@ -67,7 +72,9 @@ class Jobs:
         A client that chooses `job_id` may send the same job twice, where an answer was lost.
         Raises InvalidRequest, Refused, BlobsMissing or StorageFull; nothing is queued then.
         """
-        self.check(spec)
+        return self._queue(self.check(spec), job_id)
+
+    def _queue(self, spec: JobSpec, job_id: str | None) -> JobRecord:
         job_id = self._checked_id(job_id)
         shown, secrets = split_secrets(spec)
         # The lock keeps blobs that this job needs from being swept before its row is there.
@@ -112,10 +119,11 @@ class Jobs:
         assert job is not None
         return job
 
-    def rerun(self, job: JobRecord, spec: JobSpec) -> JobRecord:
+    def rerun(self, job: JobRecord, spec: JobSpec, *, same_worker: bool = True) -> JobRecord:
         """Queue `spec`, a copy of the job's own with changes.
 
-        Environment values that are masked in it are taken from the original.
+        Environment values that are masked in it are taken from the original, and so is the image,
+        where its name may stand for another one by now, unless the worker is among the changes.
         """
         with self._store.read() as connection:
             secrets = jobs.secrets(connection, job.id)
@@ -123,7 +131,10 @@ class Jobs:
             name: secrets.get(name, value) if value == MASK else value
             for name, value in spec.environment.items()
         }
-        return self.submit(replace(spec, environment=environment, rerun_of=job.job_id))
+        spec = replace(spec, environment=environment, rerun_of=job.job_id)
+        asked, pin = repeated(job, spec, same_worker=same_worker)
+        settled = self.check(asked)
+        return self._queue(replace(settled, worker={**settled.worker, **pin}), None)
 
     def begin_attempt(
         self, job_id: str, allocation: Allocation, executor: str, lease: float

@@ -16,14 +16,12 @@ MASK = "********"
 
 
 def check_spec(spec: JobSpec) -> None:
-    """Raise InvalidRequest or Refused where no server could run `spec`."""
+    """Raise InvalidRequest where no server could run `spec`, whose worker is settled."""
     if not spec.project.strip() or "/" in spec.project or not spec.project.isprintable():
         raise InvalidRequest(
             f"The project name {spec.project!r} cannot be used.",
             "Give it printable characters, without '/'.",
         )
-    if not spec.command and not spec.entrypoint:
-        raise InvalidRequest("The job has no command.", "Name the script to run, as in `main.py`.")
     if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
         raise InvalidRequest("The command contains a NUL character.")
     if spec.timeout is not None and not 0 < spec.timeout < math.inf:
@@ -40,10 +38,7 @@ def check_spec(spec: JobSpec) -> None:
 
 
 def _check_environment(spec: JobSpec) -> None:
-    given = spec.worker.get("environment", {})
-    if not isinstance(given, dict):
-        raise InvalidRequest("worker.environment must be a mapping.")
-    for name, value in {**given, **spec.environment}.items():
+    for name, value in spec.environment.items():
         if not name or "=" in name or "\0" in f"{name}{value}":
             raise InvalidRequest(f"environment: no process can have the variable {name!r}.")
 
@@ -59,8 +54,6 @@ def _check_text(spec: JobSpec) -> None:
 
 def split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:
     """Return the spec as it may be shown, and the values of variables that look secret."""
-    given = {**spec.worker.get("environment", {}), **spec.environment}
-    secrets = {name: str(value) for name, value in given.items() if looks_secret(name)}
-    shown = {name: MASK if name in secrets else str(value) for name, value in given.items()}
-    worker = {key: value for key, value in spec.worker.items() if key != "environment"}
-    return replace(spec, environment=shown, worker=worker), secrets
+    secrets = {name: value for name, value in spec.environment.items() if looks_secret(name)}
+    shown = {name: MASK if name in secrets else value for name, value in spec.environment.items()}
+    return replace(spec, environment=shown), secrets

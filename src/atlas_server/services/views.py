@@ -14,6 +14,7 @@ from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
 from foundations.contract.flattening import flatten
+from foundations.contract.spec import Resources
 from foundations.contract.states import JobState
 from foundations.errors import Ambiguous, NotFound
 
@@ -145,7 +146,7 @@ def _row(job: JobRecord) -> dict[str, Any]:
         "message": job.message,
         "exit_code": job.exit_code,
         "priority": job.priority,
-        "resources": plain(job.resources),
+        "resources": _counted(job.resources),
         "params": _given(job),
         "command": job.spec["command"],
         "entrypoint": job.spec["entrypoint"],
@@ -159,6 +160,11 @@ def _row(job: JobRecord) -> dict[str, Any]:
         "bundle": job.bundle,
         "usage": job.usage,
     }
+
+
+def _counted(asked: Resources) -> dict[str, Any]:
+    """What the scheduler counts; the limits of a container are among the spec."""
+    return {"cpus": asked.cpus, "memory": asked.memory, "gpus": asked.gpus}
 
 
 def _given(job: JobRecord) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from foundations.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Optional
 
 
 def params(text: Any) -> Any:
@@ -62,6 +62,15 @@ def environment(texts: List[str]) -> Dict[str, str]:
                 )
             given[text] = value
     return given
+
+
+def image(text: Optional[str]) -> Optional[Dict[str, str]]:
+    """Return the worker block that --image stands for. Raises ConfigError."""
+    if text is None:
+        return None
+    from foundations.contract.images import read_image
+
+    return {"image": read_image("--image", text)}
 
 
 def number(text: str) -> float:

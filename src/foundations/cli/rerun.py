@@ -22,25 +22,21 @@ if TYPE_CHECKING:
 _EPILOG = (
     REFERENCES
     + """
-The code is the one that was submitted then, whatever the folder holds now.
+The code is the one that was submitted then, whatever the folder holds now; so
+is the image, whatever its name stands for now, unless one is given.
 
 examples:
   foundations rerun last
   foundations rerun --params '{"lr": 0.01}' --tag sweep=b 3f2a
-  foundations rerun --num-gpus 2 --stream-job-logs False last~1"""
+  foundations rerun --num-gpus 2 --stream-job-logs False last~1
+  foundations rerun --image pytorch/pytorch:2.4 last"""
 )
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
     """Add the command."""
-    parser = new_parser(
-        subparsers,
-        name,
-        text,
-        "Submit a job again.",
-        _EPILOG,
-        "foundations rerun [options] [SCHEDULER] JOB",
-    )
+    usage = "foundations rerun [options] [SCHEDULER] JOB"
+    parser = new_parser(subparsers, name, text, "Submit a job again.", _EPILOG, usage)
     add = parser.add_argument
     add_jobs(parser, "the job to submit again")
     set_completer(add("--project-name", help="another project"), complete_projects)
@@ -63,6 +59,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add("--num-gpus", type=options.number, metavar="N", help="GPUs")
     add("--num-cpus", type=options.number, metavar="N", help="CPUs")
     add("--ram", metavar="SIZE", help="memory limit: gigabytes, or as in 512MB")
+    add("--image", help="run in a container of this image; none: as a process")
     add("--priority", type=int, metavar="N", help="higher starts earlier")
     add("--timeout", metavar="TIME", help="longest time of running: seconds, or as in 90m, 2h")
     add("--retries", type=int, metavar="N", help="further attempts after one that failed")
@@ -105,6 +102,7 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
 
     asked = {
         "cpus": arguments.num_cpus,
+        "cpu_limit": arguments.num_cpus,
         "gpus": arguments.num_gpus,
         "memory": None if arguments.ram is None else parse_memory(arguments.ram),
     }
@@ -115,6 +113,7 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "tags": options.pairs(arguments.tag) or None,
         "environment": options.environment(arguments.env) or None,
         "resources": {name: item for name, item in asked.items() if item is not None} or None,
+        "worker": options.image(arguments.image),
         "priority": arguments.priority,
         "timeout": None if arguments.timeout is None else parse_duration(arguments.timeout),
         "retries": arguments.retries,

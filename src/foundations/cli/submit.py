@@ -30,6 +30,7 @@ examples:
   foundations submit --num-gpus 1 --ram 16 --timeout 2h scheduler . train.py
   foundations submit --params '{"lr": 0.1}' --tag sweep=a scheduler . main.py
   foundations submit --entrypoint bash scheduler . run.sh
+  foundations submit --image pytorch/pytorch scheduler . train.py
   foundations submit --stream-job-logs False --quiet scheduler . main.py
 
 exit codes: 0 the job completed (not streamed: was accepted), 1 it failed or
@@ -53,6 +54,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add("--num-gpus", type=options.number, metavar="N", help="GPUs (default 0)")
     add("--num-cpus", type=options.number, metavar="N", help="CPUs (default 1)")
     add("--ram", metavar="SIZE", help="memory limit: gigabytes, or as in 512MB")
+    add("--image", help="run in a container of this image; none: as a process")
     add("--params", metavar="FILE|JSON", help="what foundations.load_parameters() returns")
     add("--name", help="a name for people, shown beside the ID")
     add("--priority", type=int, metavar="N", help="higher starts earlier (default 0)")
@@ -92,14 +94,15 @@ def run(arguments: argparse.Namespace) -> int:
     submission = Submission(folder, given, progress)
     progress.console.set_level(_level(folder))
     scheduler = config.scheduler(arguments.scheduler_config, folder)
-    if not any(submission.spec["command"]) and not submission.spec["entrypoint"]:
+    spec = submission.spec
+    if not any(spec["command"]) and not spec["entrypoint"] and not _has_image(spec):
         raise ConfigError(
             "No command was given.",
             "Name the script to run: foundations submit {} {} main.py".format(
                 arguments.scheduler_config, arguments.job_directory
             ),
         )
-    _warn_of_missing_script(folder, submission.spec, progress.console)
+    _warn_of_missing_script(folder, spec, progress.console)
     if arguments.dry_run:
         return _dry_run(submission)
     api = connect(scheduler, progress.console.info)
@@ -133,6 +136,9 @@ class _Console(Progress):
 
     def started(self) -> None:
         self.console.info("Job submission started. Ctrl-C to cancel.")
+
+    def remark(self, text: str) -> None:
+        self.console.warning(text)
 
     def preparing(self, folder: str) -> None:
         self.console.info(
@@ -190,6 +196,7 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "num_gpus": arguments.num_gpus,
         "num_cpus": arguments.num_cpus,
         "ram": arguments.ram,
+        "worker": options.image(arguments.image),
         "params": options.params(arguments.params),
         "name": arguments.name,
         "priority": arguments.priority,
@@ -205,8 +212,15 @@ def _warn_of_missing_script(folder: str, spec: Dict[str, Any], console: Console)
     script = spec["command"][0] if spec["command"] else ""
     if spec["entrypoint"] or not script or script.startswith("-"):
         return
+    if _has_image(spec) and not script.endswith(".py"):
+        return  # a program of the image
     if not os.path.exists(os.path.join(folder, script)):
         console.warning("'{}' is not in {}: the job will not find it.".format(script, folder))
+
+
+def _has_image(spec: Dict[str, Any]) -> bool:
+    """Whether the job runs in an image, which may have a command of its own."""
+    return spec["worker"].get("image", "none") != "none"
 
 
 def _level(folder: str) -> str:

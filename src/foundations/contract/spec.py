@@ -13,7 +13,10 @@ from typing import Any, Dict, List, Optional
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job holds while it runs: `cpus` in cores, `memory` in bytes (None: not counted)."""
+    """What a job holds while it runs: `cpus` in cores, `memory` in bytes (None: not counted).
+
+    `cpu_limit` is the most that a container may use, in cores; None: what others leave idle, too.
+    """
 
     # What the server does not know it refuses, instead of running the job without it.
     __pydantic_config__ = MappingProxyType({"extra": "forbid"})
@@ -21,6 +24,7 @@ class Resources:
     cpus: float = 1.0
     memory: Optional[int] = None
     gpus: float = 0.0
+    cpu_limit: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class JobSpec:
 
     `bundle` is the digest of the folder's manifest. `command` is given to `entrypoint`, which is
     the interpreter where it is None. `timeout` is in seconds of running; `retries` counts further
-    attempts after the first.
+    attempts after the first. `worker` has the image, where the job runs in a container, and the
+    container's options, as `foundations.contract.worker` reads them.
     """
 
     __pydantic_config__ = MappingProxyType({"extra": "forbid"})

@@ -103,7 +103,7 @@ def requests(options: Mapping[str, Any]) -> Iterator[Tuple[str, str, Any]]:
         elif option.asks == NETWORK:
             for network in value if isinstance(value, dict) else [value]:
                 yield NETWORK, name, network
-    for source, name in outside_paths(dict(options)):
+    for source, name in outside_paths(options):
         yield OUTSIDE, name, source
 
 
@@ -122,8 +122,9 @@ def merged(block: Mapping[str, Any], more: Mapping[str, Any]) -> Dict[str, Any]:
     result = dict(block)
     for key, value in more.items():
         known = result.get(key)
-        both = isinstance(value, dict) and isinstance(known, dict)
-        result[key] = {**known, **value} if both else value
+        if isinstance(value, dict) and isinstance(known, dict):
+            value = {**known, **value}
+        result[key] = value
     return result
 
 

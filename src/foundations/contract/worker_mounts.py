@@ -25,7 +25,7 @@ from foundations.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 OWN_FOLDER = "/atlas"
 WORKING_DIR = "/job/job_source"
@@ -246,7 +246,10 @@ def mounted_at(worker: Dict[str, Any]) -> List[Tuple[str, str]]:
 
 def check_places(worker: Dict[str, Any]) -> None:
     """Raise ConfigError where two things are put at one path."""
-    taken = {worker.get("working_dir", WORKING_DIR): "the job's own folder"}
+    start = worker.get("working_dir", WORKING_DIR)
+    # A start below the usual place is a folder of the job's own, which lies where it always does.
+    code = WORKING_DIR if is_within(start, WORKING_DIR) else start
+    taken = {code: "the job's own folder"}
     for path, option in mounted_at(worker):
         if path in taken:
             raise ConfigError(
@@ -256,7 +259,7 @@ def check_places(worker: Dict[str, Any]) -> None:
         taken[path] = "worker." + option
 
 
-def outside_paths(worker: Dict[str, Any]) -> Iterator[Tuple[str, str]]:
+def outside_paths(worker: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
     """Yield (source, option) of what a read block mounts: paths, and names of volumes."""
     for source in worker.get("volumes", ()):
         yield source, "volumes"
