@@ -1,7 +1,8 @@
 """What holds for every test: services that may be absent.
 
-A test marked `docker`, `slurm`, `ray`, `postgres` or `browser` needs the real thing. Where it is
-absent, a developer's run skips the test; with CI=true it fails, so that nothing is left out unseen.
+A test marked `docker`, `slurm`, `ray`, `postgres`, `browser` or `cc` needs the real thing. Where it
+is absent, a developer's run skips the test; with CI=true it fails, so that nothing is left out
+unseen.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ import os
 import shutil
 import socket
 import warnings
+from pathlib import Path
 from typing import Callable, Dict, NoReturn
 
 import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.nvml.fake import FakeNvml
 
 
 def has_docker() -> bool:
@@ -49,12 +55,18 @@ def has_browser() -> bool:
     return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
 
 
+def has_cc() -> bool:
+    """Whether there is a C compiler, which makes the NVIDIA driver's stand-in (tests/nvml)."""
+    return shutil.which("cc") is not None
+
+
 SERVICES: Dict[str, Callable[[], bool]] = {
     "docker": has_docker,
     "slurm": has_slurm,
     "ray": has_ray,
     "postgres": has_postgres,
     "browser": has_browser,
+    "cc": has_cc,
 }
 
 
@@ -108,3 +120,19 @@ def image() -> Callable[[str], str]:
         return images.reference(name)
 
     return name_of
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a libnvidia-ml.so.1 that needs no GPU. For tests marked `cc`."""
+    from tests.nvml.fake import build
+
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def nvml(tmp_path: Path, nvml_library: Path) -> FakeNvml:
+    """An NVIDIA driver without devices, until it is told to show some. For tests marked `cc`."""
+    from tests.nvml.fake import FakeNvml
+
+    return FakeNvml(tmp_path, nvml_library)

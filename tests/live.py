@@ -58,7 +58,7 @@ class LiveServer:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("ATLAS_", "FOUNDATIONS_"))
+            if not name.startswith(("ATLAS_", "FOUNDATIONS_", "CUDA_"))
         }
         for name in ("DISABLE_LOG_STREAMING", "NO_COLOR", "COLUMNS"):
             inherited.pop(name, None)

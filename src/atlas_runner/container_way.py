@@ -17,6 +17,7 @@ from atlas_runner.container_layout import (
 )
 from atlas_runner.container_log import LogPump
 from atlas_runner.container_options import check_sources, container_options
+from atlas_runner.devices import without_devices
 from atlas_runner.engine import Engine, await_engine
 from atlas_runner.environment import ALREADY_INSTALLED, INSTALLING, NO_REQUIREMENTS, banner
 from atlas_runner.errors import RequirementsFailed, StartFailed
@@ -213,9 +214,7 @@ class ContainerWay:
         unknown_user = os.geteuid() != 0 and not engine.facts.rootless
         own_user = self._spec["user"] if unknown_user and "user" not in self._worker else None
         fixed = fixed_variables(self._assignment, home="", attempt_dir="")
-        given = dict(self._assignment.environment)
-        for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
-            given.pop(name, None)  # the job sees what it was given, nothing else
+        given = without_devices(self._assignment.environment, self._around.write)
         if not self._assignment.devices:
             # An image, or a default runtime of the engine, would show every device.
             fixed["NVIDIA_VISIBLE_DEVICES"] = "void"

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from atlas_runner.devices import device_variables, without_devices
 from atlas_runner.environment import (
     ALREADY_INSTALLED,
     INSTALLING,
@@ -101,9 +102,9 @@ class ProcessWay:
             "PYTHONPATH": os.pathsep.join(part for part in python_path if part),
             # What is printed is to be seen now, not when a buffer is full.
             "PYTHONUNBUFFERED": "1",
-            "CUDA_VISIBLE_DEVICES": ",".join(self._assignment.devices),
+            **device_variables(self._assignment.devices),
         }
-        given = dict(self._assignment.environment)
+        given = without_devices(self._assignment.environment, self._around.write)
         if "PYTHONPATH" in given:
             given["PYTHONPATH"] = os.pathsep.join([own["PYTHONPATH"], given["PYTHONPATH"]])
         fixed = fixed_variables(

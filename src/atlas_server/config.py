@@ -27,9 +27,10 @@ class ServerConfig:
     """Everything that can be set about a server.
 
     `cpus`, `memory` (bytes) and `gpus` declare what the machine has; None: what is found.
-    `visible_gpus` limits the GPUs used to these indices or UUIDs. Ports: 0 takes a free one.
-    Times are in seconds. Jobs that name no image run in `default_image`, or as processes where it
-    is None; `allow_...` is what all jobs may ask for, "*" being everything.
+    `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
+    every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
+    image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
+    may ask for, "*" being everything.
     """
 
     home: Path
@@ -49,6 +50,7 @@ class ServerConfig:
     allow_volumes: tuple[str, ...] | None = None
     allow_networks: tuple[str, ...] | None = None
     allow_privileges: tuple[str, ...] | None = None
+    gpu_check: float = 30.0
 
     @property
     def run_dir(self) -> Path:
@@ -178,7 +180,7 @@ def _from_environment() -> dict[str, Any]:
     }
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         listed = os.environ["CUDA_VISIBLE_DEVICES"]
-        found["visible_gpus"] = tuple(part.strip() for part in listed.split(",") if part.strip())
+        found["visible_gpus"] = listed.split(",")
     return found
 
 
@@ -190,7 +192,7 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(int(value), 0, 1024)
         if name == "memory":
             return parse_memory(value)
-        if name in ("cpus", "heartbeat", "lease", "grace", "patience"):
+        if name in ("cpus", "heartbeat", "lease", "grace", "patience", "gpu_check"):
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
         if name in _ALLOWED:
             return _names(name, value)
@@ -198,7 +200,10 @@ def _checked(name: str, value: Any) -> Any:
             image = read_image("The server's setting default_image", value)
             return None if image == PROCESS else image
         if name == "visible_gpus":
-            return tuple(str(item) for item in value)
+            if value is None:
+                raise TypeError(value)
+            listed = value if isinstance(value, list) else str(value).split(",")
+            return tuple(str(item).strip() for item in listed)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
     return str(value)

@@ -74,10 +74,10 @@ def _add_start(commands: Any) -> None:
         "-g",
         "--enable-gpu",
         action="store_true",
-        help="accepted for old scripts: GPUs are always used where there are any",
+        help="warn where there is no GPU; where there are any they are used without it",
     )
     start.add_argument("--num-cpus", type=float, dest="cpus", help="CPUs that jobs may use")
-    start.add_argument("--num-gpus", type=int, dest="gpus", help="declare this many GPUs")
+    start.add_argument("--num-gpus", type=int, dest="gpus", help="GPUs that jobs may use")
     start.add_argument("--ram", dest="memory", help="memory that jobs may use, as in 64GB")
     start.add_argument(
         "--default-image",
@@ -96,6 +96,13 @@ def _start(arguments: argparse.Namespace) -> int:
     state, fresh = process.start_in_background(config, arguments.argv)
     word = "started" if fresh else "is already running"
     print(f"Atlas server {word}: API {state['url']}, GUI {state['gui_url']}")
+    if "resources" in state:  # an older server that runs already does not tell
+        print(f"Jobs may use {state['resources']}.")
+    if arguments.enable_gpu and not state.get("gpus"):
+        why = state.get("gpu_trouble") or "all are out of order, see `foundations info`"
+        sys.stdout.flush()
+        print(f"atlas-server: warning: no GPU is used: {why}.", file=sys.stderr)
+        print("  Jobs that ask for one are refused or wait; all others run.", file=sys.stderr)
     return 0
 
 

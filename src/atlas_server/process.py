@@ -58,13 +58,12 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
         from atlas_server import serve  # noqa: PLC0415
 
         def ready(server: serve.Server) -> None:
+            state = json.loads(config.state_file.read_text())
             if report is None:
-                print(
-                    f"Atlas server: API {server.url}, GUI {server.gui_url}. Ctrl-C stops it.",
-                    flush=True,
-                )
+                print(f"Atlas server: API {server.url}, GUI {server.gui_url}. Ctrl-C stops it.")
+                print(f"Jobs may use {state['resources']}.", flush=True)
             else:
-                _tell(report, json.loads(config.state_file.read_text()))
+                _tell(report, state)
 
         with lock:
             serve.serve(config, ready, umask)

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
 from atlas_server.config import ServerConfig, engine_sockets, environment
 from atlas_server.domain.placement import Policy
+from atlas_server.domain.resources import Node
+from atlas_server.domain.shortage import inventory
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
@@ -81,6 +83,7 @@ class Server:
     config: ServerConfig
     sockets: list[socket.socket]
     umask: int
+    nodes: Callable[[], Sequence[Node]] = tuple
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -148,9 +151,12 @@ def _build(server: Server) -> FastAPI:
     store = Store(config.database)
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
     views, archives = Views(store, logs), Archives(store, bundles, logs)
-    declared = DeclaredInventory(config.cpus, config.memory, config.gpus, config.visible_gpus)
+    declared = DeclaredInventory(
+        config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
+    )
     executor = LocalExecutor(declared, environment(config, ATLAS_UMASK=f"{server.umask:03o}"))
     containers = ContainerHost(instance, config.run_dir)
+    server.nodes = executor.nodes
     jobs = Jobs(store, feed, bundles, clock, executor.nodes, _workers(config, containers))
     launcher = Launcher(jobs, _runner_settings(server, instance))
     scheduler = Scheduler(
@@ -171,7 +177,7 @@ def _build(server: Server) -> FastAPI:
         bundle_routes.routes(content),
     )
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)
-    executor.prepare(scheduler.runner_ended)
+    executor.prepare(scheduler.runner_ended, scheduler.nodes_changed)
     scheduler.start()
     housekeeping.start()
     server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
@@ -210,11 +216,15 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     # What was loaded stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    (machine,) = server.nodes()
     facts = {
         "url": server.url,
         "gui_url": server.gui_url,
         "pid": os.getpid(),
         "version": __version__,
+        "resources": inventory(machine),
+        "gpus": sum(gpu.problem is None for gpu in machine.gpus),
+        "gpu_trouble": machine.gpu_trouble,
     }
     partial = server.config.state_file.with_suffix(".partial")
     partial.write_text(json.dumps(facts))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from atlas_server.domain.explanation import explain, explain_many
 from atlas_server.domain.placement import (
@@ -18,7 +20,7 @@ from atlas_server.domain.placement import (
     standing_of,
 )
 from atlas_server.domain.queue import Waiting, WaitQueue
-from atlas_server.domain.resources import GIGABYTE, Allocation, Gpu, Node
+from atlas_server.domain.resources import GIGABYTE, Allocation, Gpu, Node, recorded
 from foundations.contract.spec import Resources
 
 # A busy machine fails no test.
@@ -82,6 +84,29 @@ class Cluster:
     def why(self, job_id: str) -> str:
         return explain(job_id, self.queue, self.nodes, self.running.values(), self.now, self.policy)
 
+    def restart(self) -> None:
+        """Know again only what is written down: who waits, and what the attempts hold."""
+        queue = WaitQueue()
+        for job in (*self.queue.ranked(standing_of(self.nodes, ())), *self.queue.delayed()):
+            queue.add(job)
+        self.queue = queue
+        for name, job in self.running.items():
+            written = json.dumps(recorded(job.allocation, self.nodes))
+            again = Allocation.from_json(json.loads(written))
+            self.running[name] = replace(job, allocation=again)
+
+    def break_gpus(self, *broken: str) -> None:
+        """Have these devices and no others be out of order."""
+        self.nodes = [
+            replace(
+                one,
+                gpus=tuple(
+                    replace(gpu, problem="lost" if gpu.uuid in broken else None) for gpu in one.gpus
+                ),
+            )
+            for one in self.nodes
+        ]
+
     def used_devices(self) -> dict[str, list[float]]:
         used: dict[str, list[float]] = defaultdict(list)
         for job in self.running.values():
@@ -139,6 +164,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
         cluster.end(*draw(st.sets(st.sampled_from(sorted(cluster.running) or ["none"]))) - {"none"})
     if draw(st.booleans()):
         cluster.nodes[0] = replace(cluster.nodes[0], accepting=False)
+    devices = [gpu.uuid for one in cluster.nodes for gpu in one.gpus]
+    if devices:
+        cluster.break_gpus(*draw(st.sets(st.sampled_from(devices), max_size=2)))
     return cluster
 
 
@@ -152,11 +180,14 @@ def waiting(cluster: Cluster) -> list[str]:
 def test_never_over_capacity_and_nothing_on_closed_nodes(cluster: Cluster) -> None:
     before = len(cluster.queue)
     closed = {one.name for one in cluster.nodes if not one.accepting}
+    broken = {gpu.uuid for one in cluster.nodes for gpu in one.gpus if gpu.problem}
     started = cluster.step()
     cluster.check_capacity()
     assert len(set(started)) == len(started)
     assert len(cluster.queue) == before - len(started)
-    assert not closed & {cluster.running[job_id].allocation.node for job_id in started}
+    placed = [cluster.running[job_id].allocation for job_id in started]
+    assert not closed & {held.node for held in placed}
+    assert not broken & {uuid for held in placed for uuid, _ in held.gpus}
 
 
 @unhurried
@@ -431,6 +462,107 @@ def test_running_jobs_on_vanished_nodes_and_devices_are_passed_over() -> None:
     cluster.running["odd"] = Running("odd", "u", Allocation("node", 1, 0, (("x", 1.0),)), 0)
     cluster.submit("job", gpus[1])
     assert cluster.step() == ["job"]
+
+
+class LifeOfGpus(RuleBasedStateMachine):
+    """Jobs come and go, devices break and are repaired, the server starts anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = Cluster([node("a", gpus=4), node("b", gpus=2)], Policy(patience=5))
+        self.broken: set[str] = set()
+
+    @rule(
+        count=st.integers(1, 4),
+        size=st.sampled_from([0.1, 0.25, 1 / 3, 0.5, 0.7, 1, 2, 3, 4]),
+        user=st.sampled_from("uv"),
+        timeout=st.sampled_from([None, 3.0]),
+    )
+    def submit(self, count: int, size: float, user: str, timeout: float | None) -> None:
+        for _ in range(count):
+            name = f"job{self.cluster.submitted}"
+            self.cluster.submit(name, Resources(1, None, size), user, timeout=timeout)
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 6.0]))
+    def place(self, seconds: float) -> None:
+        self.cluster.now += seconds
+        for name in self.cluster.step():
+            held = {uuid for uuid, _ in self.cluster.running[name].allocation.gpus}
+            assert not held & self.broken
+
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        if self.cluster.running:
+            names = st.sampled_from(sorted(self.cluster.running))
+            self.cluster.end(*data.draw(st.sets(names, max_size=3)))
+
+    @rule(broken=st.sets(st.sampled_from(["a-0", "a-1", "a-2", "a-3", "b-0", "b-1"])))
+    def break_and_repair(self, broken: set[str]) -> None:
+        self.broken = broken
+        self.cluster.break_gpus(*broken)
+
+    @rule()
+    def restart(self) -> None:
+        decided = self.cluster.decide()
+        self.cluster.restart()
+        assert self.cluster.decide() == decided, "it goes on as if nothing had happened"
+
+    @invariant()
+    def no_device_twice(self) -> None:
+        self.cluster.check_capacity()
+
+    def teardown(self) -> None:
+        """Once all is over and repaired everything is free, and all that waited has its turn."""
+        self.cluster.break_gpus()
+        while len(self.cluster.queue):
+            self.cluster.end(*list(self.cluster.running))
+            assert self.cluster.step(), "something starts on idle machines"
+        self.cluster.end(*list(self.cluster.running))
+        for name, size in (("all of a", 4), ("all of b", 2)):
+            self.cluster.submit(name, Resources(1, None, size))
+        assert sorted(self.cluster.step()) == ["all of a", "all of b"]
+
+
+TestLifeOfGpus = LifeOfGpus.TestCase
+TestLifeOfGpus.settings = settings(unhurried, stateful_step_count=30)
+
+
+def test_a_broken_device_is_waited_for_and_not_refused() -> None:
+    cluster = Cluster([node(gpus=4)])
+    cluster.submit("running", gpus[1])
+    assert cluster.step() == ["running"]
+    cluster.break_gpus("node-0", "node-3")  # one of them is in use
+    for count in (4, 3, 2, 1, 0.5):
+        cluster.submit(f"j{count}", gpus[count])
+    assert cluster.why("j4") == "waits for 4 GPUs: 2 of 4 are out of order"
+    assert cluster.why("j3") == "waits for 3 GPUs: 2 of 4 are out of order"
+    assert {one.job_id for one in cluster.decide().reservations} <= {"j2", "j1", "j0.5"}
+    assert cluster.step() == ["j2"]
+    assert cluster.running["j2"].allocation.gpus == (("node-1", 1.0), ("node-2", 1.0))
+    assert cluster.why("j1") == "waits for 1 GPU: 0 of 4 are free, 2 are out of order"
+    assert (
+        cluster.why("j0.5")
+        == "waits for 0.5 of a GPU: at most 0 of one is free, 2 are out of order"
+    )
+    cluster.end("running")
+    assert cluster.step() == []
+    cluster.break_gpus("node-3")
+    assert cluster.step() == ["j1"]
+    assert cluster.running["j1"].allocation.gpus == (("node-0", 1.0),)
+
+
+def test_a_broken_device_keeps_no_node_closed() -> None:
+    """What needs all devices, one of them broken, holds up nobody, however long it waits."""
+    cluster = Cluster([node(gpus=2)], HARD)
+    cluster.break_gpus("node-1")
+    cluster.submit("both", gpus[2])
+    cluster.now = 1000
+    cluster.submit("one", gpus[1])
+    assert cluster.step() == ["one"]
+    cluster.break_gpus()
+    cluster.submit("other", gpus[1])
+    assert cluster.step() == []
+    assert cluster.why("other").startswith("held back so that job both")
 
 
 def test_asking_after_an_unknown_job_is_an_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,13 +17,12 @@ from atlas_server.domain.resources import (
     Free,
     Gpu,
     Node,
-    can_ever_fit,
     demand_of,
     dominant_share,
     held_by,
-    shortage,
     validate,
 )
+from atlas_server.domain.shortage import can_ever_fit, inventory, shortage
 from foundations.contract.spec import Resources
 
 # A busy machine fails no test.
@@ -147,8 +147,35 @@ def test_what_can_never_fit_says_what_exists(request_: Resources, sentence: str 
 
 
 def test_no_gpus_and_no_nodes() -> None:
-    assert can_ever_fit(Resources(gpus=1), [node()]) == "asks for 1 GPU; the largest node has none"
+    assert can_ever_fit(Resources(gpus=1), [node()]) == "asks for 1 GPU; there is none"
     assert can_ever_fit(Resources(), []) == "asks for 1 CPU; there is no node"
+
+
+def test_a_refusal_says_why_there_are_no_gpus() -> None:
+    bare = replace(node(), gpu_trouble="no NVIDIA driver was found")
+    assert (
+        can_ever_fit(Resources(gpus=1), [bare])
+        == "asks for 1 GPU; there is none: no NVIDIA driver was found"
+    )
+    assert can_ever_fit(Resources(gpus=3), [node(gpus=1)]) == "asks for 3 GPUs; there is 1"
+    assert can_ever_fit(Resources(cpus=9), [node()]) == "asks for 9 CPUs; there are 8"
+
+
+def test_broken_devices_count_for_what_can_ever_fit() -> None:
+    whole = node(gpus=2)
+    broken = replace(whole, gpus=tuple(replace(gpu, problem="lost") for gpu in whole.gpus))
+    assert can_ever_fit(Resources(gpus=2), [broken]) is None
+    assert not Free(broken).fits(Demand(gpus=1))
+
+
+def test_an_inventory_in_words() -> None:
+    assert inventory(node()) == "8 CPUs, 64 GB of memory and no GPU"
+    assert inventory(node(gpus=1)) == "8 CPUs, 64 GB of memory and 1 GPU (H200)"
+    two = node(gpus=2)
+    lost = replace(two, gpus=(two.gpus[0], replace(two.gpus[1], problem="lost")))
+    assert inventory(lost).endswith("and 1 GPU (H200; 1 more is out of order)")
+    troubled = replace(node(), gpu_trouble="no driver")
+    assert inventory(troubled).endswith("and no GPU (no driver)")
 
 
 def test_a_shortage_names_the_node_that_lacks_least() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Header
 from starlette.responses import JSONResponse, Response
 
-from atlas_server.domain.resources import Allocation
+from atlas_server.domain.resources import Allocation, Node
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.runners import Runners
@@ -68,11 +69,8 @@ class SystemRoutes:
 
     def server(self) -> dict[str, Any]:
         """Return nodes, what is in use on them, and the number of jobs in each state."""
-        used = [(held.node, held) for held in self._scheduler.allocations()]
-        nodes = [
-            {**plain(node), "used": _sum([held for name, held in used if name == node.name])}
-            for node in self._scheduler.nodes()
-        ]
+        held = self._scheduler.allocations()
+        nodes = [_described(node, held) for node in self._scheduler.nodes()]
         return {
             "version": __version__,
             "home": self._identity.home,
@@ -108,9 +106,20 @@ class SystemRoutes:
         return JSONResponse(plain(self._runners.report(token, body)))
 
 
-def _sum(held: list[Allocation]) -> dict[str, Any]:
-    return {
-        "cpus": sum(item.cpus for item in held),
-        "memory": sum(item.memory for item in held),
-        "gpus": [uuid for item in held for uuid, _ in item.gpus],
+def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
+    """A node, what of it is in use, and which jobs have which share of each of its GPUs."""
+    here = {job_id: one for job_id, one in held.items() if one.node == node.name}
+    users: dict[str, dict[str, float]] = {gpu.uuid: {} for gpu in node.gpus}
+    for job_id, one in here.items():
+        for uuid, share in one.gpus:
+            users.setdefault(uuid, {})[job_id] = share
+    gpus = [
+        {**plain(gpu), "used": round(sum(users[gpu.uuid].values()), 3), "jobs": users[gpu.uuid]}
+        for gpu in node.gpus
+    ]
+    used = {
+        "cpus": sum(one.cpus for one in here.values()),
+        "memory": sum(one.memory for one in here.values()),
+        "gpus": [uuid for one in here.values() for uuid, _ in one.gpus],
     }
+    return {**plain(node), "gpus": gpus, "used": used}

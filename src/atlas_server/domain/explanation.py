@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from atlas_server.domain.placement import DEFAULT_POLICY, Policy, Round, Running
 from atlas_server.domain.queue import Waiting, WaitQueue
-from atlas_server.domain.resources import Node, can_ever_fit, demand_of, shortage
+from atlas_server.domain.resources import Node, demand_of
+from atlas_server.domain.shortage import can_ever_fit, out_of_order, shortage
 
 
 def explain(
@@ -69,6 +70,9 @@ def _why(
         too_much = can_ever_fit(job.resources, nodes)
         if too_much is not None:
             return f"cannot start: {too_much}"
+        broken = out_of_order(demand, nodes)
+        if broken is not None:
+            return f"waits for {broken}"
         return "waits for a node large enough to accept jobs again"
     if not before.fitting(demand):
         return f"waits for {shortage(demand, [spot.free for spot in large_enough])}"

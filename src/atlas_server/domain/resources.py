@@ -7,7 +7,7 @@ of integers do not. Thousandths are rounded down, so that n times 1/n always fit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,18 +22,23 @@ _BILLION = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One device; `memory` in bytes."""
+    """One device; `memory` in bytes, 0 where it is not known.
+
+    `problem` says why it gets no new jobs; None: it is in order.
+    """
 
     uuid: str
     name: str
     memory: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A machine that jobs can be placed on: `cpus` in cores, `memory` in bytes.
 
-    A node that is not `accepting` keeps its running jobs and gets no new ones.
+    A node that is not `accepting` keeps its running jobs and gets no new ones. `gpu_trouble` says
+    why it has no GPUs, or fewer than one might think.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Node:
     memory: int
     gpus: tuple[Gpu, ...] = ()
     accepting: bool = True
+    gpu_trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,15 @@ def thousandths(amount: float) -> int:
     return math.floor(amount * WHOLE + 1e-6)
 
 
+def recorded(allocation: Allocation, nodes: Iterable[Node]) -> dict[str, Any]:
+    """What is kept of an allocation: its JSON form and, for people, what its devices are called."""
+    kept = allocation.to_json()
+    names = {gpu.uuid: gpu.name for node in nodes for gpu in node.gpus}
+    if allocation.gpus:
+        kept["gpu_names"] = {uuid: names.get(uuid, "") for uuid, _ in allocation.gpus}
+    return kept
+
+
 def demand_of(request: Resources) -> Demand:
     """A valid request, counted; memory that is not counted is 0."""
     return Demand(thousandths(request.cpus), request.memory or 0, thousandths(request.gpus))
@@ -166,15 +181,18 @@ def _is_number(value: object) -> bool:
 
 
 class Free:
-    """What is free on one node while one decision is made; changes as jobs are put on it."""
+    """What is free on one node while one decision is made; changes as jobs are put on it.
+
+    Devices that are out of order are as good as absent, unless all are taken to be `repaired`.
+    """
 
     __slots__ = ("all_cpus", "cpus", "gpus", "memory", "node", "unused_gpus", "whole", "widest")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, repaired: bool = False) -> None:
         self.node = node
         self.all_cpus = self.cpus = thousandths(node.cpus)
         self.memory = node.memory
-        self.gpus = {gpu.uuid: WHOLE for gpu in node.gpus}
+        self.gpus = {gpu.uuid: WHOLE for gpu in node.gpus if repaired or gpu.problem is None}
         self._measure_gpus()
 
     def _measure_gpus(self) -> None:
@@ -241,7 +259,7 @@ class Free:
         return spare_gpus, len(self.gpus), spare
 
     def take(self, held: Held) -> None:
-        """Count something as used. Devices that the node no longer has are passed over."""
+        """Count something as used. Devices that the node does not have now are passed over."""
         self._change(held, -1)
 
     def give(self, held: Held) -> None:
@@ -256,88 +274,3 @@ class Free:
                 if uuid in self.gpus:
                     self.gpus[uuid] += sign * share
             self._measure_gpus()
-
-
-def can_ever_fit(request: Resources, nodes: Sequence[Node]) -> str | None:
-    """None where some node is large enough, else the sentence that says what is too much.
-
-    Nodes that do not accept jobs now count as well: they may again.
-    """
-    demand = demand_of(request)
-    empty = [Free(node) for node in nodes]
-    if any(free.fits(demand) for free in empty):
-        return None
-    if not empty:
-        return f"asks for {_words(demand)}; there is no node"
-    most_gpus = max(len(free.gpus) for free in empty)
-    if demand.gpus > most_gpus * WHOLE:
-        return f"asks for {_gpus(demand.gpus)}; the largest node has {most_gpus or 'none'}"
-    most_memory = max(free.memory for free in empty)
-    if demand.memory > most_memory:
-        return (
-            f"asks for {_memory(demand.memory)} of memory; "
-            f"the largest node has {_memory(most_memory)}"
-        )
-    most_cpus = max(free.cpus for free in empty)
-    if demand.cpus > most_cpus:
-        return f"asks for {_cpus(demand.cpus)}; the largest node has {_amount(most_cpus)}"
-    return f"asks for {_words(demand)}; no single node has all of it"
-
-
-def shortage(demand: Demand, frees: Sequence[Free]) -> str:
-    """What a demand waits for: "2 GPUs: 1 of 4 is free".
-
-    `frees` are the nodes large enough for it, at least one; the one that lacks least is named.
-    """
-    free = min(frees, key=lambda one: _lacking(demand, one))
-    where = f" on {free.node.name}" if len(frees) > 1 else ""
-    if demand.gpus and not free.fits_gpus(demand.gpus):
-        if demand.gpus < WHOLE:
-            left = _amount(max(free.widest, 0))
-            return f"{_gpus(demand.gpus)}: at most {left} of one is free{where}"
-        number = "is" if free.whole == 1 else "are"
-        return f"{_gpus(demand.gpus)}: {free.whole} of {len(free.gpus)} {number} free{where}"
-    if demand.memory > free.memory:
-        left = _memory(max(free.memory, 0))
-        return (
-            f"{_memory(demand.memory)} of memory: "
-            f"{left} of {_memory(free.node.memory)} is free{where}"
-        )
-    left, total = max(free.cpus, 0), free.all_cpus
-    number = "is" if left == WHOLE else "are"
-    return f"{_cpus(demand.cpus)}: {_amount(left)} of {_amount(total)} {number} free{where}"
-
-
-def _lacking(demand: Demand, free: Free) -> tuple[bool, float]:
-    """For ordering: nodes with the GPUs first, then those that lack the smallest part."""
-    free_gpus = free.widest if demand.gpus < WHOLE else free.whole * WHOLE
-    missing = [
-        (demand.gpus - free_gpus) / max(demand.gpus, 1),
-        (demand.memory - free.memory) / max(demand.memory, 1),
-        (demand.cpus - free.cpus) / max(demand.cpus, 1),
-    ]
-    return demand.gpus > free_gpus, sum(max(part, 0.0) for part in missing)
-
-
-def _words(demand: Demand) -> str:
-    parts = [_gpus(demand.gpus)] if demand.gpus else []
-    parts += [f"{_memory(demand.memory)} of memory"] if demand.memory else []
-    return " and ".join([*parts, _cpus(demand.cpus)])
-
-
-def _amount(count: int) -> str:
-    return f"{count / WHOLE:g}" if count < 1000 * WHOLE else f"{count / WHOLE:.0f}"
-
-
-def _gpus(count: int) -> str:
-    if count < WHOLE:
-        return f"{_amount(count)} of a GPU"
-    return f"{_amount(count)} GPU" + ("" if count == WHOLE else "s")
-
-
-def _cpus(count: int) -> str:
-    return f"{_amount(count)} CPU" + ("" if count == WHOLE else "s")
-
-
-def _memory(count: int) -> str:
-    return f"{count / GIGABYTE:.3g} GB" if count < 1000 * GIGABYTE else f"{count // GIGABYTE} GB"

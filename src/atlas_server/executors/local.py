@@ -21,7 +21,7 @@ from atlas_runner.limits import sweep as remove_memory_groups
 from atlas_runner.process import process_alive
 from atlas_server.domain.ports import Handle, Launch, LaunchFailed, Observation
 from atlas_server.domain.resources import Node
-from atlas_server.executors.inventory import DeclaredInventory, this_machine
+from atlas_server.executors.inventory import DeclaredInventory, Inventory
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +35,37 @@ class LocalExecutor:
     name = "local"
 
     def __init__(self, declared: DeclaredInventory, environment: Mapping[str, str]) -> None:
-        self._node = this_machine(declared)
+        self._machine = Inventory(declared)
         self._forks = ForkServer(environment)
         self._exits = ExitWatch()
+        self._with_gpus: set[Handle] = set()
 
-    def prepare(self, ended: Callable[[Handle], None]) -> None:
-        """Get ready to start runners quickly; `ended` is called when one has ended."""
+    def prepare(self, ended: Callable[[Handle], None], changed: Callable[[], None]) -> None:
+        """Get ready to start runners quickly.
+
+        `ended` is called when one has ended, `changed` when the machine has other GPUs to offer.
+        """
+
+        def runner_ended(handle: Handle) -> None:
+            if handle in self._with_gpus:
+                self._with_gpus.discard(handle)
+                self._machine.doubt_gpus()
+            ended(handle)
+
         remove_memory_groups(process_alive)
-        self._exits.start(ended)
+        self._exits.start(runner_ended)
         self._forks.start()
+        self._machine.start(changed)
 
     def nodes(self) -> Sequence[Node]:
         """Return this machine."""
-        return (self._node,)
+        return (self._machine.node,)
 
     def launch(self, launch: Launch) -> Handle:
         """Fork a runner and hand it its assignment."""
         handle = self._forks.fork(launch.assignment)
+        if launch.allocation.gpus:
+            self._with_gpus.add(handle)
         self._exits.watch(handle)
         return handle
 
@@ -76,6 +90,7 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End the fork server; its runners go on."""
+        self._machine.close()
         self._forks.close()
         self._exits.close()
 

@@ -74,6 +74,10 @@ class Scheduler:
             if handle in (attempt.handle, self._launcher.handles.get(attempt.id)):
                 self._wake.set()
 
+    def nodes_changed(self) -> None:
+        """Place again: there is something else to place on."""
+        self._wake.set()
+
     def close(self) -> None:
         """End the thread; runners are left to themselves."""
         self._stopping = True
@@ -85,9 +89,9 @@ class Scheduler:
         """Return every node of every executor."""
         return [node for executor in self._executors.values() for node in executor.nodes()]
 
-    def allocations(self) -> list[Allocation]:
-        """Return what running jobs hold."""
-        return [item.allocation for item in self._running()]
+    def allocations(self) -> dict[str, Allocation]:
+        """Return what each running job holds."""
+        return {item.job_id: item.allocation for item in self._running()}
 
     def waiting(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """Return how many jobs wait, and for those whose turn is next: (job ID, why it waits)."""

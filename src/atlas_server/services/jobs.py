@@ -16,7 +16,8 @@ from atlas_server.archive.bundles import Bundles
 from atlas_server.domain import lifecycle
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
-from atlas_server.domain.resources import Allocation, Node, can_ever_fit
+from atlas_server.domain.resources import Allocation, Node, recorded
+from atlas_server.domain.shortage import can_ever_fit
 from atlas_server.services.endings import ending_of, is_retried
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import MASK, check_spec, split_secrets
@@ -176,7 +177,7 @@ class Jobs:
             "number": number,
             "token": self._clock.new_token(),
             "executor": executor,
-            "allocation": allocation.to_json(),
+            "allocation": recorded(allocation, self._nodes()),
             "lease_until": lease_until,
             "recoveries": 0,
             "created_at": self._clock.now(),

@@ -8,7 +8,7 @@ import time
 
 from foundations import config
 from foundations.cli import wording
-from foundations.cli.output import print_json
+from foundations.cli.output import paint, print_json
 from foundations.cli.targets import new_parser, open_api
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(server: Json) -> None:
-    from foundations.cli.tables import Column, print_fields, print_table
+    from foundations.cli.tables import print_fields
 
     jobs = server["jobs"]
     counts = [
@@ -72,29 +72,90 @@ def _print(server: Json) -> None:
         ]
     )
     sys.stdout.write("\n")
+    _print_nodes(server["nodes"])
+    _print_gpus(server["nodes"])
+
+
+def _print_nodes(nodes: List[Json]) -> None:
+    from foundations.cli.tables import Column, print_table
+
     columns = [
         Column("NODE", least=8),
         Column("CPUS", right=True),
         Column("MEMORY", right=True),
         Column("GPUS", right=True),
-        Column("GPU MODEL", rank=2, least=10),
-        Column("", rank=1),
+        Column("", rank=1, least=20),
     ]
-    print_table(columns, [_node(node) for node in server["nodes"]])
+    print_table(columns, [_node(node) for node in nodes])
 
 
 def _node(node: Json) -> List[Cell]:
     used = node["used"]
     gpus = len(node["gpus"])
-    models = sorted({str(gpu.get("name") or "") for gpu in node["gpus"]})
+    remark = (node.get("gpu_trouble") or "", wording.DIM)
     return [
         node["name"],
         "{:g} of {:g}".format(used["cpus"], node["cpus"]),
         "{} of {}".format(wording.memory(used["memory"]), wording.memory(node["memory"])),
         "{} of {}".format(len(set(used["gpus"])), gpus) if gpus else "none",
-        ", ".join(model for model in models if model),
-        "" if node["accepting"] else ("takes no jobs", wording.YELLOW),
+        remark if node["accepting"] else ("takes no jobs", wording.YELLOW),
     ]
+
+
+def _print_gpus(nodes: List[Json]) -> None:
+    """One line for each device: what it is, how much of it is in use and by which jobs."""
+    from foundations.cli.tables import Column, print_table, short_ids
+
+    ids = short_ids([job_id for node in nodes for gpu in node["gpus"] for job_id in gpu["jobs"]])
+    rows = [
+        _gpu(node["name"] if len(nodes) > 1 else "", str(number), gpu, ids)
+        for node in nodes
+        for number, gpu in enumerate(node["gpus"])
+    ]
+    if rows:
+        sys.stdout.write("\n")
+        columns = [
+            Column("NODE", least=8),
+            Column("GPU", right=True),
+            Column("MODEL", rank=1),
+            Column("MEMORY", rank=2, right=True),
+            Column("STATE"),
+            Column("JOBS", least=8),
+            Column("UUID", rank=3),
+        ]
+        print_table(columns, rows)
+        _print_problems(nodes)
+
+
+def _gpu(node: str, number: str, gpu: Json, ids: Dict[str, str]) -> List[Cell]:
+    state: Cell = ("free", wording.GREEN)
+    if gpu["used"]:
+        state = (_in_use(gpu["used"]), wording.CYAN)
+    if gpu["problem"]:
+        state = ("out of order", wording.RED)
+    jobs = ", ".join(ids[job_id] for job_id in gpu["jobs"])
+    memory = wording.memory(gpu["memory"]) if gpu["memory"] else ""
+    return [node, number, gpu["name"], memory, state, jobs, gpu["uuid"]]
+
+
+def _in_use(share: float) -> str:
+    return "in use" if share > 0.995 else "{:.0f} % in use".format(100 * share)
+
+
+def _print_problems(nodes: List[Json]) -> None:
+    """Say what is wrong with which devices, once where it is the same."""
+    for node in nodes:
+        broken: Dict[str, List[str]] = {}
+        for number, gpu in enumerate(node["gpus"]):
+            if gpu["problem"]:
+                broken.setdefault(gpu["problem"], []).append(str(number))
+        for problem, numbers in broken.items():
+            which = "GPU {} gets".format(numbers[0])
+            if len(numbers) > 1:
+                which = "GPUs {} and {} get".format(", ".join(numbers[:-1]), numbers[-1])
+            where = "on {} ".format(node["name"]) if len(nodes) > 1 else ""
+            line = "{} {}no new jobs: {}.".format(which, where, problem)
+            sys.stdout.write(paint(line, wording.RED, sys.stdout) + "\n")
 
 
 def _url(scheduler: config.SchedulerConfig) -> str:

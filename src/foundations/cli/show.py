@@ -62,6 +62,7 @@ def _print(job: Json, now: float) -> None:
     print_fields(_fields(job, now))
     _print_values("Parameters", job["params"])
     _print_values("Environment variables", job["spec"]["environment"])
+    _print_gpus(job)
     _print_metrics(job)
     _print_artifacts(job)
     if job["attempts"] > 1:
@@ -159,6 +160,24 @@ def _print_values(title: str, values: Json) -> None:
         print_title(title)
         print_fields(
             [(name, wording.value(item) or '""') for name, item in sorted(values.items())], indent=2
+        )
+
+
+def _print_gpus(job: Json) -> None:
+    """The devices that the newest attempt has or had."""
+    from foundations.cli.tables import Column, print_table, print_title
+
+    allocation = job["attempt_list"][-1]["allocation"] if job["attempt_list"] else {}
+    names = allocation.get("gpu_names") or {}
+    if allocation.get("gpus"):
+        print_title("GPUs")
+        print_table(
+            [Column("UUID", least=12), Column("MODEL", least=10), Column("SHARE", right=True)],
+            [
+                [uuid, names.get(uuid, ""), "" if share == 1 else "{:g}".format(share)]
+                for uuid, share in allocation["gpus"]
+            ],
+            indent=2,
         )
 
 
