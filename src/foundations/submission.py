@@ -86,8 +86,6 @@ def submit(
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
     key by key. Raises FoundationsError with nothing submitted.
     """
-    from foundations.job import Deployment
-
     folder = os.path.abspath(job_directory or job_dir or os.getcwd())
     scheduler = config.scheduler(scheduler_config or config.LOCAL_SCHEDULER, folder)
     given = {
@@ -99,10 +97,15 @@ def submit(
         "worker": worker,
     }  # fmt: skip
     submission = Submission(folder, given)
-    api = _connection(scheduler)
+    return _deployment(submission, _connection(scheduler), bool(stream_job_logs))
+
+
+def _deployment(submission: Submission, api: Api, stream: bool) -> Deployment:
+    from foundations.job import Deployment
+
     job = submission.send(api)
     deployment = Deployment(job["job_id"], api.url)
-    if stream_job_logs and not config.streaming_disabled():
+    if stream and not config.streaming_disabled():
         sys.stdout.writelines(line + "\n" for line in deployment.stream_job_logs())
     return deployment
 

@@ -91,12 +91,14 @@ def test_the_server_uses_only_the_wire_part_of_the_sdk(modules):
     assert offenders == []
 
 
-def test_only_the_local_executor_knows_the_runner(modules):
-    # It alone finds runners again by their process; all others start an argv somewhere else.
+def test_only_the_executor_of_this_machine_knows_the_runner(modules):
+    # It finds runners again by their process, and what they left in the container engine; all
+    # others start an argv somewhere else.
+    of_this_machine = {"atlas_server/executors/local.py", "atlas_server/executors/containers.py"}
     offenders = [
         f"{module.path}:{line} imports {name}"
         for module in modules
-        if module.is_in("atlas_server/") and not module.is_in("atlas_server/executors/local.py")
+        if module.is_in("atlas_server/") and not any(map(module.is_in, of_this_machine))
         for name, line, _ in module.imports()
         if name.split(".")[0] == "atlas_runner"
     ]
