@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, StartFailed
@@ -202,7 +201,8 @@ def _facts(info: dict[str, Any], version: dict[str, Any]) -> EngineFacts:
 def _has_nvidia_hook() -> bool:
     """Whether the program is there that Docker runs for `--gpus` without a runtime of its own."""
     folders = {*os.environ.get("PATH", os.defpath).split(os.pathsep), "/usr/bin", "/usr/local/bin"}
-    return any(Path(folder, "nvidia-container-runtime-hook").exists() for folder in folders)
+    name = "nvidia-container-runtime-hook"
+    return any(os.path.exists(os.path.join(folder, name)) for folder in folders)
 
 
 def _root_cause(error: BaseException) -> str:

@@ -289,7 +289,11 @@ class Shipper:
 
     def _adopt(self, path: Path) -> tuple[str, str, int]:
         if not path.is_dir():
-            return manifest.FILE, *self._blobs.adopt(str(path))
+            try:
+                return manifest.FILE, *self._blobs.adopt(str(path))
+            except PermissionError:
+                # A container's worker may be another user, out of whose folder nothing is moved.
+                return manifest.FILE, *self._blobs.put_file(str(path), durable=False)
         entries = []
         for file in sorted(path.rglob("*")):
             name = str(file.relative_to(path))
