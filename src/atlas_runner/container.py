@@ -16,7 +16,7 @@ from typing import Any
 from atlas_runner.container_log import LogPump
 from atlas_runner.container_usage import Usage
 from atlas_runner.ending import Watched, WorkerExit, wait_for_end
-from atlas_runner.engine import Engine, is_missing, words
+from atlas_runner.engine import Engine, is_missing, lacks_program, words
 from atlas_runner.errors import EngineUnavailable, StartFailed
 
 _PREFIX = "container:"
@@ -247,7 +247,7 @@ def _refused(beginning: bytes) -> str | None:
 def _start_failed(error: StartFailed) -> StartFailed:
     """Say what users can do about the engine's commonest complaints."""
     text = error.message
-    if "executable file not found" in text or "no such file or directory" in text:
+    if lacks_program(error):
         name = text.split('exec: "')[-1].split('"')[0] if 'exec: "' in text else "the command"
         return StartFailed(f"The image has no program '{name}'. {text}", _PROGRAM_HINT)
     if "could not select device driver" in text or "nvidia" in text.lower():

@@ -22,6 +22,8 @@ Write = Callable[[bytes], object]
 _ANSWER_SECONDS = 120
 # Seconds between two looks whether an engine that is away has come back.
 _LOOK_INTERVAL = 0.5
+_NO_PROGRAM = ("executable file not found", "no such file or directory", "exec format error",
+               "permission denied: unknown", "is a directory")  # fmt: skip
 _HINT = "Start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path."
 
 
@@ -148,6 +150,12 @@ def refusal(error: Any) -> str:
     return text if text.endswith((".", "!", "?")) else text + "."
 
 
+def lacks_program(error: StartFailed) -> bool:
+    """Whether the engine refused because the image has no such program, or none of that kind."""
+    said = error.message.lower()
+    return any(words in said for words in _NO_PROGRAM)
+
+
 def is_missing(error: BaseException) -> bool:
     """Whether the engine says that there is no such thing."""
     return getattr(error, "status_code", None) == 404
@@ -193,9 +201,14 @@ def _facts(info: dict[str, Any], version: dict[str, Any]) -> EngineFacts:
         version=str(version.get("Version", "")),
         rootless="rootless" in options or bool(info.get("Rootless")),
         podman=podman,
-        init=bool(info.get("InitBinary")),
+        init=_has_podmans_init() if podman else bool(info.get("InitBinary")),
         nvidia="nvidia" in runtimes or _has_nvidia_hook(),
     )
+
+
+def _has_podmans_init() -> bool:
+    places = ("/usr/libexec/podman", "/usr/lib/podman", "/usr/bin", "/usr/local/bin")
+    return any(os.path.exists(f"{place}/catatonit") for place in places)
 
 
 def _has_nvidia_hook() -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from atlas_runner.distributions import named_by
-from atlas_runner.engine import Engine, words
-from atlas_runner.errors import EngineUnavailable, StartFailed
+from atlas_runner.engine import Engine, lacks_program, words
+from atlas_runner.errors import StartFailed
 from atlas_runner.images import Image
 from atlas_runner.interpreter import PROBE, answer_in
 
@@ -87,10 +87,10 @@ def _run(engine: Engine, image: Image, argv: list[str]) -> bytes | None:
             container.start()
             container.wait(timeout=_PROBE_SECONDS)
             return container.logs(stdout=True, stderr=False)
-    except EngineUnavailable:
-        raise
-    except StartFailed:
-        return None  # there is no such program
+    except StartFailed as error:
+        if not lacks_program(error):
+            raise  # what went wrong may go well next time: nothing is to be remembered
+        return None
     finally:
         with contextlib.suppress(StartFailed), words():
             container.remove(v=True, force=True)
