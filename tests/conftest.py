@@ -15,13 +15,15 @@ import shutil
 import socket
 import warnings
 from pathlib import Path
-from typing import Callable, Dict, NoReturn
+from typing import Callable, Dict, Iterator, NoReturn
 
 import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tests.engines import PrivateEngine
     from tests.nvml.fake import FakeNvml
+    from tests.registry import Registry
 
 
 def has_docker() -> bool:
@@ -136,3 +138,45 @@ def nvml(tmp_path: Path, nvml_library: Path) -> FakeNvml:
     from tests.nvml.fake import FakeNvml
 
     return FakeNvml(tmp_path, nvml_library)
+
+
+@pytest.fixture
+def private_engine() -> Iterator[PrivateEngine]:
+    """A Docker engine for one test alone, which may kill, stop, hang and restart it."""
+    yield from _engine()
+
+
+@pytest.fixture
+def gpu_engine() -> Iterator[PrivateEngine]:
+    """A private engine that gives containers any GPU they ask for, in NVIDIA_VISIBLE_DEVICES."""
+    yield from _engine(nvidia=True)
+
+
+def _engine(nvidia: bool = False) -> Iterator[PrivateEngine]:
+    from tests import engines
+
+    if not engines.can_start():
+        is_absent("root with dockerd, for an engine of the test's own,")
+    with engines.PrivateEngine(nvidia=nvidia) as engine:
+        yield engine
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """An image registry that anybody may read."""
+    yield from _registry(tmp_path)
+
+
+@pytest.fixture
+def locked_registry(tmp_path: Path) -> Iterator[Registry]:
+    """An image registry that asks for a password; its `docker_config()` writes a file with it."""
+    yield from _registry(tmp_path, with_password=True)
+
+
+def _registry(folder: Path, with_password: bool = False) -> Iterator[Registry]:
+    from tests import registry
+
+    if not registry.is_installed():
+        is_absent("docker-registry")
+    with registry.Registry(folder / "registry", with_password) as running:
+        yield running
