@@ -104,7 +104,9 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     config = ServerConfig(home=home.absolute())
     for name, value in values.items():
         config = replace(config, **{name: _checked(name, value)})
-    config = _with_permissions(config)
+    defaults = allowed_by_default(config.host)
+    unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
+    config = replace(config, **unsaid)
     if config.host not in _LOOPBACK:
         raise ConfigError(
             f"This server cannot listen on {config.host}: it has no users or passwords yet.",
@@ -114,14 +116,14 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     return config
 
 
-def _with_permissions(config: ServerConfig) -> ServerConfig:
-    """Fill in what is not said of what jobs may ask for: everything where they are one user's."""
-    if config.host in _LOOPBACK:
-        defaults = dict.fromkeys(_ALLOWED, ("*",))
-    else:
-        defaults = dict.fromkeys(_ALLOWED, ()) | {"allow_networks": ("bridge", "none")}
-    unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
-    return replace(config, **unsaid)
+def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
+    """Return what jobs may ask for where nothing is set: everything, where nobody else gets in.
+
+    A server that listens on more than its own machine serves people who need not own it.
+    """
+    if host in _LOOPBACK:
+        return dict.fromkeys(_ALLOWED, ("*",))
+    return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
 
 
 def engine_sockets() -> tuple[str, ...]:
@@ -216,7 +218,7 @@ def _names(setting: str, value: Any) -> tuple[str, ...]:
     if setting == "allow_networks":
         return names
     names = tuple(name for name in names if name != "none")
-    if setting == "allow_volumes" and any(name.startswith((".", "~")) for name in names):
+    if setting == "allow_volumes" and any("/" in name and name[0] != "/" for name in names):
         raise ValueError(value)
     unknown = sorted(set(names) - PRIVILEGES) if setting == "allow_privileges" else []
     if unknown:

@@ -17,6 +17,7 @@ from atlas_server.config import ServerConfig
 from foundations import config
 from foundations.cli.main import COMMANDS
 from foundations.contract import environment
+from foundations.contract.worker_options import OPTIONS, PRIVILEGE, REFUSED
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -162,8 +163,14 @@ def test_every_setting_is_described(everything):
 def test_every_key_of_the_job_config_is_described(everything):
     for key in config._JOB_KEYS:
         assert f"| `{key}` |" in everything
-    for key in config._WORKER_KEYS:
-        assert f"`{key}`" in everything.partition("key of `worker`")[2]
+    for key in {**OPTIONS, **REFUSED}:
+        assert f"`{key}`" in (ROOT / "docs" / "worker.md").read_text(), key
+
+
+def test_every_privilege_is_marked():
+    text = (ROOT / "docs" / "worker.md").read_text()
+    marked = set(re.findall(r"`(\w+)`\\\*", text))
+    assert marked == {name for name, option in OPTIONS.items() if option.asks == PRIVILEGE}
 
 
 def test_every_variable_is_described(everything):

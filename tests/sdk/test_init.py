@@ -62,7 +62,7 @@ def test_every_key_in_a_comment_is_yaml_once_uncommented(tmp_path):
         "install_requirements", "num_gpus", "num_cpus", "ram", "entrypoint", "worker",
     }  # fmt: skip
     assert set(config["worker"]) == {
-        "image", "entrypoint", "command", "working_dir", "volumes", "environment",
+        "image", "entrypoint", "command", "working_dir", "volumes", "environment", "shm_size",
     }  # fmt: skip
 
 

@@ -101,6 +101,7 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
         ("Used", _used(usage)),
         ("From", where),
         ("Git", _git(origin["git"])),
+        ("Image", _image(job["spec"]["worker"], environment)),
         ("Python", _python(environment)),
         ("Ran on", environment.get("host") or ""),
         ("Rerun of", job["spec"]["rerun_of"] or ""),
@@ -133,6 +134,12 @@ def _used(usage: Json) -> str:
     if usage.get("peak_memory"):
         parts.append("{} of memory at its peak".format(wording.memory(usage["peak_memory"])))
     return ", ".join(parts)
+
+
+def _image(worker: Json, environment: Json) -> str:
+    image = worker.get("image") or ""
+    found = (environment.get("image") or {}).get("id", "")
+    return "{} ({})".format(image, found[:19]) if found else image
 
 
 def _git(git: Any) -> str:
