@@ -243,6 +243,20 @@ def test_a_device_that_falls_off_the_bus_takes_no_new_jobs(
     assert "is in order again" in machine.log()
 
 
+def test_the_end_of_a_job_with_gpus_is_a_reason_to_look(
+    machine: LiveServer, nvml: FakeNvml, folder: Path
+) -> None:
+    """A job that a broken device has ended must not be followed by all that wait."""
+    nvml.show(gpu(0), gpu(1))
+    machine.env["ATLAS_GPU_CHECK"] = "100000"
+    machine.start()
+    nvml.show(gpu(0, error=LOST), gpu(1))
+    job = machine.send(folder, "sees.py", resources=asks(1))
+    machine.completed(job)
+    assert held(machine, job) == [uuid(0)]
+    machine.wait_for(lambda: problems(machine) == ["GPU is lost", None], "loss of the device")
+
+
 def test_jobs_that_wait_for_a_device_start_when_it_is_back(
     machine: LiveServer, nvml: FakeNvml, folder: Path
 ) -> None:

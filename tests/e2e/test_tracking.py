@@ -263,7 +263,8 @@ def test_gpus(server: LiveServer, tmp_path: Path) -> None:
     job = run(server, tmp_path, code, resources={"cpus": 1, "gpus": 2})
     devices = printed(server, job).decode().strip().strip("'").split(",")
     assert len(set(devices)) == 2
-    assert set(devices) <= {"0", "1", "2"}
+    (node,) = server.api().server()["nodes"]
+    assert set(devices) <= {gpu["uuid"] for gpu in node["gpus"]}
     assert job["environment"]["devices"] == devices
 
 

@@ -104,7 +104,7 @@ def test_right_after_a_restart_held_devices_are_held(server: LiveServer, folder:
     half = send(server, folder, 0.5, 0)
     server.completed(half)
     assert [server.job(job)["state"] for job in waiting] == ["queued"] * 3
-    assert sorted(in_use(server)) == ["0", "1", "2", "3"]
+    assert len(in_use(server)) == len(set(in_use(server))) == 4
     for job in holders:
         server.api().stop(job)
     for job in waiting:

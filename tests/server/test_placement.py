@@ -464,6 +464,41 @@ def test_running_jobs_on_vanished_nodes_and_devices_are_passed_over() -> None:
     assert cluster.step() == ["job"]
 
 
+@unhurried
+@given(clusters())
+def test_a_share_begins_a_device_only_where_no_other_has_room(cluster: Cluster) -> None:
+    """So that shares leave as many whole devices as can be."""
+    cluster.policy = PATIENT
+    free = {
+        (one.name, gpu.uuid): 1000
+        for one in cluster.nodes
+        if one.accepting
+        for gpu in one.gpus
+        if gpu.problem is None
+    }
+    cpus = {one.name: one.cpus for one in cluster.nodes}
+
+    def use(held: Allocation) -> None:
+        cpus[held.node] -= held.cpus
+        for uuid, share in held.gpus:
+            if (held.node, uuid) in free:
+                free[held.node, uuid] -= round(share * 1000)
+
+    for job in cluster.running.values():
+        use(job.allocation)
+    for placement in cluster.decide().starts:
+        held = placement.allocation
+        for uuid, share in held.gpus:
+            # Memory may be what the other node lacks.
+            if share < 1 and free[held.node, uuid] == 1000 and not held.memory:
+                assert not [
+                    device
+                    for device, left in free.items()
+                    if round(share * 1000) <= left < 1000 and cpus[device[0]] >= held.cpus
+                ]
+        use(held)
+
+
 class LifeOfGpus(RuleBasedStateMachine):
     """Jobs come and go, devices break and are repaired, the server starts anew."""
 
