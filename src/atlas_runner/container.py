@@ -97,8 +97,14 @@ class ContainerWorker:
         return _PREFIX + name
 
     def pid(self) -> int | None:
-        """Return the process number of the container's main process on this machine."""
-        state = self._inspect()
+        """Return the process number of the container's main process on this machine.
+
+        None where it has ended, or while the engine is away.
+        """
+        try:
+            state = self._inspect()
+        except StartFailed:
+            return None
         return int(state["Pid"]) or None if state else None
 
     def wait(self, *, timeout: float | None, stop_fd: int, grace: float) -> WorkerExit:
@@ -148,11 +154,13 @@ class ContainerWorker:
         try:
             with words():
                 try:
-                    self._engine.api.wait(self.container_id, timeout=None)
+                    answer = self._engine.api.wait(self.container_id, timeout=None)
                 except APIError as error:
                     if not is_missing(error):
                         raise
                     self._gone = True
+                else:
+                    self._interrupted |= answer["StatusCode"] in _ENDED_BY_ENGINE and _has_left()
             return True
         except StartFailed:  # the engine is away, or in no state to answer
             self._interrupted = True
@@ -193,12 +201,12 @@ class ContainerWorker:
     def _exit(self, asked: str) -> WorkerExit:
         state = None if self._gone else self._state_at_end()
         code = int(state["ExitCode"]) if state else _KILLED
+        oom = bool(state and state.get("OOMKilled"))
         lost = None
         if state is None:
             lost = "Somebody removed the job's container."
-        elif self._interrupted and not asked and code in _ENDED_BY_ENGINE:
+        elif not asked and not oom and code in _ENDED_BY_ENGINE and self._interrupted:
             lost = "The container engine was restarted, and the job's container ended with it."
-        oom = bool(state and state.get("OOMKilled"))
         return WorkerExit(
             code=code,
             signal=code - 128 if 128 < code < 160 else None,
@@ -220,6 +228,15 @@ class ContainerWorker:
                 return self._inspect()
             except EngineUnavailable:
                 time.sleep(_AWAY_INTERVAL)
+
+
+def _has_left() -> bool:
+    """Whether the engine takes no new connections: it is on its way out, and ends containers."""
+    try:
+        Engine.connect().close()
+    except EngineUnavailable:
+        return True
+    return False
 
 
 def kept_log(engine: Engine) -> Any:

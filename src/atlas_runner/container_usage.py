@@ -20,15 +20,15 @@ class Usage:
         self.peak_memory: int | None = None
         self._cpu: Path | None = None
         self._peak: Path | None = None
-        self._looked = False
+        self._found = False
 
     def sample(self, pid: Callable[[], int | None]) -> None:
         """Read the counters; `pid` gives the container's main process, asked for once."""
-        if not self._looked:
-            self._looked = True
-            found = pid()
-            if found is not None:
-                self._cpu, self._peak = _counters(found)
+        if not self._found:
+            process = pid()
+            if process is not None:
+                self._found = True
+                self._cpu, self._peak = _counters(process)
         with contextlib.suppress(OSError, ValueError):
             if self._cpu is not None:
                 self.cpu_seconds = max(self.cpu_seconds or 0.0, _cpu_seconds(self._cpu))

@@ -53,7 +53,9 @@ class ContainerWay:
     def prepare(self) -> None:
         """Get the image and, where requirements are to be installed, their environment."""
         around = self._around
-        self._engine = await_engine(ENGINE_PATIENCE, around.write, around.stop_fd)
+        self._engine = await_engine(
+            ENGINE_PATIENCE, around.write, around.stop_fd, around.takes_long
+        )
         self._engine.labels = labels(self._assignment)
         self._image = obtain(
             self._engine, self._worker, around.write, around.stop_fd, around.takes_long

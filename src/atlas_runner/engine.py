@@ -108,10 +108,13 @@ def address() -> str | None:
     return f"unix://{found}"
 
 
-def await_engine(patience: float, write: Write, stop_fd: int) -> Engine:
+def await_engine(
+    patience: float, write: Write, stop_fd: int, before_waiting: Callable[[], object] = lambda: None
+) -> Engine:
     """Return a connection; where the engine is away, wait for it up to `patience` seconds.
 
-    Raises EngineUnavailable after that, PreparationStopped when `stop_fd` becomes readable.
+    `before_waiting` is called before that. Raises EngineUnavailable when the time is up,
+    PreparationStopped when `stop_fd` becomes readable.
     """
     deadline = time.monotonic() + patience
     told = False
@@ -122,6 +125,7 @@ def await_engine(patience: float, write: Write, stop_fd: int) -> Engine:
             if time.monotonic() >= deadline:
                 raise
             if not told:
+                before_waiting()
                 write(f"Foundations WARNING: {error.message} Waiting for it.\n".encode())
             told = True
         if select.select([stop_fd], [], [], _LOOK_INTERVAL)[0]:
@@ -131,14 +135,17 @@ def await_engine(patience: float, write: Write, stop_fd: int) -> Engine:
 @contextlib.contextmanager
 def words() -> Iterator[None]:
     """Turn what the engine refuses into StartFailed, its silence into EngineUnavailable."""
-    import requests  # noqa: PLC0415 - comes with docker
+    # What docker is built on; noise to whoever uses no containers.
+    import requests  # noqa: PLC0415
+    import urllib3  # noqa: PLC0415
     from docker.errors import APIError, DockerException  # noqa: PLC0415
 
+    silent = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, DockerException)
     try:
         yield
     except APIError as error:
         raise StartFailed(f"The container engine refused: {refusal(error)}") from error
-    except (requests.exceptions.RequestException, DockerException) as error:
+    except silent as error:
         raise EngineUnavailable(
             f"The container engine does not answer: {_root_cause(error)}.", _HINT
         ) from error
