@@ -147,6 +147,7 @@ def test_only_visible_gpus_are_used(
     assert started.code == 0, started
     assert said in started.out
     assert [device["uuid"] for device in devices(machine)] == [uuid(number) for number in found]
+    assert [device["number"] for device in devices(machine)] == [str(number) for number in found]
 
 
 @pytest.mark.parametrize(

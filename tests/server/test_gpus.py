@@ -146,6 +146,14 @@ def test_divided_gpus_are_used_by_their_parts() -> None:
     assert state(pool_of(divided, B, visible=["0"])) == {"MIG-0": None, "MIG-1": None}
 
 
+def test_devices_keep_the_numbers_that_nvidia_smi_showed() -> None:
+    pool = pool_of(A, replace(B, parts=PARTS), C)
+    assert [gpu.number for gpu in pool.gpus] == ["0", "1.0", "1.1", "2"]
+    pool.take_in(Look((C,)))
+    assert [gpu.number for gpu in pool.gpus] == ["0", "1.0", "1.1", "2"]
+    assert [gpu.number for gpu in pool_of(A, B, C, visible=["2", "1"]).gpus] == ["1", "2"]
+
+
 def test_a_limit_takes_the_first() -> None:
     pool = pool_of(A, B, C, limit=2)
     pool.take_in(Look((B, C)))

@@ -120,6 +120,6 @@ def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
     used = {
         "cpus": sum(one.cpus for one in here.values()),
         "memory": sum(one.memory for one in here.values()),
-        "gpus": [uuid for one in here.values() for uuid, _ in one.gpus],
+        "gpus": [uuid for uuid, jobs in users.items() if jobs],
     }
     return {**plain(node), "gpus": gpus, "used": used}

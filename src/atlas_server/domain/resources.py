@@ -24,13 +24,15 @@ _BILLION = 10**9
 class Gpu:
     """One device; `memory` in bytes, 0 where it is not known.
 
-    `problem` says why it gets no new jobs; None: it is in order.
+    `problem` says why it gets no new jobs; None: it is in order. `number` is the one that its
+    driver's tools show, with a second one for a part of a divided device.
     """
 
     uuid: str
     name: str
     memory: int
     problem: str | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

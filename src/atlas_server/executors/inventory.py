@@ -83,7 +83,7 @@ def _declared_gpus(declared: DeclaredInventory) -> list[Gpu]:
     count = declared.gpus or 0
     names = [entry for entry in declared.visible or () if entry]
     ids = names if len(set(names)) >= count else map(str, range(count))
-    return [Gpu(name, "declared", 0) for name in list(dict.fromkeys(ids))[:count]]
+    return [Gpu(one, "declared", 0, number=one) for one in list(dict.fromkeys(ids))[:count]]
 
 
 def _usable_cpus() -> float:
