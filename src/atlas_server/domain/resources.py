@@ -50,6 +50,16 @@ class Node:
     accepting: bool = True
     gpu_trouble: str | None = None
 
+    def device(self, name: str) -> str | None:
+        """The UUID of a device that an allocation names, by that or by its number; None: not here.
+
+        By number where it was only declared when the job began, and has been found since.
+        """
+        for gpu in self.gpus:
+            if name in (gpu.uuid, gpu.number):
+                return gpu.uuid
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
@@ -272,7 +282,8 @@ class Free:
         self.cpus += sign * held.cpus
         self.memory += sign * held.memory
         if held.gpus:
-            for uuid, share in held.gpus:
+            for name, share in held.gpus:
+                uuid = name if name in self.gpus else self.node.device(name)
                 if uuid in self.gpus:
                     self.gpus[uuid] += sign * share
             self._measure_gpus()
