@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.live import LiveServer, make_folder
-from tests.nvml.fake import LOST, MODEL, NOT_LOADED, FakeNvml, gpu, mig, uuid
+from tests.nvml.fake import LOST, MODEL, NOT_LOADED, UNKNOWN, FakeNvml, gpu, mig, uuid
 
 pytestmark = pytest.mark.cc
 
@@ -147,6 +147,7 @@ def test_only_visible_gpus_are_used(
     assert started.code == 0, started
     assert said in started.out
     assert [device["uuid"] for device in devices(machine)] == [uuid(number) for number in found]
+    assert [device["number"] for device in devices(machine)] == [str(number) for number in found]
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,25 @@ def test_a_number_of_gpus_takes_the_first_that_are_found(
     assert [device["uuid"] for device in devices(machine)] == [uuid(0), uuid(1)]
 
 
+def test_declared_devices_that_are_found_later_stay_in_use(
+    machine: LiveServer, nvml: FakeNvml, folder: Path
+) -> None:
+    nvml.show(init=NOT_LOADED)
+    machine.start("--num-gpus", "2")
+    assert [device["uuid"] for device in devices(machine)] == ["0", "1"]
+    holder = running(machine, folder, 1)
+    machine.stop()
+    nvml.show(init=UNKNOWN)
+    machine.start("--num-gpus", "2")
+    assert devices(machine) == [], "they are not declared anew while the driver may know better"
+    nvml.show(gpu(0), gpu(1))
+    machine.wait_for(lambda: len(devices(machine)) == 2, "devices")
+    assert [device["jobs"] for device in devices(machine)] == [{holder: 1}, {}]
+    assert held(machine, running(machine, folder, 1)) == [uuid(1)]
+    third = machine.send(folder, "sees.py", resources=asks(1))
+    assert waits(machine, third) == "waits for 1 GPU: 0 of 2 are free"
+
+
 def test_mig_instances_are_given_out_one_by_one(
     machine: LiveServer, nvml: FakeNvml, folder: Path
 ) -> None:
@@ -186,7 +206,7 @@ def test_old_scripts_that_ask_for_gpus(machine: LiveServer, nvml: FakeNvml, opti
     nvml.show(init=NOT_LOADED)
     done = machine.server_command("start", option)
     assert done.code == 0, done
-    assert "atlas-server: warning: no GPU is used: the NVIDIA driver says: Driver Not" in done.err
+    assert "atlas-server: warning: no GPU is used: the NVIDIA driver is not loaded." in done.err
     machine.stop()
     nvml.show(gpu(0))
     done = machine.server_command("start", option)
@@ -209,7 +229,7 @@ def test_what_can_never_run_is_refused_before_it_waits(
     (folder / "job.config.yaml").write_text("num_gpus: 1\n")
     done = machine.cli("submit", "scheduler", str(folder), "sees.py")
     assert done.code == 1
-    assert "asks for 1 GPU; there is none: the NVIDIA driver says: Driver Not Loaded." in done.err
+    assert "asks for 1 GPU; there is none: the NVIDIA driver is not loaded." in done.err
     assert "foundations info" in done.err
     assert machine.api().jobs()["jobs"] == []
     done = machine.cli("submit", "--num-gpus", "0", "scheduler", str(folder), "sees.py")

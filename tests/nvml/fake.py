@@ -13,6 +13,7 @@ LOST = 15  # NVML_ERROR_GPU_IS_LOST
 NO_PERMISSION = 4
 NOT_LOADED = 9
 MISMATCH = 18
+UNKNOWN = 999
 
 Facts = dict[str, str | int]
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.nvml import fake
 from tests.nvml.fake import LOST, MISMATCH, MODEL, NO_PERMISSION, FakeNvml, gpu, mig, uuid
 
-from atlas_server.executors.driver import Device, Driver, Look
+from atlas_server.executors.driver import NOT_LOADED, Device, Driver, Look
 from atlas_server.executors.gpus import GpuPool
 from atlas_server.executors.inventory import DeclaredInventory, Inventory
 from atlas_server.executors.visible import choose
@@ -146,6 +147,14 @@ def test_divided_gpus_are_used_by_their_parts() -> None:
     assert state(pool_of(divided, B, visible=["0"])) == {"MIG-0": None, "MIG-1": None}
 
 
+def test_devices_keep_the_numbers_that_nvidia_smi_showed() -> None:
+    pool = pool_of(A, replace(B, parts=PARTS), C)
+    assert [gpu.number for gpu in pool.gpus] == ["0", "1.0", "1.1", "2"]
+    pool.take_in(Look((C,)))
+    assert [gpu.number for gpu in pool.gpus] == ["0", "1.0", "1.1", "2"]
+    assert [gpu.number for gpu in pool_of(A, B, C, visible=["2", "1"]).gpus] == ["1", "2"]
+
+
 def test_a_limit_takes_the_first() -> None:
     pool = pool_of(A, B, C, limit=2)
     pool.take_in(Look((B, C)))
@@ -261,6 +270,12 @@ def test_a_driver_that_does_not_work(nvml: FakeNvml, driver: Driver) -> None:
     assert "mismatch" in trouble
     nvml.show(gpu(0))
     assert driver.look().trouble is None, "asked anew, it works again"
+
+
+@pytest.mark.cc
+def test_a_driver_that_is_not_loaded(nvml: FakeNvml, driver: Driver) -> None:
+    nvml.show(init=fake.NOT_LOADED)
+    assert driver.look().trouble == NOT_LOADED
 
 
 @pytest.mark.cc

@@ -111,8 +111,8 @@ def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
     here = {job_id: one for job_id, one in held.items() if one.node == node.name}
     users: dict[str, dict[str, float]] = {gpu.uuid: {} for gpu in node.gpus}
     for job_id, one in here.items():
-        for uuid, share in one.gpus:
-            users.setdefault(uuid, {})[job_id] = share
+        for name, share in one.gpus:
+            users.setdefault(node.device(name) or name, {})[job_id] = share
     gpus = [
         {**plain(gpu), "used": round(sum(users[gpu.uuid].values()), 3), "jobs": users[gpu.uuid]}
         for gpu in node.gpus
@@ -120,6 +120,6 @@ def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
     used = {
         "cpus": sum(one.cpus for one in here.values()),
         "memory": sum(one.memory for one in here.values()),
-        "gpus": [uuid for one in here.values() for uuid, _ in one.gpus],
+        "gpus": [uuid for uuid, jobs in users.items() if jobs],
     }
     return {**plain(node), "gpus": gpus, "used": used}

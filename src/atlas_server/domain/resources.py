@@ -24,13 +24,15 @@ _BILLION = 10**9
 class Gpu:
     """One device; `memory` in bytes, 0 where it is not known.
 
-    `problem` says why it gets no new jobs; None: it is in order.
+    `problem` says why it gets no new jobs; None: it is in order. `number` is the one that its
+    driver's tools show, with a second one for a part of a divided device.
     """
 
     uuid: str
     name: str
     memory: int
     problem: str | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,16 @@ class Node:
     gpus: tuple[Gpu, ...] = ()
     accepting: bool = True
     gpu_trouble: str | None = None
+
+    def device(self, name: str) -> str | None:
+        """The UUID of a device that an allocation names, by that or by its number; None: not here.
+
+        By number where it was only declared when the job began, and has been found since.
+        """
+        for gpu in self.gpus:
+            if name in (gpu.uuid, gpu.number):
+                return gpu.uuid
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +282,8 @@ class Free:
         self.cpus += sign * held.cpus
         self.memory += sign * held.memory
         if held.gpus:
-            for uuid, share in held.gpus:
+            for name, share in held.gpus:
+                uuid = name if name in self.gpus else self.node.device(name)
                 if uuid in self.gpus:
                     self.gpus[uuid] += sign * share
             self._measure_gpus()

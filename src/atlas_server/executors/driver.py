@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NO_DRIVER = "no NVIDIA driver was found"
+NOT_LOADED = "the NVIDIA driver is not loaded"
 
 # A driver that has to wake eight GPUs first may need several seconds.
 _ANSWER_SECONDS = 30

@@ -62,25 +62,26 @@ class GpuPool:
             key = key_of(index, whole)
             if whole.problem and whole.parts is None and key in divided:
                 continue  # it cannot even tell its parts any more; they are remembered
-            for device in (whole,) if whole.parts is None else whole.parts:
+            for number, device in _devices(index, whole):
                 if device.uuid and self._may_be_used(key, device.uuid):
-                    yield _Known(self._described(device), key)
+                    yield _Known(self._described(number, device), key)
 
     def _may_be_used(self, *keys: str) -> bool:
         return self._visible is None or any(key in (self._chosen or ()) for key in keys)
 
-    def _described(self, device: Device) -> Gpu:
+    def _described(self, number: str, device: Device) -> Gpu:
         """A device with what was known of it before, which a broken one cannot tell any more."""
-        known = self._known.get(device.uuid)
-        name = device.name or (known.gpu.name if known else "")
-        memory = device.memory or (known.gpu.memory if known else 0)
-        return Gpu(device.uuid, name, memory, device.problem)
+        if device.uuid not in self._known:
+            return Gpu(device.uuid, device.name, device.memory, device.problem, number)
+        known = self._known[device.uuid].gpu
+        name, memory = device.name or known.name, device.memory or known.memory
+        return replace(known, name=name, memory=memory, problem=device.problem)
 
     def _nameless(self, devices: Sequence[Device]) -> Iterator[Gpu]:
         for index, device in enumerate(devices):
             key = key_of(index, device)
             if not device.uuid and self._may_be_used(key):
-                yield Gpu(key, "", 0, device.problem or _GONE)
+                yield Gpu(key, "", 0, device.problem or _GONE, str(index))
 
     def _remembered(
         self, found: dict[str, _Known], devices: Sequence[Device], nameless: Sequence[Gpu]
@@ -103,3 +104,10 @@ class GpuPool:
         if self._visible is not None:
             return f"CUDA_VISIBLE_DEVICES is '{','.join(self._visible)}'"
         return "its GPUs are in MIG mode and have no instances"
+
+
+def _devices(index: int, whole: Device) -> list[tuple[str, Device]]:
+    """A GPU, or its parts where it is divided, with their numbers."""
+    if whole.parts is None:
+        return [(str(index), whole)]
+    return [(f"{index}.{part}", device) for part, device in enumerate(whole.parts)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from atlas_server.domain.resources import Gpu, Node
-from atlas_server.executors.driver import NO_DRIVER, Driver
+from atlas_server.executors.driver import NO_DRIVER, NOT_LOADED, Driver
 from atlas_server.executors.gpu_watch import GpuWatch, tell_of_change
 from atlas_server.executors.gpus import GpuPool
 
@@ -64,9 +64,11 @@ class Inventory:
             self._set_gpus(_declared_gpus(declared), None if declared.gpus else NO_DRIVER)
             return
         pool = GpuPool(declared.visible, declared.gpus)
-        pool.take_in(driver.look())
-        if len(pool.gpus) < (declared.gpus or 0):
-            # What the owner says counts: of devices of another make we cannot know.
+        look = driver.look()
+        pool.take_in(look)
+        # What the owner says counts: of devices of another make we cannot know. But where the
+        # driver only fails to answer, running jobs may have devices that it alone can tell.
+        if len(pool.gpus) < (declared.gpus or 0) and look.trouble in (None, NOT_LOADED):
             self._set_gpus(_declared_gpus(declared), None)
             return
         self._watch = GpuWatch(driver, pool, declared.gpu_check, self._set_gpus)
@@ -83,7 +85,7 @@ def _declared_gpus(declared: DeclaredInventory) -> list[Gpu]:
     count = declared.gpus or 0
     names = [entry for entry in declared.visible or () if entry]
     ids = names if len(set(names)) >= count else map(str, range(count))
-    return [Gpu(name, "declared", 0) for name in list(dict.fromkeys(ids))[:count]]
+    return [Gpu(one, "declared", 0, number=one) for one in list(dict.fromkeys(ids))[:count]]
 
 
 def _usable_cpus() -> float:

@@ -43,7 +43,9 @@ def _answer() -> dict[str, Any]:
         count = pynvml.nvmlDeviceGetCount()
         found = [_gpu(index) for index in range(count)]
     except pynvml.NVMLError as error:
-        return {"devices": [], "trouble": f"the NVIDIA driver says: {_words(error)}"}
+        not_loaded = error.args[0] == pynvml.NVML_ERROR_DRIVER_NOT_LOADED
+        said = "is not loaded" if not_loaded else f"says: {_words(error)}"
+        return {"devices": [], "trouble": f"the NVIDIA driver {said}"}
     return {"devices": [device for device in found if device is not None], "trouble": None}
 
 

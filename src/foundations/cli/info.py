@@ -8,7 +8,7 @@ import time
 
 from foundations import config
 from foundations.cli import wording
-from foundations.cli.output import paint, print_json
+from foundations.cli.output import paint, print_json, printable
 from foundations.cli.targets import new_parser, open_api
 
 TYPE_CHECKING = False
@@ -74,6 +74,8 @@ def _print(server: Json) -> None:
     sys.stdout.write("\n")
     _print_nodes(server["nodes"])
     _print_gpus(server["nodes"])
+    for node in server["nodes"]:
+        _print_problems(node, " on " + node["name"] if len(server["nodes"]) > 1 else "")
 
 
 def _print_nodes(nodes: List[Json]) -> None:
@@ -84,7 +86,7 @@ def _print_nodes(nodes: List[Json]) -> None:
         Column("CPUS", right=True),
         Column("MEMORY", right=True),
         Column("GPUS", right=True),
-        Column("", rank=1, least=20),
+        Column("", rank=1),
     ]
     print_table(columns, [_node(node) for node in nodes])
 
@@ -92,13 +94,12 @@ def _print_nodes(nodes: List[Json]) -> None:
 def _node(node: Json) -> List[Cell]:
     used = node["used"]
     gpus = len(node["gpus"])
-    remark = (node.get("gpu_trouble") or "", wording.DIM)
     return [
         node["name"],
         "{:g} of {:g}".format(used["cpus"], node["cpus"]),
         "{} of {}".format(wording.memory(used["memory"]), wording.memory(node["memory"])),
-        "{} of {}".format(len(set(used["gpus"])), gpus) if gpus else "none",
-        remark if node["accepting"] else ("takes no jobs", wording.YELLOW),
+        "{} of {}".format(len(used["gpus"]), gpus) if gpus else "none",
+        "" if node["accepting"] else ("takes no jobs", wording.YELLOW),
     ]
 
 
@@ -108,9 +109,9 @@ def _print_gpus(nodes: List[Json]) -> None:
 
     ids = short_ids([job_id for node in nodes for gpu in node["gpus"] for job_id in gpu["jobs"]])
     rows = [
-        _gpu(node["name"] if len(nodes) > 1 else "", str(number), gpu, ids)
+        _gpu(node["name"] if len(nodes) > 1 else "", gpu, ids)
         for node in nodes
-        for number, gpu in enumerate(node["gpus"])
+        for gpu in node["gpus"]
     ]
     if rows:
         sys.stdout.write("\n")
@@ -124,10 +125,9 @@ def _print_gpus(nodes: List[Json]) -> None:
             Column("UUID", rank=3),
         ]
         print_table(columns, rows)
-        _print_problems(nodes)
 
 
-def _gpu(node: str, number: str, gpu: Json, ids: Dict[str, str]) -> List[Cell]:
+def _gpu(node: str, gpu: Json, ids: Dict[str, str]) -> List[Cell]:
     state: Cell = ("free", wording.GREEN)
     if gpu["used"]:
         state = (_in_use(gpu["used"]), wording.CYAN)
@@ -135,27 +135,33 @@ def _gpu(node: str, number: str, gpu: Json, ids: Dict[str, str]) -> List[Cell]:
         state = ("out of order", wording.RED)
     jobs = ", ".join(ids[job_id] for job_id in gpu["jobs"])
     memory = wording.memory(gpu["memory"]) if gpu["memory"] else ""
-    return [node, number, gpu["name"], memory, state, jobs, gpu["uuid"]]
+    return [node, gpu["number"], gpu["name"], memory, state, jobs, gpu["uuid"]]
 
 
 def _in_use(share: float) -> str:
     return "in use" if share > 0.995 else "{:.0f} % in use".format(100 * share)
 
 
-def _print_problems(nodes: List[Json]) -> None:
-    """Say what is wrong with which devices, once where it is the same."""
-    for node in nodes:
-        broken: Dict[str, List[str]] = {}
-        for number, gpu in enumerate(node["gpus"]):
-            if gpu["problem"]:
-                broken.setdefault(gpu["problem"], []).append(str(number))
-        for problem, numbers in broken.items():
-            which = "GPU {} gets".format(numbers[0])
-            if len(numbers) > 1:
-                which = "GPUs {} and {} get".format(", ".join(numbers[:-1]), numbers[-1])
-            where = "on {} ".format(node["name"]) if len(nodes) > 1 else ""
-            line = "{} {}no new jobs: {}.".format(which, where, problem)
-            sys.stdout.write(paint(line, wording.RED, sys.stdout) + "\n")
+def _print_problems(node: Json, where: str) -> None:
+    """Say what is wrong with which devices, once where it is the same, or why there are none."""
+    broken: Dict[str, List[str]] = {}
+    for gpu in node["gpus"]:
+        if gpu["problem"]:
+            broken.setdefault(gpu["problem"], []).append(gpu["number"])
+    for problem, numbers in broken.items():
+        which = "GPU {}{} gets".format(numbers[0], where)
+        if len(numbers) > 1:
+            which = "GPUs {} and {}{} get".format(", ".join(numbers[:-1]), numbers[-1], where)
+        _say("{} no new jobs: {}.".format(which, problem), wording.RED)
+    trouble = node["gpu_trouble"]
+    if trouble and not node["gpus"]:
+        _say("No GPU is used{}: {}.".format(where, trouble), wording.DIM)
+    elif trouble and trouble not in broken:
+        _say("Not all GPUs are used{}: {}.".format(where, trouble), wording.YELLOW)
+
+
+def _say(line: str, colour: str) -> None:
+    sys.stdout.write(paint(printable(line, sys.stdout), colour, sys.stdout) + "\n")
 
 
 def _url(scheduler: config.SchedulerConfig) -> str:
