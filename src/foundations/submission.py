@@ -89,7 +89,7 @@ def submit(
     from foundations.job import Deployment
 
     folder = os.path.abspath(job_directory or job_dir or os.getcwd())
-    scheduler = config.scheduler(scheduler_config or config.LOCAL_SCHEDULER, folder)
+    scheduler = config.wanted_scheduler(scheduler_config, folder)
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params,
         "ram": _defaults["ram"] if ram is None else ram,
@@ -120,11 +120,20 @@ def _connection(scheduler: config.SchedulerConfig) -> Api:
 def set_job_resources(
     num_gpus: Optional[float] = None, ram: Optional[Union[int, float, str]] = None
 ) -> None:
-    """Set what jobs that this process submits from now on ask for. Raises ValueError."""
-    if ram is not None and parse_memory(ram) <= 0:
-        raise ValueError("ram must be more than 0")
-    if num_gpus is not None and (isinstance(num_gpus, bool) or num_gpus < 0):
-        raise ValueError("num_gpus must not be negative")
+    """Set what jobs that this process submits from now on ask for, where they do not say.
+
+    Raises ValueError for what no job can ask for.
+    """
+    if num_gpus is not None and (
+        isinstance(num_gpus, bool) or not isinstance(num_gpus, (int, float))
+    ):
+        raise ValueError("num_gpus must be a number, not {!r}.".format(num_gpus))
+    try:
+        check_request({"num_gpus": num_gpus})
+        if ram is not None:
+            parse_memory(ram)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
     _defaults.update(num_gpus=num_gpus, ram=ram)
 
 

@@ -17,11 +17,7 @@ MASK = "********"
 
 def check_spec(spec: JobSpec) -> None:
     """Raise InvalidRequest where no server could run `spec`, whose worker is settled."""
-    if not spec.project.strip() or "/" in spec.project or not spec.project.isprintable():
-        raise InvalidRequest(
-            f"The project name {spec.project!r} cannot be used.",
-            "Give it printable characters, without '/'.",
-        )
+    check_project(spec.project)
     if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
         raise InvalidRequest("The command contains a NUL character.")
     if spec.timeout is not None and not 0 < spec.timeout < math.inf:
@@ -35,6 +31,16 @@ def check_spec(spec: JobSpec) -> None:
         raise InvalidRequest(f"{complaint}.")
     _check_environment(spec)
     _check_text(spec)
+
+
+def check_project(name: str) -> str:
+    """Return the name if a project may have it. Raises InvalidRequest."""
+    if not name.strip() or "/" in name or not name.isprintable():
+        raise InvalidRequest(
+            f"The project name {name!r} cannot be used.",
+            "Give it printable characters, without '/'.",
+        )
+    return name
 
 
 def _check_environment(spec: JobSpec) -> None:

@@ -11,7 +11,7 @@ from foundations.client.http import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
     Json = Dict[str, Any]
 
@@ -133,6 +133,17 @@ class Api:
         path = "/api/v1/jobs/{}/artifacts.tgz".format(quote(reference))
         return self.connection.request("GET", path, timeout=600.0).chunks
 
+    def directory(self, reference: str, key: str) -> List[Json]:
+        """Return `{"path", "size", "mtime_ns"}` of each file of a synchronised directory."""
+        path = "/jobs/{}/directory{}".format(quote(reference), query({"key": key}))
+        return self._get(path)["files"]
+
+    def directory_file(self, reference: str, key: str, path: str) -> Iterator[bytes]:
+        """Yield the content of a file of a synchronised directory."""
+        which = query({"key": key, "path": path})
+        where = "/api/v1/jobs/{}/directory/file{}".format(quote(reference), which)
+        return self.connection.request("GET", where, timeout=600.0).chunks
+
     def metric(self, reference: str, name: str) -> List[List[Any]]:
         """Return all points `[seq, time, step, value]` of one metric."""
         path = "/jobs/{}/metrics{}".format(quote(reference), "{}")
@@ -159,6 +170,14 @@ class Api:
         return self._get("/projects")["projects"]
 
     # -- runners
+
+    def send_file(self, place: Json, content: Union[bytes, Iterable[bytes]]) -> None:
+        """Send a file, or the part at `offset`, of an attempt's synchronised directory.
+
+        `place` has attempt, directory, path, offset (None: the whole file), mtime_ns.
+        """
+        path = "/api/v1/runner/file" + query(place)
+        self.connection.request("PUT", path, content, timeout=600.0).read()
 
     def report(self, payload: Json) -> Json:
         """Send a runner's report."""
