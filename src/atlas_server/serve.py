@@ -40,6 +40,7 @@ from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
+from atlas_server.services.batches import Batches
 from atlas_server.services.content import Content
 from atlas_server.services.directories import Directories
 from atlas_server.services.feed import Feed
@@ -170,9 +171,10 @@ def _build(server: Server) -> FastAPI:
     )
     runners = Runners(store, feed, logs, samples, jobs, clock, config.lease)
     content = Content(bundles, logs)
+    batches = Batches(store, feed, bundles, clock, jobs)
     identity = Identity(str(config.home), instance, clock.now())
     app = create_app(
-        JobRoutes(jobs, views, archives, content, feed, scheduler).router(),
+        JobRoutes(jobs, batches, views, archives, content, feed, scheduler).router(),
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         bundle_routes.routes(content),
         DirectoryRoutes(Directories(store, synced, samples), views, instance).router(),

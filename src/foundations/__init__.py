@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from foundations.parameters.flattening import flatten_parameter_dictionary
     from foundations.parameters.generate_random_parameters import generate_random_parameters
     from foundations.results import get_metrics_for_all_jobs
-    from foundations.submission import set_job_resources, submit
+    from foundations.submission import set_job_resources, submit, submit_many
     from foundations.tracking import (
         load_parameters,
         log_metric,
@@ -65,6 +65,7 @@ __all__ = [
     "set_tags",
     "set_tensorboard_logdir",
     "submit",
+    "submit_many",
 ]
 
 # Public name -> "module:name in it". A public function must not be called like a module of this
@@ -100,6 +101,7 @@ _HOMES = {
     "set_tags": "foundations.tracking:set_tags",
     "set_tensorboard_logdir": "foundations.artifacts.syncable_directory:set_tensorboard_logdir",
     "submit": "foundations.submission:submit",
+    "submit_many": "foundations.submission:submit_many",
 }
 
 

@@ -313,7 +313,7 @@ def _keep(path: str, values: Dict[str, Any]) -> None:
         if json.loads(text) != values:
             return  # dates and the like: only the parser can give them back
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        partial = "{}.{}".format(path, os.getpid())
+        partial = "{}.{}".format(path, os.urandom(8).hex())  # threads may do so at once
         with open(partial, "w") as file:
             file.write(text)
         os.replace(partial, path)

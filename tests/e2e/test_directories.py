@@ -58,7 +58,7 @@ def test_what_is_uploaded_is_kept_and_found_by_another_job(
     assert server.api().directory(second, "another key") == []
     with pytest.raises(NotFound):
         list(server.api().directory_file(second, "checkpoints", "absent"))
-    assert list((server.home / "work").glob("*/*")) == []
+    server.wait_for(lambda: not list((server.home / "work").glob("*/*")), "end of the runners")
 
 
 def test_a_second_attempt_goes_on_from_what_the_first_has_kept(

@@ -74,6 +74,10 @@ class Api:
         """Queue a job under an ID of our choice, so that sending it twice is harmless."""
         return self._call("POST", "/jobs" + query({"job_id": job_id}), spec)
 
+    def submit_batch(self, spec: Json, jobs: List[Json]) -> List[str]:
+        """Queue a job for each `{"job_id", "params"}`, all or none; return their IDs."""
+        return self._call("POST", "/jobs/batch", {"spec": spec, "jobs": jobs}, 600.0)["job_ids"]
+
     def check(self, spec: Json) -> Json:
         """Return what submitting `spec` would do, without doing it."""
         return self._call("POST", "/jobs/check", spec)
@@ -186,8 +190,10 @@ class Api:
     def _get(self, path: str) -> Any:
         return self._call("GET", path)
 
-    def _call(self, method: str, path: str, payload: Any = None) -> Any:
-        return self.connection.call(method, "/api/v1" + path, payload)
+    def _call(
+        self, method: str, path: str, payload: Any = None, timeout: Optional[float] = None
+    ) -> Any:
+        return self.connection.call(method, "/api/v1" + path, payload, timeout)
 
 
 def _server_sent_events(chunks: Iterator[bytes]) -> Iterator[Tuple[str, Dict[str, Any]]]:

@@ -73,14 +73,16 @@ class Connection:
         if self._socket is not None:
             self._socket.settimeout(timeout)
 
-    def call(self, method: str, path: str, payload: Any = None) -> Any:
+    def call(
+        self, method: str, path: str, payload: Any = None, timeout: Optional[float] = None
+    ) -> Any:
         """Send JSON and return the JSON answer (None where there is none).
 
         Raises the FoundationsError that the server names, or Unreachable.
         """
         body = None if payload is None else json.dumps(payload).encode()
         headers = {"Content-Type": "application/json"} if body else {}
-        data = self.request(method, path, body, headers).read()
+        data = self.request(method, path, body, headers, timeout or _READ_TIMEOUT).read()
         return json.loads(data) if data else None
 
     def request(
