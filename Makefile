@@ -22,7 +22,7 @@ format: setup  ## Rewrite the code in its one format
 lint: setup  ## Style, likely bugs, format; the SDK stays within Python 3.8
 	$(BIN)/ruff check $(PATHS) $(ARGS)
 	$(BIN)/ruff format --check $(PATHS)
-	$(BIN)/vermin --quiet --no-tips --target=3.8- --violations src/foundations \
+	$(BIN)/vermin --quiet --no-tips --target=3.8- --violations src/foundations src/foundations_contrib \
 	  src/atlas_runner/overlay.py src/atlas_runner/distributions.py
 
 types: setup  ## Static types

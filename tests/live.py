@@ -20,7 +20,7 @@ import psutil
 from foundations.bundle.scan import hash_listing, list_folder
 from foundations.client.api import Api
 from foundations.errors import FoundationsError
-from foundations.submission import new_job_id
+from foundations.sending import new_job_id
 
 T = TypeVar("T")
 

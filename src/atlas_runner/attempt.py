@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
 from atlas_runner.ending import WorkerExit
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
@@ -84,6 +85,7 @@ class _Attempt:
             result = self._guarded(workspace, lambda: self._take_up(workspace, shipper))
         shipper.start()
         if result is None:
+            self._attendants(workspace).close()
             outputs = self._collect(workspace)
             lost = StateReason.LOST.value
             result = Result(reason=lost, message=message, outputs=outputs, began=began)
@@ -96,6 +98,9 @@ class _Attempt:
             self.worker.remove()
         if shipper.finish(result):
             workspace.remove()
+
+    def _attendants(self, workspace: Workspace) -> Attendants:
+        return Attendants(self.assignment, workspace, self._writer(workspace))
 
     def _shipper(self, workspace: Workspace) -> Shipper:
         return Shipper(self.assignment, workspace, identify(os.getpid()), self.stop)
@@ -133,15 +138,20 @@ class _Attempt:
         workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
         way = self._way(workspace, shipper)
         way.prepare()
+        attendants = self._attendants(workspace)
+        attendants.open()
         began = time.monotonic()
         self.worker = worker = way.start()
         facts = {**way.facts(), **self._machine()}
         workspace.note_facts(facts)
         shipper.worker_started(facts)
+        attendants.watch(worker)
         ended = worker.wait(
             timeout=self.spec["timeout"], stop_fd=self.stop_fd, grace=self.assignment.grace
         )
-        return self._outcome(workspace, ended, time.monotonic() - began)
+        wall = time.monotonic() - began
+        attendants.close()
+        return self._outcome(workspace, ended, wall)
 
     def _way(self, workspace: Workspace, shipper: Shipper) -> Way:
         around = Surroundings(workspace, self._writer(workspace), shipper.start, self.stop_fd)
@@ -158,7 +168,10 @@ class _Attempt:
         self.worker = worker = take_up(workspace, self.assignment, self.stop_fd)
         if worker is None:
             return None
+        attendants = self._attendants(workspace)
+        attendants.open()
         shipper.worker_started(workspace.facts(), worker.started_at)
+        attendants.watch(worker)
         ran = max(0.0, time.time() - (worker.started_at or time.time()))
         limit = self.spec["timeout"]
         ended = worker.wait(
@@ -166,7 +179,9 @@ class _Attempt:
             stop_fd=self.stop_fd,
             grace=self.assignment.grace,
         )
-        return self._outcome(workspace, ended, time.time() - (worker.started_at or time.time()))
+        wall = time.time() - (worker.started_at or time.time())
+        attendants.close()
+        return self._outcome(workspace, ended, wall)
 
     def _outcome(self, workspace: Workspace, ended: WorkerExit, wall: float) -> Result:
         outputs = self._collect(workspace)

@@ -15,6 +15,7 @@ from typing import Any
 
 from atlas_runner.container_log import LogPump
 from atlas_runner.container_usage import Usage
+from atlas_runner.descendants import identify, process_alive, with_descendants
 from atlas_runner.ending import Watched, WorkerExit, wait_for_end
 from atlas_runner.engine import Engine, is_missing, lacks_program, words
 from atlas_runner.errors import EngineUnavailable, StartFailed
@@ -50,6 +51,7 @@ class ContainerWorker:
         self._signals: list[str] = []
         self._interrupted = False
         self._gone = False
+        self._main: str | None = None
         self._usage = Usage()
         self.afterwards: Callable[[], object] = lambda: None
 
@@ -106,6 +108,16 @@ class ContainerWorker:
         except StartFailed:
             return None
         return int(state["Pid"]) or None if state else None
+
+    def pids(self) -> list[int]:
+        """Return its processes on this machine, the main one first; none once it has ended."""
+        if self._main is None:
+            pid = self.pid()
+            self._main = identify(pid) if pid else None
+        if self._main is None or not process_alive(self._main):
+            return []
+        main = int(self._main.partition(":")[0])
+        return [main, *sorted(with_descendants([main]) - {main})]
 
     def wait(self, *, timeout: float | None, stop_fd: int, grace: float) -> WorkerExit:
         """Wait for the end; ask for it after `timeout` seconds or when `stop_fd` is readable.

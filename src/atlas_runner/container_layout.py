@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from atlas_runner.workspace import Workspace
 from foundations.contract import environment as names
@@ -78,6 +79,28 @@ def code_and_start(working_dir: str | None) -> tuple[str, str]:
     if wanted.is_relative_to(JOB_SOURCE):
         return JOB_SOURCE, str(wanted)
     return str(wanted), str(wanted)
+
+
+def seen_here(workspace: Workspace, worker: Mapping[str, Any], path: str) -> Path | None:
+    """Return where a folder of the container is on this machine, None where it is not.
+
+    `worker` is the job's own block. A link that leads out of what the container sees does not
+    count: it would show the job's owner other files of this machine.
+    """
+    volumes = worker.get("volumes") or {}
+    shared = {
+        how["bind"]: Path(host)
+        for host, how in (volumes.items() if isinstance(volumes, Mapping) else ())
+        if isinstance(how, Mapping) and "bind" in how
+    }
+    code, _ = code_and_start(worker.get("working_dir"))
+    places = {HOME: workspace.home_dir, **shared, code: workspace.job_dir}
+    for inside in sorted(places, key=len, reverse=True):
+        if PurePosixPath(path).is_relative_to(inside):
+            root = places[inside].resolve()
+            found = (root / PurePosixPath(path).relative_to(inside)).resolve()
+            return found if found.is_relative_to(root) else None
+    return None
 
 
 def worker_environment(

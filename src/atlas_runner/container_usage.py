@@ -53,15 +53,15 @@ def _counters(pid: int) -> tuple[Path | None, Path | None]:
 def _file(controller: str, first: str, second: str, groups: str, mounts: str) -> Path | None:
     """Return the file `first` of the version 1 group, or `second` of the version 2 group."""
     for name, place in (
-        (first, _place(controller, groups, mounts)),
-        (second, _place("", groups, mounts)),
+        (first, group_folder(controller, groups, mounts)),
+        (second, group_folder("", groups, mounts)),
     ):
         if place is not None and (place / name).exists():
             return place / name
     return None
 
 
-def _place(controller: str, groups: str, mounts: str) -> Path | None:
+def group_folder(controller: str, groups: str, mounts: str) -> Path | None:
     """Return the folder of the group in the hierarchy of a controller; "" is version 2."""
     path = None
     for line in groups.splitlines():

@@ -159,6 +159,13 @@ class WorkerProcess:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
+    def pids(self) -> list[int]:
+        """Return its processes, the main one first; none once it has ended."""
+        if self._status is not None:
+            return []
+        found = self._remaining() | with_descendants([self.pid])
+        return [self.pid, *sorted(found - {self.pid})]
+
     def _remaining(self) -> set[int]:
         """Return what lives of the worker, apart from its main process once that is reaped."""
         found = set(self._limit.members()) if self._limit is not None else set[int]()

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from atlas_runner import inotify
+from atlas_runner.contents import Contents
 from atlas_runner.workspace import Workspace
-from foundations.blobs import BlobDir
 from foundations.client.api import Api
-from foundations.contract import events, manifest, report
+from foundations.contract import report
 from foundations.contract.codec import plain
 from foundations.contract.report import Assignment, JournalBatch, Report, Result
 from foundations.errors import (
-    BundleError,
     Fenced,
     InvalidRequest,
     ServerError,
@@ -65,7 +64,6 @@ class Shipper:
         self._runner = runner
         self._stop_worker = stop_worker
         self._api = Api(assignment.server, assignment.token)
-        self._blobs = BlobDir(assignment.blobs)
         self._reader = JournalReader(str(workspace.journal_dir))
         self._log_offset = 0
         self._phase = report.PREPARING
@@ -80,7 +78,7 @@ class Shipper:
         self._started = False
         self._delivered = False
         self._failures = 0
-        self._kept = workspace.artifacts_kept()
+        self._contents = Contents(assignment, workspace, self._warn)
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
 
     def start(self) -> None:
@@ -108,7 +106,7 @@ class Shipper:
         self._wake()
         self.start()
         self._thread.join()
-        self._kept.close()
+        self._contents.close()
         return self._delivered or self.fenced
 
     def _wake(self) -> None:
@@ -263,51 +261,8 @@ class Shipper:
                 os.eventfd_read(self._wake_fd)
 
     def _outgoing(self, batch: Batch) -> JournalBatch:
-        lines = [
-            self._with_content(line) if line["k"] == events.ARTIFACT else line
-            for line in batch.events
-        ]
+        lines = [self._contents.stored(line, self._api) for line in batch.events]
         return JournalBatch(batch.writer, batch.first_n, lines)
-
-    def _with_content(self, line: dict[str, Any]) -> dict[str, Any]:
-        """Move a saved artifact into the store and say in its event where it is.
-
-        Anything can stand in a journal: an event without content is passed on without a digest,
-        and the server passes it over.
-        """
-        staged = str(line.get("staged"))
-        if staged not in self._kept.entries:
-            try:
-                # Never a file that lies elsewhere.
-                path = self._workspace.artifacts_dir / manifest.check_path(staged)
-                self._kept.note(staged, *self._adopt(path))
-            except (BundleError, OSError) as error:
-                self._kept.entries[staged] = (manifest.FILE, "", 0)
-                self._warn(f"artifact {line.get('key')!r} cannot be kept: {error}")
-        kind, digest, size = self._kept.entries[staged]
-        return {**line, "digest": digest, "size": size, "folder": kind == manifest.FOLDER}
-
-    def _adopt(self, path: Path) -> tuple[str, str, int]:
-        if not path.is_dir():
-            try:
-                return manifest.FILE, *self._blobs.adopt(str(path))
-            except PermissionError:
-                # A container's worker may be another user, out of whose folder nothing is moved.
-                return manifest.FILE, *self._blobs.put_file(str(path), durable=False)
-        entries = []
-        for file in sorted(path.rglob("*")):
-            name = str(file.relative_to(path))
-            if file.is_symlink():
-                target = os.readlink(file)
-                if manifest.is_inside(name, target):
-                    entries.append((name, manifest.SYMLINK, target, 0))
-            elif file.is_file():
-                # Copied, not moved: what a full disk interrupts begins again from the start.
-                digest, size = self._blobs.put_file(str(file), durable=False)
-                entries.append((name, manifest.FILE, digest, size))
-        data = manifest.encode(entries)
-        manifest.decode(data)  # what nobody could read back is not kept
-        return manifest.FOLDER, self._blobs.put_bytes(data), manifest.total_size(entries)
 
     def _report_broken(self) -> None:
         for writer, number, excerpt in self._reader.broken:

@@ -21,6 +21,10 @@ class Worker(Protocol):
         """Wait for the end; ask for it after `timeout` seconds or when `stop_fd` is readable."""
         ...
 
+    def pids(self) -> list[int]:
+        """Return its processes on this machine, the main one first; none once it has ended."""
+        ...
+
     def remove(self) -> None:
         """Leave nothing of it behind."""
         ...

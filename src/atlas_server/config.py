@@ -87,6 +87,16 @@ class ServerConfig:
         """The logs of jobs."""
         return self.home / "job_data" / "logs"
 
+    @property
+    def archive(self) -> Path:
+        """The synchronised directories of jobs."""
+        return self.home / "job_data" / "archive"
+
+    @property
+    def samples(self) -> Path:
+        """What was measured of jobs while they ran."""
+        return self.home / "job_data" / "measured"
+
 
 _FILE = Path("config") / "server.config.yaml"
 _ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")

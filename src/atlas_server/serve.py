@@ -21,12 +21,16 @@ import uvicorn
 from fastapi import FastAPI
 
 import foundations
+import foundations_contrib
 from atlas_server.api import bundles as bundle_routes
 from atlas_server.api.app import create_app
+from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.system import Identity, SystemRoutes
 from atlas_server.archive.bundles import Bundles
+from atlas_server.archive.directories import DirectoryArchive
 from atlas_server.archive.logs import LogArchive
+from atlas_server.archive.samples import SampleArchive
 from atlas_server.config import ServerConfig, engine_sockets, environment
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.resources import Node
@@ -38,7 +42,9 @@ from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
+from atlas_server.services.batches import Batches
 from atlas_server.services.content import Content
+from atlas_server.services.directories import Directories
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
@@ -150,7 +156,8 @@ def _build(server: Server) -> FastAPI:
     instance = _instance(config.database.parent / "instance", clock)
     store = Store(config.database)
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
-    views, archives = Views(store, logs), Archives(store, bundles, logs)
+    synced, samples = DirectoryArchive(config.archive), SampleArchive(config.samples)
+    views, archives = Views(store, logs), Archives(store, bundles, (logs, synced, samples))
     declared = DeclaredInventory(
         config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
     )
@@ -168,13 +175,15 @@ def _build(server: Server) -> FastAPI:
         clock,
         Policy(patience=config.patience),
     )
-    runners = Runners(store, feed, logs, jobs, clock, config.lease)
+    runners = Runners(store, feed, logs, samples, jobs, clock, config.lease)
     content = Content(bundles, logs)
+    batches = Batches(store, feed, bundles, clock, jobs)
     identity = Identity(str(config.home), instance, clock.now())
     app = create_app(
-        JobRoutes(jobs, views, archives, content, feed, scheduler).router(),
+        JobRoutes(jobs, batches, views, archives, content, feed, scheduler).router(),
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         bundle_routes.routes(content),
+        DirectoryRoutes(Directories(store, synced, samples), views, instance).router(),
     )
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)
     executor.prepare(scheduler.runner_ended, scheduler.nodes_changed)
@@ -251,16 +260,17 @@ def _instance(path: Path, clock: SystemClock) -> str:
 def _link_sdk(run_dir: Path) -> None:
     """Put the SDK, and the YAML reader it may need, where any interpreter can import them.
 
-    Links to this installation's own packages: jobs see these two and nothing else of it.
+    Links to this installation's own packages: jobs see these and nothing else of it.
     """
     import yaml  # noqa: PLC0415 - only to know where it is
 
-    for folder, package in (("sdk", foundations), ("sdk-vendor", yaml)):
+    for folder, packages in (("sdk", (foundations, foundations_contrib)), ("sdk-vendor", (yaml,))):
         place = run_dir / folder
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        assert package.__file__ is not None
-        (place / package.__name__).symlink_to(Path(package.__file__).parent)
+        for package in packages:
+            assert package.__file__ is not None
+            (place / package.__name__).symlink_to(Path(package.__file__).parent)
 
 
 def _listen(config: ServerConfig) -> list[socket.socket]:

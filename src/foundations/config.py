@@ -55,6 +55,10 @@ class SchedulerConfig:
         self.is_local = is_local
 
 
+# What set_environment() has chosen: one at most.
+_chosen: List[SchedulerConfig] = []
+
+
 def home() -> str:
     """Return FOUNDATIONS_HOME as an absolute path."""
     found = os.environ.get(environment.HOME) or os.path.join("~", ".foundations")
@@ -103,6 +107,13 @@ def environment_value(name: str) -> Optional[str]:
 def parent_job() -> Optional[str]:
     """Return the ID of the job that this process runs in, if any."""
     return os.environ.get(environment.JOB_ID) if environment.ATTEMPT_DIR in os.environ else None
+
+
+def job_socket() -> Optional[str]:
+    """Return the socket on which this process's job reaches its server, if it has one."""
+    attempt_dir = os.environ.get(environment.ATTEMPT_DIR)
+    path = os.path.join(attempt_dir, environment.API_SOCKET) if attempt_dir else ""
+    return path if path and os.path.exists(path) else None
 
 
 def token() -> Optional[str]:
@@ -159,6 +170,24 @@ def _scheduler_file(name: str, job_dir: Optional[str]) -> Optional[str]:
         if os.path.isfile(path):
             return path
     return None
+
+
+def set_environment(environment_name: str) -> None:
+    """Make a submission config the one that this program uses where it names none.
+
+    Raises ValueError for one that does not exist.
+    """
+    try:
+        _chosen[:] = [scheduler(environment_name, os.getcwd())]
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+def wanted_scheduler(name: Optional[str], job_dir: Optional[str] = None) -> SchedulerConfig:
+    """Return the submission config `name` or, without one, the one to use then."""
+    if not name and _chosen:
+        return _chosen[0]
+    return scheduler(name or LOCAL_SCHEDULER, job_dir)
 
 
 def schedulers() -> List[SchedulerConfig]:
@@ -284,7 +313,7 @@ def _keep(path: str, values: Dict[str, Any]) -> None:
         if json.loads(text) != values:
             return  # dates and the like: only the parser can give them back
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        partial = "{}.{}".format(path, os.getpid())
+        partial = "{}.{}".format(path, os.urandom(8).hex())  # threads may do so at once
         with open(partial, "w") as file:
             file.write(text)
         os.replace(partial, path)

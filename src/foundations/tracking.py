@@ -29,6 +29,7 @@ _SHOWN_CHARACTERS = 30
 # Journal folder -> its writer. A program has one; tests and long-lived shells may see several.
 _writers: Dict[str, Writer] = {}
 _saved_artifacts: Set[Tuple[str, str]] = set()
+_set_tags: Dict[Tuple[str, str], str] = {}
 _given_warnings: Set[str] = set()
 
 
@@ -63,7 +64,7 @@ def log_metrics(metrics: Mapping[str, Any], step: Optional[float] = None) -> Non
             raise ValueError("Invalid metric name `{}`.".format(key))  # noqa: TRY004
         values = _metric_values(key, value)
         found.extend({"key": key, "value": element, "step": place} for element in values)
-    _record(events.METRIC, found)
+    record(events.METRIC, found)
 
 
 def _metric_values(key: str, value: Any) -> List[Any]:
@@ -170,7 +171,7 @@ def _find_parameters_file() -> Optional[str]:
 
 def _record_params(values: Dict[Any, Any]) -> None:
     plain = dict(_plain_param(key, value) for key, value in values.items())
-    _record(events.PARAMS, _params_events(plain))
+    record(events.PARAMS, _params_events(plain))
 
 
 def _plain_param(key: Any, value: Any) -> Tuple[str, Any]:
@@ -235,14 +236,29 @@ def set_tags(tags: Mapping[str, Any]) -> None:
         raise TypeError(
             "set_tags takes a dictionary of tags and values, not a {}.".format(type(tags).__name__)
         )
-    _record(events.TAG, [{"key": str(key), "value": str(value)} for key, value in tags.items()])
+    plain = {str(key): str(value) for key, value in tags.items()}
+    record(events.TAG, [{"key": key, "value": value} for key, value in plain.items()])
+    job = context.current()
+    if job is None:
+        return
+    for key, value in plain.items():
+        known = _set_tags.setdefault((job.attempt_dir, key), value)
+        if known != value:
+            _set_tags[job.attempt_dir, key] = value
+            warn('Tag "{}" is updated to "{}".'.format(key, value))
 
 
 def set_project_name(project_name: str = "default") -> None:
-    """Move the job to the project `project_name`. Raises ValueError for an empty name."""
+    """Move the job to the project `project_name`. Raises ValueError for what no project can be."""
+    from foundations.contract.request import check_request
+
     if not isinstance(project_name, str) or not project_name.strip():
         raise ValueError("A project's name should be a text that is not empty.")
-    _record(events.PROJECT, [{"name": project_name}])
+    try:
+        check_request({"project_name": project_name})
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    record(events.PROJECT, [{"name": project_name}])
 
 
 # --- artifacts -------------------------------------------------------------------------------
@@ -283,14 +299,14 @@ def save_artifact(filepath: Union[str, os.PathLike[str]], key: Optional[str] = N
         "size": copy.size,
         "folder": copy.folder,
     }
-    _record(events.ARTIFACT, [artifact])
+    record(events.ARTIFACT, [artifact])
 
 
 # --- the journal -----------------------------------------------------------------------------
 
 
-def _record(kind: str, found: List[Dict[str, Any]]) -> None:
-    """Write events, all of them or, if one is too large (JournalError), none."""
+def record(kind: str, found: List[Dict[str, Any]]) -> None:
+    """Write events to the job's journal, all or, if one is too large, none (JournalError)."""
     job = context.current()
     if job is None:
         if _NOT_IN_JOB not in _given_warnings:

@@ -11,7 +11,6 @@ STANDARD_LIBRARY = sys.stdlib_module_names | {"_sha2"}
 # The one third-party package that a module of the SDK may import, and only inside a function.
 LATE_IN_SDK = {
     "foundations/config.py": "yaml",
-    "foundations/results.py": "pandas",
 }
 
 # What the server may know of the SDK: the wire, and the rules of folders and contents.
@@ -28,6 +27,8 @@ HOT_PATH = (
     "foundations/client/",
     "foundations/config.py",
     "foundations/errors.py",
+    "foundations/sending.py",
+    "foundations/specification.py",
     "foundations/submission.py",
 )
 SLOW_TO_IMPORT = {

@@ -166,7 +166,7 @@ def test_clearing_the_queue_while_it_is_filled(server: LiveServer, folder: Path)
 
 
 def test_same_id_sent_by_many_is_one_job(server: LiveServer, folder: Path) -> None:
-    from foundations.submission import new_job_id
+    from foundations.sending import new_job_id
 
     spec = server.job(server.send(folder, "main.py"))["spec"]
     job_id = new_job_id()

@@ -291,12 +291,22 @@ def test_tags_are_text(job):
         foundations.set_tags(["a"])
 
 
+def test_a_tag_set_again_is_remarked_on(job, capsys):
+    foundations.set_tag("phase", "early")
+    foundations.set_tag("phase", "early")
+    assert capsys.readouterr().err == ""
+    foundations.set_tag("phase", "late")
+    assert capsys.readouterr().err == ('Foundations WARNING: Tag "phase" is updated to "late".\n')
+    assert [event["value"] for event in job.events("tag")] == ["early", "early", "late"]
+
+
 def test_the_project(job):
     foundations.set_project_name("speech")
     foundations.set_project_name()
     assert job.events("project") == [{"name": "speech"}, {"name": "default"}]
-    with pytest.raises(ValueError, match="project"):
-        foundations.set_project_name(" ")
+    for impossible in (" ", "a/b", "a\n", None):
+        with pytest.raises(ValueError, match="project"):
+            foundations.set_project_name(impossible)
 
 
 # --- artifacts -------------------------------------------------------------------------------

@@ -119,15 +119,15 @@ def test_tidying_passes_over_what_it_cannot_remove(tmp_path, store, bundles):
     (work / "other job").mkdir()
     (work / "other job" / "1").write_text("no folder")
     unused, fresh = put(bundles, b"unused", age=7200), put(bundles, b"fresh")
-    archives = Archives(store, bundles, LogArchive(tmp_path / "logs"))
-    Housekeeping(store, archives, work).tidy()
+    archives = Archives(store, bundles, [LogArchive(tmp_path / "logs")])
+    Housekeeping(store, archives, work, lambda _: None).tidy()
     assert not attempt.parent.exists()
     assert (work / "stray").exists()
     assert bundles.blobs.missing([unused, fresh]) == [unused]
 
 
 def test_sweep_spares_what_an_attempt_may_still_report(tmp_path, store, bundles):
-    archives = Archives(store, bundles, LogArchive(tmp_path / "logs"))
+    archives = Archives(store, bundles, [LogArchive(tmp_path / "logs")])
     output = put(bundles, b"output", age=7200)
     job = add_job(store, folder_of(bundles), state="running")
     with store.write() as connection:
@@ -165,7 +165,7 @@ def test_deleted_job_gives_its_space_back(tmp_path):
     ],
 )
 def test_any_artifact_has_a_file_name(store, bundles, tmp_path, key, filename):
-    archives = Archives(store, bundles, LogArchive(tmp_path / "logs"))
+    archives = Archives(store, bundles, [LogArchive(tmp_path / "logs")])
     digest = put(bundles, b"content")
     key_of_job = add_job(store, folder_of(bundles))
     values = {"filename": filename, "digest": digest, "size": 7, "folder": False, "created_at": 1.0}

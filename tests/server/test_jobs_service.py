@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
+from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain.lifecycle import TRANSITIONS
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
@@ -96,8 +97,8 @@ class LifeOfJobs(RuleBasedStateMachine):
         self.digest = blobs.put_bytes(encode([]), durable=False)
         feed = Feed()
         self.jobs = Jobs(self.store, feed, Bundles(blobs), self.clock, lambda: [NODE])
-        logs = LogArchive(root / "logs")
-        self.runners = Runners(self.store, feed, logs, self.jobs, self.clock, 30.0)
+        logs, samples = LogArchive(root / "logs"), SampleArchive(root / "measured")
+        self.runners = Runners(self.store, feed, logs, samples, self.jobs, self.clock, 30.0)
         self.ended: dict[str, JobState] = {}
         self.points: dict[int, int] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from atlas_server.api.streams import JobStream
 from atlas_server.domain.records import JobFilter, JobRecord
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.archives import Archives
+from atlas_server.services.batches import Batches, Member
 from atlas_server.services.content import Content
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
@@ -31,12 +33,21 @@ _Whole = Annotated[int, Query(ge=0, lt=1 << 63)]
 _SPEC = TypeAdapter(JobSpec)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Jobs that have all but their parameters in common."""
+
+    spec: JobSpec
+    jobs: list[Member]
+
+
 class JobRoutes:
     """The endpoints, and what they work with."""
 
     def __init__(
         self,
         jobs: Jobs,
+        batches: Batches,
         views: Views,
         archives: Archives,
         content: Content,
@@ -44,6 +55,7 @@ class JobRoutes:
         scheduler: Scheduler,
     ) -> None:
         self._jobs = jobs
+        self._batches = batches
         self._views = views
         self._archives = archives
         self._content = content
@@ -56,6 +68,7 @@ class JobRoutes:
         add = router.add_api_route
         add("", self.submit, methods=["POST"], status_code=201)
         add("", self.listing, methods=["GET"])
+        add("/batch", self.submit_batch, methods=["POST"], status_code=201)
         add("/check", self.check, methods=["POST"])
         add("/{reference}", self.show, methods=["GET"])
         add("/{reference}", self.delete, methods=["DELETE"])
@@ -73,6 +86,10 @@ class JobRoutes:
         """Queue a job. The same `job_id` sent twice is one job."""
         job = self._jobs.submit(spec, job_id)
         return JSONResponse(self._views.plain_row(job), 201)
+
+    def submit_batch(self, batch: Batch) -> Response:
+        """Queue many jobs that differ in their parameters, all or none; answers their IDs."""
+        return JSONResponse({"job_ids": self._batches.submit(batch.spec, batch.jobs)}, 201)
 
     def check(self, spec: JobSpec) -> dict[str, Any]:
         """Tell whether a job would be accepted, without submitting it."""

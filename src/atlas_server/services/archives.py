@@ -5,10 +5,9 @@ from __future__ import annotations
 import difflib
 import queue
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from atlas_server.archive.bundles import Bundles, InUse
-from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.records import JobRecord
 from atlas_server.store import jobs, tracking
 from atlas_server.store.engine import Store
@@ -21,13 +20,21 @@ _LARGEST_TEXT = 1_000_000
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number may come before it
 
 
-class Archives:
-    """Use cases over what jobs consist of and leave behind."""
+class JobFiles(Protocol):
+    """Files of jobs that are not in the content store: logs and the like."""
 
-    def __init__(self, store: Store, bundles: Bundles, logs: LogArchive) -> None:
+    def remove(self, job_id: str) -> None:
+        """Delete all of a job's."""
+        ...
+
+
+class Archives:
+    """Use cases over what jobs consist of and leave behind; `others` go with their job."""
+
+    def __init__(self, store: Store, bundles: Bundles, others: Sequence[JobFiles]) -> None:
         self._store = store
         self._bundles = bundles
-        self._logs = logs
+        self._others = others
         self._removed: queue.SimpleQueue[set[tuple[str, bool]]] = queue.SimpleQueue()
 
     def members(self, job: JobRecord, *, source: bool, results: bool) -> list[Entry]:
@@ -80,11 +87,12 @@ class Archives:
         }
 
     def remove(self, job: JobRecord, artifacts: set[tuple[str, bool]]) -> None:
-        """Delete the logs of a job that is no longer in the store; its blobs are `tidy`'s.
+        """Delete the other files of a job no longer in the store; its blobs are `tidy`'s.
 
         `artifacts` are (digest, is a folder) that the job had.
         """
-        self._logs.remove(job.job_id)
+        for files in self._others:
+            files.remove(job.job_id)
         manifests = {digest for digest in (job.bundle, job.outputs) if digest is not None}
         self._removed.put(artifacts | {(digest, True) for digest in manifests})
 

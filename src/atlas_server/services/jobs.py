@@ -5,7 +5,6 @@ Every change is one transaction: the state by compare-and-set, its event beside 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,15 +19,14 @@ from atlas_server.domain.resources import Allocation, Node, recorded
 from atlas_server.domain.shortage import can_ever_fit
 from atlas_server.services.endings import ending_of, is_retried
 from atlas_server.services.feed import Feed
-from atlas_server.services.specs import MASK, check_spec, split_secrets
+from atlas_server.services.specs import MASK, check_spec, checked_id, queued_row, split_secrets
 from atlas_server.services.workers import Workers, repeated
 from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
-from foundations.contract.codec import plain
 from foundations.contract.report import Result
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobState, StateReason
-from foundations.errors import InvalidRequest, Refused
+from foundations.errors import Refused
 
 _OVER = {
     JobState.COMPLETED: "has already completed",
@@ -36,7 +34,6 @@ _OVER = {
     JobState.STOPPED: "has already been stopped",
     None: "has been deleted",
 }
-_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class Jobs:
@@ -76,7 +73,7 @@ class Jobs:
         return self._queue(self.check(spec), job_id)
 
     def _queue(self, spec: JobSpec, job_id: str | None) -> JobRecord:
-        job_id = self._checked_id(job_id)
+        job_id = self._clock.new_id() if job_id is None else checked_id(job_id)
         shown, secrets = split_secrets(spec)
         # The lock keeps blobs that this job needs from being swept before its row is there.
         with self._bundles.in_use(spec.bundle), self._store.write(durable=True) as connection:
@@ -91,28 +88,9 @@ class Jobs:
         self, connection: Connection, job_id: str, spec: JobSpec, secrets: dict[str, str]
     ) -> JobRecord:
         now = self._clock.now()
-        key = jobs.insert_job(
-            connection,
-            {
-                "job_id": job_id,
-                "project_id": projects.ensure(connection, spec.project, now),
-                "name": spec.name,
-                "user": spec.user or "unknown",
-                "state": JobState.QUEUED.value,
-                "priority": spec.priority,
-                "cpus": spec.resources.cpus,
-                "memory": spec.resources.memory,
-                "gpus": spec.resources.gpus,
-                "timeout": spec.timeout,
-                "retries": spec.retries,
-                "attempts": 0,
-                "submitted_at": now,
-                "queued_at": now,
-                "bundle": spec.bundle,
-                "spec": plain(spec),
-                "secrets": secrets or None,
-            },
-        )
+        project = projects.ensure(connection, spec.project, now)
+        row = queued_row(spec, secrets, project, now)
+        key = jobs.insert_job(connection, {**row, "job_id": job_id})
         if spec.tags:
             tracking.set_tags(connection, key, spec.tags)
         events.append(connection, now, "job.state", job_id, {"state": "queued"})
@@ -283,13 +261,6 @@ class Jobs:
             jobs.remove(connection, job.id)
             events.append(connection, self._clock.now(), "job.deleted", job.job_id, {})
         self._feed.notify(job.job_id)
-
-    def _checked_id(self, job_id: str | None) -> str:
-        if job_id is None:
-            return self._clock.new_id()
-        if not _JOB_ID.fullmatch(job_id):
-            raise InvalidRequest(f"{job_id!r} is not a job ID.", "Job IDs are UUIDs.")
-        return job_id
 
     def _stop(self, connection: Connection, job: JobRecord) -> JobState:
         reason = StateReason.STOP_REQUESTED

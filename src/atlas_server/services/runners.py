@@ -8,6 +8,7 @@ import hmac
 from sqlalchemy import Connection
 
 from atlas_server.archive.logs import LogArchive
+from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain import reports
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobRecord
@@ -27,11 +28,19 @@ class Runners:
     """Use cases of the runner's side of the API."""
 
     def __init__(
-        self, store: Store, feed: Feed, logs: LogArchive, jobs: Jobs, clock: Clock, lease: float
+        self,
+        store: Store,
+        feed: Feed,
+        logs: LogArchive,
+        samples: SampleArchive,
+        jobs: Jobs,
+        clock: Clock,
+        lease: float,
     ) -> None:
         self._store = store
         self._feed = feed
         self._logs = logs
+        self._samples = samples
         self._jobs = jobs
         self._clock = clock
         self._lease = lease
@@ -81,6 +90,9 @@ class Runners:
             values["handle"] = report.runner
         rows.update_attempt(connection, attempt.id, values)
         tracking.take_in(connection, attempt, report.journal, now)
+        samples = tracking.samples_in(report.journal, now)
+        if samples:
+            self._samples.append(job.job_id, samples)
         if report.environment is not None:
             environment = reports.readable(report.environment)
             rows.set_values(connection, job.id, {"environment": environment})
@@ -92,10 +104,7 @@ class Runners:
     def _current(
         self, connection: Connection, token: str, report: Report
     ) -> tuple[AttemptRecord, JobRecord]:
-        attempt = rows.find_attempt(connection, report.attempt)
-        job = rows.find(connection, attempt.job_id) if attempt else None
-        if attempt is None or job is None or not _same(attempt.token, token):
-            raise Fenced("This attempt does not exist, or the token is not its own.")
+        attempt, job = current_attempt(connection, token, report.attempt)
         if attempt.ended_at is not None and not _same_end(attempt, report):
             raise _Late(attempt, job)
         return attempt, job
@@ -115,6 +124,17 @@ class Runners:
         except ValueError as error:
             raise InvalidRequest("The log of the report is not base64.") from error
         return self._logs.append(job.job_id, attempt.number, report.log_offset, data)
+
+
+def current_attempt(
+    connection: Connection, token: str, attempt_id: int
+) -> tuple[AttemptRecord, JobRecord]:
+    """Return an attempt and its job to whoever has the attempt's token. Raises Fenced."""
+    attempt = rows.find_attempt(connection, attempt_id)
+    job = rows.find(connection, attempt.job_id) if attempt else None
+    if attempt is None or job is None or not _same(attempt.token, token):
+        raise Fenced("This attempt does not exist, or the token is not its own.")
+    return attempt, job
 
 
 def _same(token: str, given: str) -> bool:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
+from typing import Any
 
 from atlas_server.domain.resources import validate
 from foundations.contract.codec import plain
 from foundations.contract.environment import looks_secret
 from foundations.contract.spec import JobSpec
+from foundations.contract.states import JobState
 from foundations.errors import InvalidRequest
 
 MASK = "********"
+_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def check_spec(spec: JobSpec) -> None:
     """Raise InvalidRequest where no server could run `spec`, whose worker is settled."""
-    if not spec.project.strip() or "/" in spec.project or not spec.project.isprintable():
-        raise InvalidRequest(
-            f"The project name {spec.project!r} cannot be used.",
-            "Give it printable characters, without '/'.",
-        )
+    check_project(spec.project)
     if any("\0" in word for word in [*spec.command, *(spec.entrypoint or ())]):
         raise InvalidRequest("The command contains a NUL character.")
     if spec.timeout is not None and not 0 < spec.timeout < math.inf:
@@ -37,6 +37,55 @@ def check_spec(spec: JobSpec) -> None:
     _check_text(spec)
 
 
+def checked_id(job_id: str) -> str:
+    """Return what a client has chosen as a job's ID if it is one. Raises InvalidRequest."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise InvalidRequest(f"{job_id!r} is not a job ID.", "Job IDs are UUIDs.")
+    return job_id
+
+
+def check_text(name: str, value: object) -> None:
+    """Refuse what no answer and no database can hold: halves of surrogate pairs."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{name}: {error.object[error.start]!r} is no text.") from error
+
+
+def queued_row(
+    shown: JobSpec, secrets: dict[str, str], project_id: int, now: float
+) -> dict[str, Any]:
+    """Return the row of a job that is queued now, but for its ID; for what `split_secrets` gave."""
+    return {
+        "project_id": project_id,
+        "name": shown.name,
+        "user": shown.user or "unknown",
+        "state": JobState.QUEUED.value,
+        "priority": shown.priority,
+        "cpus": shown.resources.cpus,
+        "memory": shown.resources.memory,
+        "gpus": shown.resources.gpus,
+        "timeout": shown.timeout,
+        "retries": shown.retries,
+        "attempts": 0,
+        "submitted_at": now,
+        "queued_at": now,
+        "bundle": shown.bundle,
+        "spec": plain(shown),
+        "secrets": secrets or None,
+    }
+
+
+def check_project(name: str) -> str:
+    """Return the name if a project may have it. Raises InvalidRequest."""
+    if not name.strip() or "/" in name or not name.isprintable():
+        raise InvalidRequest(
+            f"The project name {name!r} cannot be used.",
+            "Give it printable characters, without '/'.",
+        )
+    return name
+
+
 def _check_environment(spec: JobSpec) -> None:
     for name, value in spec.environment.items():
         if not name or "=" in name or "\0" in f"{name}{value}":
@@ -44,12 +93,8 @@ def _check_environment(spec: JobSpec) -> None:
 
 
 def _check_text(spec: JobSpec) -> None:
-    """Refuse what no answer and no database can hold: halves of surrogate pairs."""
     for name, value in plain(spec).items():
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(f"{name}: {error.object[error.start]!r} is no text.") from error
+        check_text(name, value)
 
 
 def split_secrets(spec: JobSpec) -> tuple[JobSpec, dict[str, str]]:

@@ -9,15 +9,20 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from atlas_server.archive.samples import Sample
 from atlas_server.domain.records import AttemptRecord
 from atlas_server.domain.reports import readable
-from atlas_server.store import tracking
+from atlas_server.services.specs import check_project
+from atlas_server.store import jobs, projects, tracking
 from atlas_server.store.tracking import Point
 from foundations.contract import events
 from foundations.contract.manifest import is_digest
 from foundations.contract.report import JournalBatch
+from foundations.errors import InvalidRequest
 
 log = logging.getLogger(__name__)
+
+_MALFORMED = (KeyError, TypeError, ValueError, RecursionError, InvalidRequest)
 
 
 def take_in(
@@ -37,7 +42,7 @@ def take_in(
         for line in fresh:
             try:
                 news.add(line)
-            except (KeyError, TypeError, ValueError, RecursionError) as error:
+            except _MALFORMED as error:
                 log.warning("Job %s recorded something malformed: %r", attempt.job_id, error)
         news.store(connection, attempt.job)
         last = batch.first + len(batch.events) - 1
@@ -53,6 +58,7 @@ class _News:
         self._params: dict[str, Any] = {}
         self._tags: dict[str, str] = {}
         self._artifacts: list[dict[str, Any]] = []
+        self._project: str | None = None
 
     def add(self, line: dict[str, Any]) -> None:
         """Sort one event in. Raises KeyError, TypeError or ValueError."""
@@ -65,6 +71,8 @@ class _News:
             self._tags[_text(line["key"])] = _text(line["value"])
         elif kind == events.ARTIFACT:
             self._artifacts.append(_artifact(line, self._now))
+        elif kind == events.PROJECT:
+            self._project = check_project(_text(line["name"]))
 
     def store(self, connection: Connection, job: int) -> None:
         """Write all of it down."""
@@ -76,6 +84,23 @@ class _News:
             tracking.set_params(connection, job, self._params)
         if self._tags:
             tracking.set_tags(connection, job, self._tags)
+        if self._project is not None:
+            key = projects.ensure(connection, self._project, self._now)
+            jobs.set_values(connection, job, {"project_id": key})
+
+
+def samples_in(batches: Sequence[JournalBatch], now: float) -> list[Sample]:
+    """Return what the runner has measured, of all lines: those that came before, too."""
+    found: list[Sample] = []
+    for line in (line for batch in batches for line in batch.events):
+        if line.get("k") == events.SYSTEM:
+            try:
+                numbers = {_text(k): _number(v) for k, v in line["values"].items()}
+                finite = {k: v for k, v in numbers.items() if math.isfinite(v)}
+                found.append((_time(line, now), finite))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                log.warning("A runner measured something malformed: %r", error)
+    return found
 
 
 def _point(line: dict[str, Any], now: float) -> Point:

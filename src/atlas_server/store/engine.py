@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -15,6 +16,8 @@ from atlas_server.store.tables import metadata
 from foundations.errors import ServerError, StorageFull
 
 SCHEMA_VERSION = "0001"
+_T = TypeVar("_T")
+_MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 
 
 class Store:
@@ -69,6 +72,12 @@ class Store:
             raise ServerError(message, "Install that version again, or a newer one.")
         with self.write(durable=True) as connection:
             _upgrade(connection)
+
+
+def parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield `values` in parts that fit into one query."""
+    for start in range(0, len(values), _MOST_ASKED):
+        yield values[start : start + _MOST_ASKED]
 
 
 def _sqlite_engine(path: Path) -> Engine:

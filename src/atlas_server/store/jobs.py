@@ -21,6 +21,7 @@ from sqlalchemy import update as sql_update
 
 from atlas_server.domain.queue import Waiting
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
+from atlas_server.store.engine import parts
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
 from foundations.contract.states import JobState, StateReason
@@ -33,6 +34,20 @@ def insert_job(connection: Connection, values: dict[str, Any]) -> int:
     key = connection.execute(_INSERT, values).inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def insert_jobs(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert many rows of `jobs`."""
+    connection.execute(_INSERT, rows)
+
+
+def keys_of(connection: Connection, job_ids: Sequence[str]) -> list[int]:
+    """Return the row keys of the jobs with these IDs."""
+    return [
+        key
+        for part in parts(job_ids)
+        for key in connection.execute(select(jobs.c.id).where(jobs.c.job_id.in_(part))).scalars()
+    ]
 
 
 def find(connection: Connection, job_id: str) -> JobRecord | None:
@@ -86,8 +101,11 @@ def active(connection: Connection) -> list[JobRecord]:
 
 def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
     """Return the jobs with these IDs; IDs that do not exist are left out."""
-    query = _select().where(jobs.c.job_id.in_(list(job_ids)))
-    return [_job(row) for row in connection.execute(query).mappings()]
+    found: list[JobRecord] = []
+    for part in parts(list(job_ids)):
+        query = _select().where(jobs.c.job_id.in_(part))
+        found.extend(_job(row) for row in connection.execute(query).mappings())
+    return found
 
 
 def move(connection: Connection, job: JobRecord, state: JobState, values: dict[str, Any]) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from atlas_server.store.engine import parts
 from atlas_server.store.tables import (
     artifacts,
     journal_positions,
@@ -20,10 +21,6 @@ from atlas_server.store.tables import (
     params,
     tags,
 )
-
-T = TypeVar("T")
-
-_MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +83,12 @@ def set_params(connection: Connection, job: int, values: dict[str, Any]) -> None
 def set_tags(connection: Connection, job: int, values: dict[str, str]) -> None:
     """Set tags of a job; the last value of a key wins."""
     rows = [{"job": job, "key": name, "value": value} for name, value in values.items()]
+    connection.execute(_SET_TAGS, rows)
+
+
+def tag_all(connection: Connection, jobs: Sequence[int], values: dict[str, str]) -> None:
+    """Set the same tags of many jobs."""
+    rows = [{"job": job, "key": k, "value": v} for job in jobs for k, v in values.items()]
     connection.execute(_SET_TAGS, rows)
 
 
@@ -188,22 +191,17 @@ def _metric_keys(connection: Connection, names: Sequence[str]) -> dict[str, int]
 
 def _known_keys(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for part in _parts(names):
+    for part in parts(names):
         found.update((name, key) for name, key in connection.execute(_KEYS, {"names": part}))
     return found
 
 
 def _counts(connection: Connection, job: int, keys: Sequence[int]) -> dict[int, int]:
     found: dict[int, int] = {}
-    for part in _parts(keys):
+    for part in parts(keys):
         rows = connection.execute(_COUNTS, {"wanted": job, "keys": part})
         found.update((key, count) for key, count in rows)
     return found
-
-
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), _MOST_ASKED):
-        yield values[start : start + _MOST_ASKED]
 
 
 def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from foundations.cli.output import Console, print_json
 from foundations.client.server import connect
 from foundations.contract.request import check_request
 from foundations.errors import ConfigError
-from foundations.submission import Progress, Submission
+from foundations.sending import Progress, Submission
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

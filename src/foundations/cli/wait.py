@@ -50,7 +50,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Wait for the jobs."""
-    from foundations.submission import parse_duration
+    from foundations.contract.request import parse_duration
 
     limit = None if arguments.timeout is None else parse_duration(arguments.timeout)
     end = None if limit is None else time.monotonic() + limit

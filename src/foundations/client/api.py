@@ -11,7 +11,7 @@ from foundations.client.http import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
     Json = Dict[str, Any]
 
@@ -74,6 +74,10 @@ class Api:
         """Queue a job under an ID of our choice, so that sending it twice is harmless."""
         return self._call("POST", "/jobs" + query({"job_id": job_id}), spec)
 
+    def submit_batch(self, spec: Json, jobs: List[Json]) -> List[str]:
+        """Queue a job for each `{"job_id", "params"}`, all or none; return their IDs."""
+        return self._call("POST", "/jobs/batch", {"spec": spec, "jobs": jobs}, 600.0)["job_ids"]
+
     def check(self, spec: Json) -> Json:
         """Return what submitting `spec` would do, without doing it."""
         return self._call("POST", "/jobs/check", spec)
@@ -133,6 +137,17 @@ class Api:
         path = "/api/v1/jobs/{}/artifacts.tgz".format(quote(reference))
         return self.connection.request("GET", path, timeout=600.0).chunks
 
+    def directory(self, reference: str, key: str) -> List[Json]:
+        """Return `{"path", "size", "mtime_ns"}` of each file of a synchronised directory."""
+        path = "/jobs/{}/directory{}".format(quote(reference), query({"key": key}))
+        return self._get(path)["files"]
+
+    def directory_file(self, reference: str, key: str, path: str) -> Iterator[bytes]:
+        """Yield the content of a file of a synchronised directory."""
+        which = query({"key": key, "path": path})
+        where = "/api/v1/jobs/{}/directory/file{}".format(quote(reference), which)
+        return self.connection.request("GET", where, timeout=600.0).chunks
+
     def metric(self, reference: str, name: str) -> List[List[Any]]:
         """Return all points `[seq, time, step, value]` of one metric."""
         path = "/jobs/{}/metrics{}".format(quote(reference), "{}")
@@ -160,6 +175,14 @@ class Api:
 
     # -- runners
 
+    def send_file(self, place: Json, content: Union[bytes, Iterable[bytes]]) -> None:
+        """Send a file, or the part at `offset`, of an attempt's synchronised directory.
+
+        `place` has attempt, directory, path, offset (None: the whole file), mtime_ns.
+        """
+        path = "/api/v1/runner/file" + query(place)
+        self.connection.request("PUT", path, content, timeout=600.0).read()
+
     def report(self, payload: Json) -> Json:
         """Send a runner's report."""
         return self._call("POST", "/runner/report", payload)
@@ -167,8 +190,10 @@ class Api:
     def _get(self, path: str) -> Any:
         return self._call("GET", path)
 
-    def _call(self, method: str, path: str, payload: Any = None) -> Any:
-        return self.connection.call(method, "/api/v1" + path, payload)
+    def _call(
+        self, method: str, path: str, payload: Any = None, timeout: Optional[float] = None
+    ) -> Any:
+        return self.connection.call(method, "/api/v1" + path, payload, timeout)
 
 
 def _server_sent_events(chunks: Iterator[bytes]) -> Iterator[Tuple[str, Dict[str, Any]]]:

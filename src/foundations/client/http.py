@@ -1,4 +1,4 @@
-"""HTTP/1.1 over one kept-open connection: TCP, TLS or a Unix socket.
+"""HTTP/1.1 over one kept-open connection.
 
 The standard library's `http.client` is not used because importing it (it brings the e-mail
 package) takes three times as long as starting the interpreter, and every command pays for it.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 
+from foundations.client.address import Address
 from foundations.contract.version import API_VERSION, VERSION_HEADER
 from foundations.errors import FoundationsError, ServerError, Unreachable, from_wire
 
@@ -18,39 +19,8 @@ if TYPE_CHECKING:
 
     Body = Union[bytes, Iterable[bytes], None]
 
-_CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 60.0
 _LONGEST_LINE = 65536
-
-
-class Address:
-    """Where a server listens: scheme http, https or unix, and a path prefix."""
-
-    def __init__(self, url: str) -> None:
-        scheme, separator, rest = url.partition("://")
-        if not separator or scheme not in ("http", "https", "unix"):
-            raise Unreachable(
-                "'{}' is not the address of a server.".format(url), "Write it as http://HOST:PORT."
-            )
-        self.url = url
-        self.scheme = scheme
-        self.prefix = ""
-        if scheme == "unix":
-            self.host, self.port, self.path = "localhost", 0, rest
-            return
-        host, _, prefix = rest.partition("/")
-        self.prefix = "/" + prefix.rstrip("/") if prefix.strip("/") else ""
-        self.netloc = host
-        self.host, self.port = _split_host(host, 443 if scheme == "https" else 80)
-
-
-def _split_host(netloc: str, default_port: int) -> Tuple[str, int]:
-    host, separator, port = netloc.rpartition(":")
-    if not separator or port.endswith("]"):
-        return netloc.strip("[]"), default_port
-    if not port.isdigit():
-        raise Unreachable("'{}' has no valid port.".format(netloc))
-    return host.strip("[]"), int(port)
 
 
 class Response:
@@ -103,14 +73,16 @@ class Connection:
         if self._socket is not None:
             self._socket.settimeout(timeout)
 
-    def call(self, method: str, path: str, payload: Any = None) -> Any:
+    def call(
+        self, method: str, path: str, payload: Any = None, timeout: Optional[float] = None
+    ) -> Any:
         """Send JSON and return the JSON answer (None where there is none).
 
         Raises the FoundationsError that the server names, or Unreachable.
         """
         body = None if payload is None else json.dumps(payload).encode()
         headers = {"Content-Type": "application/json"} if body else {}
-        data = self.request(method, path, body, headers).read()
+        data = self.request(method, path, body, headers, timeout or _READ_TIMEOUT).read()
         return json.loads(data) if data else None
 
     def request(
@@ -163,7 +135,7 @@ class Connection:
         self._socket.settimeout(timeout)
         head = [
             "{} {}{} HTTP/1.1".format(method, self.address.prefix, path),
-            "Host: {}".format(getattr(self.address, "netloc", "localhost")),
+            "Host: {}".format(self.address.netloc),
             "{}: {}".format(VERSION_HEADER, API_VERSION),
         ]
         if self._token:
@@ -194,23 +166,7 @@ class Connection:
             self._socket.sendall(b"0\r\n\r\n")
 
     def _connect(self) -> None:
-        address = self.address
-        if address.scheme == "unix":
-            plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            plain.settimeout(_CONNECT_TIMEOUT)
-            plain.connect(address.path)
-        else:
-            # As bytes: a host given as text loads the tables for names in other alphabets.
-            host = address.host.encode("ascii") if address.host.isascii() else address.host
-            where = (host, address.port)  # type: Any
-            plain = socket.create_connection(where, _CONNECT_TIMEOUT)
-            # Requests are small and each waits for its answer: nothing is won by collecting.
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.scheme == "https":
-            import ssl  # slow to import, and only needed here
-
-            plain = ssl.create_default_context().wrap_socket(plain, server_hostname=address.host)
-        self._socket = plain
+        self._socket = plain = self.address.connect()
         self._file = plain.makefile("rb")
 
     def _receive(self, method: str) -> Response:

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 def connect(scheduler: config.SchedulerConfig, say: Optional[Callable[[str], None]] = None) -> Api:
     """Return a connection to the scheduler's server.
 
-    `say` is told when a server has to be started. Raises Unreachable or ServerError.
+    In a job, the local scheduler is the one whose job it is. `say` is told when a server has to be
+    started. Raises Unreachable or ServerError.
     """
-    if not scheduler.is_local:
-        return Api(scheduler.url, config.token())
-    api = _running()
+    api = _known(scheduler)
     if api is None:
         if say is not None:
             say("No Atlas server is running on this machine: starting one.")
@@ -32,7 +31,23 @@ def connect(scheduler: config.SchedulerConfig, say: Optional[Callable[[str], Non
     return api
 
 
-def _running() -> Optional[Api]:
+def find(scheduler: config.SchedulerConfig) -> Api:
+    """Return a connection to the scheduler's server, as `connect` does, but start none.
+
+    Raises Unreachable where none runs.
+    """
+    api = _known(scheduler)
+    if api is None:
+        raise Unreachable("No Atlas server is running.", "Start it with: atlas-server start")
+    return api
+
+
+def _known(scheduler: config.SchedulerConfig) -> Optional[Api]:
+    if not scheduler.is_local:
+        return Api(scheduler.url, config.token())
+    job_socket = config.job_socket()
+    if job_socket is not None:
+        return Api("unix://" + job_socket, config.token())
     home = config.home()
     state = config.server_state(home)
     # A server that was killed leaves its file; its port may be another program's by now.

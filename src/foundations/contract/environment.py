@@ -9,6 +9,12 @@ HOME = "FOUNDATIONS_HOME"
 # The attempt's folder: journal/ and artifacts/ lie below it. Its presence means "inside a job".
 ATTEMPT_DIR = "FOUNDATIONS_ATTEMPT_DIR"
 
+# Below the attempt's folder: where the runner passes on what a program asks the server's API.
+# Beside the journal because that is what every worker can reach, a container without network too.
+API_SOCKET = "journal/api.sock"
+# In the journal's folder: one JSON object a line, whose `path` is a folder of TensorBoard's files.
+LOGDIRS_FILE = "logdirs"
+
 PARAMETERS_FILE = "foundations_job_parameters.json"
 CONFIG_FILE = "job.config.yaml"
 

@@ -12,6 +12,9 @@ sequence of JSON lines:
     tag       key, value (string)
     artifact  key, staged (name of the copy in the job's artifact folder), filename, size
     project   name
+    file      directory (key of a synchronised one), path in it, staged (as above), size, mtime_ns;
+              `offset` where it is not the whole file but what comes at that byte
+    system    values: {name: number} that the runner measured
 """
 
 from __future__ import annotations
@@ -21,7 +24,11 @@ PARAMS = "params"
 TAG = "tag"
 ARTIFACT = "artifact"
 PROJECT = "project"
-KINDS = frozenset({METRIC, PARAMS, TAG, ARTIFACT, PROJECT})
+FILE = "file"
+SYSTEM = "system"
+
+# The synchronised directory that TensorBoard's files go to.
+TENSORBOARD = "__tensorboard__"
 
 # A line longer than this is refused where it is logged: no chart or table could show it.
 MAX_LINE_BYTES = 1_000_000

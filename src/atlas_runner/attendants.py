@@ -1,0 +1,65 @@
+"""What goes on beside a worker: its way to the server, its measurements, TensorBoard's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from atlas_runner.container_layout import seen_here
+from atlas_runner.logdirs import LogdirWatch
+from atlas_runner.relay import Relay
+from atlas_runner.sysmetrics import Sampler
+from atlas_runner.way import Worker
+from atlas_runner.workspace import Workspace
+from foundations.contract.environment import API_SOCKET
+from foundations.contract.report import Assignment
+
+
+class Attendants:
+    """They are there from `open` to `close`, which comes before the job's files are collected.
+
+    `write` appends to the job's log.
+    """
+
+    def __init__(
+        self, assignment: Assignment, workspace: Workspace, write: Callable[[bytes], object]
+    ) -> None:
+        self._assignment = assignment
+        self._workspace = workspace
+        self._write = write
+        self._relay = Relay(workspace.root / API_SOCKET, self._server)
+        self._logdirs = LogdirWatch(workspace, self._see, self._warn)
+        self._sampler: Sampler | None = None
+
+    def open(self) -> None:
+        """Let the worker, which is about to start, reach the server."""
+        self._relay.start()
+
+    def watch(self, worker: Worker) -> None:
+        """Look at a worker that runs."""
+        self._logdirs.start()
+        self._sampler = Sampler(self._workspace, worker.pids, self._assignment.devices)
+        self._sampler.start()
+
+    def close(self) -> None:
+        """Take in what the worker, which has ended, has left."""
+        self._relay.close()
+        if self._sampler is not None:
+            self._sampler.close()
+        self._logdirs.close()
+
+    def _see(self, path: str) -> Path | None:
+        worker = self._assignment.spec["worker"]
+        return seen_here(self._workspace, worker, path) if worker.get("image") else Path(path)
+
+    def _warn(self, text: str) -> None:
+        self._write(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))
+
+    def _server(self) -> str:
+        """Where the server is now: it may have come back on another port."""
+        try:
+            facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())
+            return str(facts["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return self._assignment.server

@@ -1,0 +1,1 @@
+"""Module names of older versions, for the programs that import them."""
