@@ -21,9 +21,9 @@ class _NoWorker:
     command = entrypoint = memory = cpus = gpus = None
 
     def __init__(self) -> None:
-        self.options = {}  # type: Dict[str, Any]
-        self.environment = {}  # type: Dict[str, str]
-        self.remarks = []  # type: List[str]
+        self.options: Dict[str, Any] = {}
+        self.environment: Dict[str, str] = {}
+        self.remarks: List[str] = []
 
 
 def read_block(file: Dict[str, Any], said: Dict[str, Any]) -> Any:
