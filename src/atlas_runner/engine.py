@@ -108,6 +108,12 @@ def address() -> str | None:
     return f"unix://{found}"
 
 
+def socket_path() -> str | None:
+    """Return the socket of the engine that will be used, None for one behind the network."""
+    place = os.environ.get("DOCKER_HOST") or str(address())
+    return place.removeprefix("unix://") if place.startswith("unix://") else None
+
+
 def await_engine(
     patience: float, write: Write, stop_fd: int, before_waiting: Callable[[], object] = lambda: None
 ) -> Engine:

@@ -30,11 +30,11 @@ class ContainerHost:
 
         An engine that is away for the moment is no such reason: jobs wait for it.
         """
-        place = engine.address()
-        if place is not None and not os.path.exists(place.removeprefix("unix://")):
+        place = engine.socket_path()
+        if place is not None and not os.path.exists(place):
             return Refused(
-                "The job names an image, and this machine has no container engine.",
-                "Install Docker or Podman, or remove `worker.image` from job.config.yaml.",
+                f"The job names an image, and no container engine runs here: there is no {place}.",
+                "Start or install Docker or Podman, or run the job as a process: --image none.",
             )
         facts = self._ask()
         if gpus and facts is not None and not facts.nvidia:
