@@ -34,6 +34,7 @@ class ProcessWay:
 
     def prepare(self) -> None:
         """Find or build what the command runs with."""
+        self._remark_options()
         home, job_dir = Path(self._assignment.home), self._workspace.job_dir
         info = interpreter_identity(self._spec["interpreter"], home / "cache")
         requirements: Path | None = job_dir / "requirements.txt"
@@ -54,6 +55,18 @@ class ProcessWay:
         self._prepared = prepare(
             requirements, info, home, job_dir, key, write, stop_fd=self._around.stop_fd
         )
+
+    def _remark_options(self) -> None:
+        """Say which options a process does not have, instead of passing over them in silence."""
+        if not self._spec["worker"]:
+            return
+        from foundations.contract.worker import without_effect  # noqa: PLC0415 - for few jobs
+
+        names = without_effect(self._spec["worker"])
+        if names:
+            listed = ", ".join(f"worker.{name}" for name in names)
+            text = f"{listed}: without effect, for the job runs as a process, not in a container."
+            self._around.write(f"Foundations WARNING: {text}\n".encode())
 
     def start(self) -> WorkerProcess:
         """Start the command."""

@@ -119,6 +119,8 @@ def test_a_file_for_the_former_atlas_runs_as_it_is(server: LiveServer, folder: P
     assert done.code == 0, done
     assert "WARNING: us.gcr.io/atlas-ce/worker:latest was an image of the former Atlas" in done.out
     assert "colour blue in" in done.out
+    options = "worker.working_dir, worker.volumes, worker.shm_size"
+    assert f"WARNING: {options}: without effect, for the job runs as a process" in done.out
     job = server.job("last")
     assert "image" not in job["spec"]["worker"]
     assert job["resources"] == {"cpus": 0.5, "memory": 512 * 2**20, "gpus": 0}
@@ -196,6 +198,7 @@ def test_what_the_server_allows(
     assert done.code == 0, done
     # It named no network: the first one that is allowed is its.
     assert "/shared/common-licenses\nlo\n1234\n" in done.out
+    assert f"sh -c '{script}'" in closed.cli("show", "last").out
     worker = closed.job("last")["spec"]["worker"]
     assert worker["network_mode"] == "none"
     again = closed.cli("rerun", "--quiet", "last")

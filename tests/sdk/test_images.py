@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundations.contract.images import PROCESS, is_former, read_image
@@ -75,6 +75,7 @@ def test_other_images_are_not_the_former_ones(image: str) -> None:
     assert not is_former(image)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="aZ09./:@-_ é[]", max_size=30))
 def test_a_name_is_read_as_one_with_a_tag_or_refused(written: str) -> None:
     try:

@@ -7,7 +7,7 @@ import posixpath
 from typing import Any, Dict
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundations.contract.worker import (
@@ -23,6 +23,8 @@ from foundations.contract.worker_options import OPTIONS, REFUSED
 from foundations.errors import ConfigError
 
 GB = 1024**3
+# On a busy machine a draw may take long.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def options(**block: Any) -> Dict[str, Any]:
@@ -357,6 +359,7 @@ paths = st.one_of(
 )
 
 
+@unhurried
 @given(paths)
 def test_a_mounted_path_holds_no_socket(path: str) -> None:
     try:
@@ -421,6 +424,7 @@ right = st.lists(st.sampled_from(FORMS), max_size=6).map(
 blocks = st.one_of(right, st.dictionaries(st.sampled_from(sorted(OPTIONS)), values, max_size=3))
 
 
+@unhurried
 @given(blocks)
 def test_a_block_is_read_or_refused_and_read_again_is_the_same(block: Dict[str, Any]) -> None:
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from atlas_server import config
@@ -304,6 +304,7 @@ def test_the_socket_of_an_engine_elsewhere_is_not_shown(tmp_path, monkeypatch):
 steps = st.lists(st.sampled_from(["a", "b", "link", "up", "out", "loop", "x"]), max_size=6)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, min_size=1, max_size=8))
 def test_whatever_is_granted_lies_below_what_is_allowed(walks):
     with tempfile.TemporaryDirectory() as folder:

@@ -135,8 +135,11 @@ def pairs(values: Dict[str, Any]) -> str:
 
 
 def command(job: Dict[str, Any]) -> str:
-    """Return the command line that a job runs."""
+    """Return the command line that a job runs, as far as its image does not decide."""
     from shlex import quote
 
     words = (job["entrypoint"] or ["python"]) + job["command"]
+    if job["spec"]["worker"].get("image") and not job["entrypoint"]:
+        script = job["command"] and job["command"][0].endswith(".py")
+        words = words if script else job["command"]
     return " ".join(quote(word) for word in words)
