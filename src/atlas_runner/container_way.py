@@ -30,6 +30,8 @@ from foundations.contract.report import Assignment
 
 # Seconds for which a job waits for an engine that is away, before it is queued again.
 ENGINE_PATIENCE = 60.0
+# What an engine takes for the least: a hundredth of a core.
+_LEAST_CPUS = 10_000_000
 # Of the options, what decides which network a build of requirements has.
 _NETWORK = ("network_mode", "network", "dns", "dns_opt", "dns_search", "extra_hosts", "domainname")
 
@@ -199,7 +201,7 @@ class ContainerWay:
         # A weight, so that jobs that are not limited share the CPUs by what they asked for.
         found: dict[str, Any] = {"cpu_shares": max(2, int(1024 * resources["cpus"]))}
         if resources.get("cpu_limit"):
-            found["nano_cpus"] = int(resources["cpu_limit"] * 1e9)
+            found["nano_cpus"] = max(_LEAST_CPUS, int(resources["cpu_limit"] * 1e9))
         if resources["memory"]:
             # Swap included, as for processes.
             found |= {"mem_limit": resources["memory"], "memswap_limit": resources["memory"]}
