@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from atlas_runner.adoption import adopt
 from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
-from atlas_runner.ending import WorkerExit
+from atlas_runner.ending import WorkerExit, signal_name
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
 from atlas_runner.process_way import ProcessWay
 from atlas_runner.shipper import Shipper
@@ -31,6 +32,9 @@ _DISK_PAUSE = 3.0
 
 def run(assignment: Assignment) -> None:
     """Carry out an attempt; returns when the server knows how it ended."""
+    if assignment.adopt is not None:
+        adopt(assignment)
+        return
     attempt = _Attempt(assignment)
     if assignment.recover:
         attempt.recover()
@@ -245,17 +249,10 @@ def _reason_and_message(
     if ended.code == 0:
         return None, None
     if ended.signal is not None:
-        return StateReason.NONZERO_EXIT, f"The command was ended by {_signal_name(ended.signal)}."
+        return StateReason.NONZERO_EXIT, f"The command was ended by {signal_name(ended.signal)}."
     return StateReason.NONZERO_EXIT, f"The command exited with code {ended.code}."
 
 
 def _megabytes(size: int) -> str:
     """A size as people ask for it: in units of 1024."""
     return f"{size / 2**30:.3g} GB" if size >= 2**30 else f"{size / 2**20:.3g} MB"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"  # of the real-time signals only the ends have names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,3 +101,11 @@ def _patience(deadline: float | None, interval: float | None) -> float | None:
         waits.append(interval)
     # Rounded up: a poll that returns a moment early would spin until the deadline.
     return min(*waits, _LONGEST_POLL) * 1000 + 1 if waits else None
+
+
+def signal_name(number: int) -> str:
+    """Return what people call a signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # of the real-time signals only the ends have names

@@ -70,6 +70,18 @@ class Workspace:
             (root / name).mkdir(exist_ok=True)
         return cls(root, lock)
 
+    @classmethod
+    def adopted(cls, root: Path) -> Workspace:
+        """Return the folder of a job that runs without a runner, once nobody else has it.
+
+        Raises FileNotFoundError when it is gone by then.
+        """
+        lock = _lock(root, wait=True)
+        if not (root / "facts.json").exists():
+            os.close(lock)
+            raise FileNotFoundError(root)
+        return cls(root, lock)
+
     @property
     def job_dir(self) -> Path:
         """Where the code is and runs."""

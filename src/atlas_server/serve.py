@@ -35,6 +35,7 @@ from atlas_server.config import ServerConfig, engine_sockets, environment
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
+from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
@@ -45,6 +46,7 @@ from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches
 from atlas_server.services.content import Content
 from atlas_server.services.directories import Directories
+from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
@@ -178,9 +180,13 @@ def _build(server: Server) -> FastAPI:
     runners = Runners(store, feed, logs, samples, jobs, clock, config.lease)
     content = Content(bundles, logs)
     batches = Batches(store, feed, bundles, clock, jobs)
+    terms = Terms(instance, config.heartbeat, config.grace, config.lease)
+    executed = ExecutedJobs(store, feed, bundles, jobs, clock, terms)
+    arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
+    archives.also_in_use = arrivals.bundles
     identity = Identity(str(config.home), instance, clock.now())
     app = create_app(
-        JobRoutes(jobs, batches, views, archives, content, feed, scheduler).router(),
+        JobRoutes(jobs, batches, executed, views, archives, content, feed, scheduler).router(),
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         bundle_routes.routes(content),
         DirectoryRoutes(Directories(store, synced, samples), views, instance).router(),
@@ -189,7 +195,9 @@ def _build(server: Server) -> FastAPI:
     executor.prepare(scheduler.runner_ended, scheduler.nodes_changed)
     scheduler.start()
     housekeeping.start()
+    arrivals.start()
     server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
+    server.closers.append(arrivals.close)
     return app
 
 

@@ -1,12 +1,14 @@
 """Atlas: submit, schedule and track machine-learning experiments.
 
-Importing this package does nothing but define names: it reads no file or variable, starts no job
-and changes no logging. Each name is loaded from its module the first time it is used.
+Importing this package in a script that is run by hand makes the script a job, without a scheduler
+and without a server: docs/tracking.md says when, and how to turn it off. Besides that it defines
+names: each is loaded from its module the first time it is used.
 """
 
 from __future__ import annotations
 
 from foundations._version import __version__
+from foundations.execution import startup as _startup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
         set_tensorboard_logdir,
     )
     from foundations.context import current as current_job
+    from foundations.explicit import as_job, start_job
     from foundations.global_state import current_foundations_job
     from foundations.job import Deployment
     from foundations.job import Deployment as DeploymentWrapper
@@ -42,6 +45,7 @@ __all__ = [
     "DeploymentWrapper",
     "__version__",
     "artifacts",
+    "as_job",
     "config",
     "create_syncable_directory",
     "current_foundations_job",
@@ -64,6 +68,7 @@ __all__ = [
     "set_tag",
     "set_tags",
     "set_tensorboard_logdir",
+    "start_job",
     "submit",
     "submit_many",
 ]
@@ -79,6 +84,7 @@ _HOMES = {
         "foundations.artifacts.syncable_directory:create_syncable_directory"
     ),
     "current_foundations_job": "foundations.global_state:current_foundations_job",
+    "as_job": "foundations.explicit:as_job",
     "current_job": "foundations.context:current",
     "flatten_parameter_dictionary": "foundations.parameters:flatten_parameter_dictionary",
     "generate_random_parameters": (
@@ -100,6 +106,7 @@ _HOMES = {
     "set_tag": "foundations.tracking:set_tag",
     "set_tags": "foundations.tracking:set_tags",
     "set_tensorboard_logdir": "foundations.artifacts.syncable_directory:set_tensorboard_logdir",
+    "start_job": "foundations.explicit:start_job",
     "submit": "foundations.submission:submit",
     "submit_many": "foundations.submission:submit_many",
 }
@@ -111,6 +118,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError("module 'foundations' has no attribute {!r}".format(name))
     from importlib import import_module
 
+    _startup.decide()
     module_name, _, attribute = home.partition(":")
     module = import_module(module_name)
     value = getattr(module, attribute) if attribute else module

@@ -9,6 +9,7 @@ from foundations.bundle.scan import hash_listing, list_folder, read_verified
 from foundations.client.api import Api
 from foundations.contract.request import check_request
 from foundations.errors import BlobsMissing, ConfigError, ServerError
+from foundations.ids import new_job_id
 from foundations.notices import warn
 from foundations.specification import job_spec, read_block
 
@@ -160,12 +161,3 @@ class Submission:
                     self._progress.sending(done, total)
         yield b"".join(held)
         self._progress.sending(done, total)
-
-
-def new_job_id() -> str:
-    """Return a random UUID (version 4)."""
-    data = bytearray(os.urandom(16))
-    data[6] = data[6] & 0x0F | 0x40
-    data[8] = data[8] & 0x3F | 0x80
-    text = data.hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

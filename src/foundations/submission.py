@@ -6,7 +6,7 @@ import os
 import sys
 from _thread import _local  # pyright: ignore[reportPrivateUsage] - `threading` loads slowly
 
-from foundations import config
+from foundations import config, context
 from foundations.client.server import connect
 from foundations.contract.request import check_request, parse_memory
 from foundations.errors import ConfigError, Unreachable
@@ -60,6 +60,7 @@ def submit(
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
     key by key. Raises FoundationsError with nothing submitted.
     """
+    context.asks_for_others()
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params, "ram": ram,
         "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,

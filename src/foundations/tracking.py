@@ -259,6 +259,9 @@ def set_project_name(project_name: str = "default") -> None:
     except ConfigError as error:
         raise ValueError(str(error)) from error
     record(events.PROJECT, [{"name": project_name}])
+    job = context.current()
+    if job is not None:
+        job.project = project_name
 
 
 # --- artifacts -------------------------------------------------------------------------------
@@ -275,7 +278,7 @@ def save_artifact(filepath: Union[str, os.PathLike[str]], key: Optional[str] = N
     path = os.fsdecode(filepath)
     if key is not None and not isinstance(key, str):
         raise ValueError("Invalid artifact key `{}`: it should be a text.".format(key))
-    job = context.current()
+    job = context.for_recording()
     if job is None:
         warn(_NO_ARTIFACT_OUTSIDE)
         return
@@ -307,15 +310,24 @@ def save_artifact(filepath: Union[str, os.PathLike[str]], key: Optional[str] = N
 
 def record(kind: str, found: List[Dict[str, Any]]) -> None:
     """Write events to the job's journal, all or, if one is too large, none (JournalError)."""
-    job = context.current()
+    job = context.for_recording()
     if job is None:
         if _NOT_IN_JOB not in _given_warnings:
             _given_warnings.add(_NOT_IN_JOB)
             warn(_NOT_IN_JOB)
         return
+    from foundations.execution import ranks
     from foundations.journal import spool
 
     writer = _writers.get(job.journal_dir)
     if writer is None:
-        writer = _writers.setdefault(job.journal_dir, spool.Writer(job.journal_dir))
+        new = spool.Writer(job.journal_dir, ranks.rank())
+        writer = _writers.setdefault(job.journal_dir, new)
     writer.append_encoded([spool.encode(kind, fields) for fields in found])
+
+
+def forget(job: context.JobContext) -> None:
+    """Let go of what is kept for a job that is over."""
+    writer = _writers.pop(job.journal_dir, None)
+    if writer is not None:
+        writer.close()

@@ -18,13 +18,16 @@ from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches, Member
 from atlas_server.services.content import Content
+from atlas_server.services.executed import ExecutedJobs
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.views import Views
 from foundations.bundle.archive import write_tar
+from foundations.contract.codec import plain
 from foundations.contract.manifest import Entry
+from foundations.contract.report import Executed
 from foundations.contract.spec import JobSpec
-from foundations.contract.states import JobState
+from foundations.contract.states import JobKind, JobState
 from foundations.errors import InvalidRequest, NotFound
 
 _PAGE = 10_000
@@ -48,6 +51,7 @@ class JobRoutes:
         self,
         jobs: Jobs,
         batches: Batches,
+        executed: ExecutedJobs,
         views: Views,
         archives: Archives,
         content: Content,
@@ -56,6 +60,7 @@ class JobRoutes:
     ) -> None:
         self._jobs = jobs
         self._batches = batches
+        self._executed = executed
         self._views = views
         self._archives = archives
         self._content = content
@@ -70,6 +75,7 @@ class JobRoutes:
         add("", self.listing, methods=["GET"])
         add("/batch", self.submit_batch, methods=["POST"], status_code=201)
         add("/check", self.check, methods=["POST"])
+        add("/executed", self.take, methods=["POST"])
         add("/{reference}", self.show, methods=["GET"])
         add("/{reference}", self.delete, methods=["DELETE"])
         add("/{reference}/stop", self.stop, methods=["POST"])
@@ -96,6 +102,10 @@ class JobRoutes:
         self._jobs.check(spec)
         return {"accepted": True}
 
+    def take(self, body: Executed) -> Response:
+        """Take in a job that runs, or ran, without a scheduler. The same sent twice is one job."""
+        return JSONResponse(plain(self._executed.take(body)))
+
     def listing(
         self,
         project: str | None = None,
@@ -104,6 +114,7 @@ class JobRoutes:
         tag: Annotated[list[str] | None, Query()] = None,
         before: _Whole | None = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+        kind: JobKind | None = None,
     ) -> Response:
         """Return the newest jobs that fit. `tag` is KEY or KEY=VALUE; several must all fit."""
         condition = JobFilter(
@@ -112,6 +123,7 @@ class JobRoutes:
             states=_states(status or []),
             tags=tuple(_tag(text) for text in tag or []),
             before=before,
+            kind=kind,
         )
         rows, cursor = self._views.rows(condition, limit)
         return JSONResponse({"jobs": rows, "next": cursor})
@@ -178,10 +190,13 @@ class JobRoutes:
             events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
-    def metric(self, reference: str, name: str, after: _Whole = 0) -> Response:
-        """Return points `[seq, time, step, value]` of one metric that follow `after`."""
+    def metric(self, reference: str, name: str, after: _Whole = 0, ranks: bool = False) -> Response:
+        """Return points `[seq, time, step, value]` of one metric that follow `after`.
+
+        With `ranks` each also has the rank of the process that logged it, or null.
+        """
         job = self._views.resolve(reference)
-        points = self._views.curve(job, name, after, _PAGE)
+        points = self._views.curve(job, name, after, _PAGE, ranks=ranks)
         if not points and not after:
             known = self._views.row(job)["metrics"]
             if name not in known:

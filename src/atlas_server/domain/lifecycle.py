@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from foundations.contract.states import JobState, StateReason
+from foundations.contract.states import JobKind, JobState, StateReason
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
     {
@@ -26,6 +26,11 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
     }
 )
 """What each state may become."""
+
+BEGINNINGS: Mapping[JobKind, JobState] = MappingProxyType(
+    {JobKind.SCHEDULED: JobState.QUEUED, JobKind.EXECUTED: JobState.RUNNING}
+)
+"""The state in which a job is first heard of: one that runs by itself never waits."""
 
 SOURCES: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
     {

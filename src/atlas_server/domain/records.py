@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundations.contract.spec import Resources
-from foundations.contract.states import JobState, StateReason
+from foundations.contract.states import JobKind, JobState, StateReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,15 @@ class JobRecord:
     spec: dict[str, Any]
     environment: dict[str, Any] | None
     usage: dict[str, Any] | None
+    kind: JobKind = JobKind.SCHEDULED
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One execution of a job. `allocation` is the JSON form of `domain.resources.Allocation`."""
+    """One execution of a job. `allocation` is the JSON form of `domain.resources.Allocation`.
+
+    `error` is the exception that ended its program: type, message, traceback.
+    """
 
     id: int
     job: int
@@ -62,6 +66,7 @@ class AttemptRecord:
     message: str | None = None
     usage: dict[str, Any] | None = None
     late_result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +77,5 @@ class JobFilter:
     user: str | None = None
     states: Sequence[JobState] = ()
     tags: tuple[tuple[str, str | None], ...] = ()
+    kind: JobKind | None = None
     before: int | None = None

@@ -12,8 +12,9 @@ from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation
 from atlas_server.services.jobs import Jobs
 from foundations.contract.codec import plain
+from foundations.contract.environment import LOCAL_FOLDER
 from foundations.contract.report import Assignment
-from foundations.contract.states import StateReason
+from foundations.contract.states import JobKind, StateReason
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,29 @@ class Launcher:
         allocation = Allocation.from_json(attempt.allocation)
         assignment = self._assignment(job, attempt, allocation, {}, recover=True)
         self._start(executor, attempt, allocation, assignment)
+
+    def take_in(self, folder: str, executor: Executor) -> str:
+        """Start a runner that takes in a job which runs, or ran, without us; return its handle.
+
+        Raises LaunchFailed.
+        """
+        settings = self._settings
+        assignment = Assignment(
+            attempt=0,
+            token="",
+            job_id=folder.rpartition("/")[2],
+            number=1,
+            server=settings.server(),
+            instance=settings.instance,
+            home=settings.home,
+            blobs=settings.blobs,
+            spec={"worker": {}},
+            heartbeat=settings.heartbeat,
+            grace=settings.grace,
+            adopt=folder,
+        )
+        nothing = Allocation(node="", cpus=0.0, memory=0)
+        return executor.launch(Launch(0, assignment.job_id, nothing, plain(assignment)))
 
     def forget_except(self, attempts: Set[int]) -> None:
         """Drop the handles of attempts that are over."""
@@ -110,5 +134,12 @@ class Launcher:
                 heartbeat=settings.heartbeat,
                 grace=settings.grace,
                 recover=recover,
+                adopt=self._folder_of(job),
             )
         )
+
+    def _folder_of(self, job: JobRecord) -> str | None:
+        """Where a job is that runs without us."""
+        if job.kind is not JobKind.EXECUTED:
+            return None
+        return f"{self._settings.home}/{LOCAL_FOLDER}/{job.job_id}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
+from atlas_server.domain.leases import ELSEWHERE
 from atlas_server.domain.ports import Executor, Observation
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.scheduler.launch import Launcher
@@ -37,7 +38,7 @@ class Reconciler:
 
     def restarted(self, attempts: Iterable[AttemptRecord]) -> None:
         """Give every attempt a new lease: while the server was away nobody could renew one."""
-        self._leases.renew([attempt.id for attempt in attempts])
+        self._leases.renew(list(attempts))
 
     def next_check(self) -> float | None:
         """Return when the next lease without a handle ends."""
@@ -53,6 +54,9 @@ class Reconciler:
         for name, executor in executors.items():
             own = [item for item in held if item[1].executor == name]
             acted |= self._run_on(executor, own, now)
+        for job, attempt in held:
+            if attempt.executor == ELSEWHERE:
+                acted |= self._check_elsewhere(job, attempt, now)
         return acted
 
     def _run_on(self, executor: Executor, held: Sequence[Held], now: float) -> bool:
@@ -87,6 +91,16 @@ class Reconciler:
         if self._next_check is None or lease_until < self._next_check:
             self._next_check = lease_until
         return False
+
+    def _check_elsewhere(self, job: JobRecord, attempt: AttemptRecord, now: float) -> bool:
+        """Give up a job of another machine that is not heard of any more: there is no other way."""
+        stopping = job.state is JobState.STOPPING
+        lost = self._leases.until(attempt.id) <= now
+        if not lost and not (stopping and self._leases.is_silent(attempt.id, now)):
+            return False
+        message = "Nothing has been heard of the machine that the program ran on."
+        self._jobs.give_up(attempt, message, StateReason.LOST)
+        return True
 
     def _recover(self, job: JobRecord, attempt: AttemptRecord, executor: Executor) -> None:
         # The report that ended the attempt may have come between our read and the look.

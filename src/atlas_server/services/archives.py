@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import queue
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from atlas_server.archive.bundles import Bundles, InUse
@@ -35,6 +35,8 @@ class Archives:
         self._store = store
         self._bundles = bundles
         self._others = others
+        self.also_in_use: Callable[[], set[str]] = set
+        """Returns manifests of jobs that are about to become known."""
         self._removed: queue.SimpleQueue[set[tuple[str, bool]]] = queue.SimpleQueue()
 
     def members(self, job: JobRecord, *, source: bool, results: bool) -> list[Entry]:
@@ -115,7 +117,7 @@ class Archives:
 
     def _in_use(self) -> InUse:
         with self._store.read() as connection:
-            found = dict.fromkeys(jobs.manifests_in_use(connection), True)
+            found = dict.fromkeys(jobs.manifests_in_use(connection) | self.also_in_use(), True)
             for digest, folder in tracking.artifact_digests(connection):
                 found[digest] = folder or found.get(digest, False)
             return InUse(found, jobs.oldest_unfinished(connection))

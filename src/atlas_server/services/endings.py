@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from atlas_server.domain import lifecycle
 from atlas_server.domain.records import JobRecord
@@ -33,6 +34,14 @@ def ending_of(job: JobRecord, result: Result) -> Ending:
         # Its runner was told to end by somebody else: the machine goes down, say.
         return Ending(JobState.FAILED, StateReason.PREEMPTED, _PREEMPTED)
     return Ending(JobState.FAILED, reason)
+
+
+def message_of(ending: Ending, result: Result, error: dict[str, Any] | None) -> str | None:
+    """Return what people are told of an end: the exception says more than the code it led to."""
+    if error is not None and ending.reason is StateReason.NONZERO_EXIT:
+        text = error["message"].partition("\n")[0]
+        return f"{error['type']}: {text}" if text else str(error["type"])
+    return ending.message or result.message
 
 
 def is_retried(job: JobRecord, ending: Ending, result: Result) -> bool:

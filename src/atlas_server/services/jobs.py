@@ -17,7 +17,7 @@ from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.domain.resources import Allocation, Node, recorded
 from atlas_server.domain.shortage import can_ever_fit
-from atlas_server.services.endings import ending_of, is_retried
+from atlas_server.services.endings import ending_of, is_retried, message_of
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import MASK, check_spec, checked_id, queued_row, split_secrets
 from atlas_server.services.workers import Workers, repeated
@@ -25,7 +25,7 @@ from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.report import Result
 from foundations.contract.spec import JobSpec
-from foundations.contract.states import JobState, StateReason
+from foundations.contract.states import JobKind, JobState, StateReason
 from foundations.errors import Refused
 
 _OVER = {
@@ -80,20 +80,32 @@ class Jobs:
             known = jobs.find(connection, job_id)
             if known is not None:
                 return _same_job(known, spec)
-            job = self._insert(connection, job_id, shown, secrets)
+            job = self.insert(connection, job_id, shown, secrets, JobKind.SCHEDULED)
         self._feed.notify(job_id)
         return job
 
-    def _insert(
-        self, connection: Connection, job_id: str, spec: JobSpec, secrets: dict[str, str]
+    def insert(
+        self,
+        connection: Connection,
+        job_id: str,
+        spec: JobSpec,
+        secrets: dict[str, str],
+        kind: JobKind,
+        started_at: float | None = None,
     ) -> JobRecord:
+        """Write down a new job, in the state in which its kind begins."""
         now = self._clock.now()
+        state = lifecycle.BEGINNINGS[kind]
         project = projects.ensure(connection, spec.project, now)
         row = queued_row(spec, secrets, project, now)
-        key = jobs.insert_job(connection, {**row, "job_id": job_id})
+        row |= {"job_id": job_id, "kind": kind.value, "state": state.value}
+        if started_at is not None:
+            row |= dict.fromkeys(("submitted_at", "queued_at", "started_at"), started_at)
+        key = jobs.insert_job(connection, row)
         if spec.tags:
             tracking.set_tags(connection, key, spec.tags)
-        events.append(connection, now, "job.state", job_id, {"state": "queued"})
+        since = now if started_at is None else started_at
+        events.append(connection, since, "job.state", job_id, {"state": state.value})
         job = jobs.find(connection, job_id)
         assert job is not None
         return job
@@ -133,7 +145,7 @@ class Jobs:
                 connection, job, JobState.STARTING, None, values, {"attempt": number}
             ):
                 return None
-            attempt = self._insert_attempt(
+            attempt = self.insert_attempt(
                 connection, job, number, allocation, executor, now + lease
             )
             secrets = jobs.secrets(connection, job.id) if MASK in _environment(job) else {}
@@ -141,7 +153,7 @@ class Jobs:
         self._feed.notify(job_id, moved=False)
         return job, attempt, secrets
 
-    def _insert_attempt(
+    def insert_attempt(
         self,
         connection: Connection,
         job: JobRecord,
@@ -149,7 +161,9 @@ class Jobs:
         allocation: Allocation,
         executor: str,
         lease_until: float,
+        started_at: float | None = None,
     ) -> AttemptRecord:
+        """Write down a new attempt of a job."""
         values: dict[str, Any] = {
             "job": job.id,
             "number": number,
@@ -159,6 +173,7 @@ class Jobs:
             "lease_until": lease_until,
             "recoveries": 0,
             "created_at": self._clock.now(),
+            "started_at": started_at,
         }
         key = jobs.insert_attempt(connection, values)
         return AttemptRecord(id=key, job_id=job.job_id, **values)
@@ -184,28 +199,23 @@ class Jobs:
         """End an attempt: the job is over, or queued again while it has retries left."""
         now = self._clock.now()
         ending = ending_of(job, result)
-        ended = {
-            "ended_at": now,
+        told: dict[str, Any] = {
             "exit_code": result.exit_code,
-            "reason": ending.reason.value if ending.reason else None,
-            "message": ending.message or result.message,
+            "message": message_of(ending, result, jobs.error_of(connection, attempt.id)),
             "usage": result.usage,
         }
-        jobs.update_attempt(connection, attempt.id, ended)
-        values: dict[str, Any] = {
-            "exit_code": result.exit_code,
-            "message": ending.message or result.message,
-            "outputs": result.outputs,
-            "usage": result.usage,
-        }
+        at = min(now, result.ended_at or now)
+        reason = ending.reason.value if ending.reason else None
+        jobs.update_attempt(connection, attempt.id, {"ended_at": at, "reason": reason, **told})
+        values = {**told, "outputs": result.outputs}
         if is_retried(job, ending, result):
             again = now + lifecycle.retry_delay(job.attempts)
             values |= {"queued_at": now, "not_before": again, "started_at": None}
             payload = {"not_before": again, "attempt": job.attempts}
             self._move(connection, job, JobState.QUEUED, ending.reason, values, payload)
         else:
-            values["finished_at"] = now
-            self._move(connection, job, ending.state, ending.reason, values, {})
+            values["finished_at"] = at
+            self._move(connection, job, ending.state, ending.reason, values, {}, at)
 
     def give_up(
         self, attempt: AttemptRecord, message: str, reason: StateReason, *, began: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from atlas_server.domain import leases
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord
 from atlas_server.store import jobs
@@ -18,14 +19,15 @@ class Leases:
         self._clock = clock
         self._seconds = seconds
 
-    def renew(self, attempt_ids: Sequence[int]) -> None:
+    def renew(self, attempts: Sequence[AttemptRecord]) -> None:
         """Give each attempt a full lease from now."""
-        if not attempt_ids:
+        if not attempts:
             return
-        until = self._clock.now() + self._seconds
+        now = self._clock.now()
         with self._store.write() as connection:
-            for attempt_id in attempt_ids:
-                jobs.update_attempt(connection, attempt_id, {"lease_until": until})
+            for attempt in attempts:
+                until = now + leases.length(attempt.executor, self._seconds)
+                jobs.update_attempt(connection, attempt.id, {"lease_until": until})
 
     def current(self, attempt_id: int) -> AttemptRecord | None:
         """Return the attempt as it stands now."""
@@ -36,6 +38,14 @@ class Leases:
         """Return when the lease ends, in seconds since the epoch."""
         attempt = self.current(attempt_id)
         return attempt.lease_until if attempt else 0.0
+
+    def is_silent(self, attempt_id: int, now: float) -> bool:
+        """Whether an attempt has not been heard of for as long as any runner may be silent."""
+        attempt = self.current(attempt_id)
+        if attempt is None:
+            return True
+        heard = leases.last_heard(attempt.executor, attempt.lease_until, self._seconds)
+        return now - heard > self._seconds
 
     def count_recovery(self, attempt: AttemptRecord) -> None:
         """Note that another runner has been sent after a dead one."""

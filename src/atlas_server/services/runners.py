@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
-from atlas_server.domain import reports
+from atlas_server.domain import leases, reports
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.services import tracking
@@ -78,14 +78,17 @@ class Runners:
         return (
             report.runner != attempt.handle
             or (_has_started(report) and attempt.started_at is None)
-            or attempt.lease_until - self._clock.now() < self._lease / 2
+            or attempt.lease_until - self._clock.now() < self._lease_of(attempt) / 2
         )
+
+    def _lease_of(self, attempt: AttemptRecord) -> float:
+        return leases.length(attempt.executor, self._lease)
 
     def _take_in(
         self, connection: Connection, job: JobRecord, attempt: AttemptRecord, report: Report
     ) -> None:
         now = self._clock.now()
-        values: dict[str, object] = {"lease_until": now + self._lease}
+        values: dict[str, object] = {"lease_until": now + self._lease_of(attempt)}
         if report.runner and report.runner != attempt.handle:
             values["handle"] = report.runner
         rows.update_attempt(connection, attempt.id, values)

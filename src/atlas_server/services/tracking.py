@@ -44,7 +44,7 @@ def take_in(
                 news.add(line)
             except _MALFORMED as error:
                 log.warning("Job %s recorded something malformed: %r", attempt.job_id, error)
-        news.store(connection, attempt.job)
+        news.store(connection, attempt)
         last = batch.first + len(batch.events) - 1
         tracking.set_position(connection, attempt.id, batch.writer, last)
 
@@ -59,6 +59,7 @@ class _News:
         self._tags: dict[str, str] = {}
         self._artifacts: list[dict[str, Any]] = []
         self._project: str | None = None
+        self._errors: list[dict[str, Any]] = []
 
     def add(self, line: dict[str, Any]) -> None:
         """Sort one event in. Raises KeyError, TypeError or ValueError."""
@@ -73,9 +74,14 @@ class _News:
             self._artifacts.append(_artifact(line, self._now))
         elif kind == events.PROJECT:
             self._project = check_project(_text(line["name"]))
+        elif kind == events.ERROR:
+            self._errors.append(_error(line))
 
-    def store(self, connection: Connection, job: int) -> None:
+    def store(self, connection: Connection, attempt: AttemptRecord) -> None:
         """Write all of it down."""
+        job = attempt.job
+        for error in self._errors:
+            _keep_error(connection, attempt.id, error)
         for artifact in self._artifacts:
             tracking.add_artifact(connection, job, artifact)
         if self._points:
@@ -109,7 +115,24 @@ def _point(line: dict[str, Any], now: float) -> Point:
     if step is not None:
         step = _number(step)
         step = step if math.isfinite(step) else None
-    return Point(_text(line["key"]), _time(line, now), step, value)
+    rank = line.get("r")
+    return Point(
+        _text(line["key"]), _time(line, now), step, value, rank if type(rank) is int else None
+    )
+
+
+def _error(line: dict[str, Any]) -> dict[str, Any]:
+    known = {name: _text(line[name]) for name in ("type", "message", "traceback")}
+    numbers = {"round": line.get("round"), "rank": line.get("r")}
+    return {**known, **{name: value for name, value in numbers.items() if type(value) is int}}
+
+
+def _keep_error(connection: Connection, attempt_id: int, error: dict[str, Any]) -> None:
+    """Of several processes the first to fail has the cause, but in the last round of them all."""
+    attempt = jobs.find_attempt(connection, attempt_id)
+    known = attempt.error if attempt is not None else None
+    if known is None or known.get("round", 0) < error.get("round", 0):
+        jobs.update_attempt(connection, attempt_id, {"error": error})
 
 
 def _artifact(line: dict[str, Any], now: float) -> dict[str, Any]:

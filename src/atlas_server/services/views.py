@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,7 @@ from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
 from foundations.contract.flattening import flatten
+from foundations.contract.ids import is_job_id
 from foundations.contract.spec import Resources
 from foundations.contract.states import JobState
 from foundations.errors import Ambiguous, NotFound
@@ -83,13 +84,17 @@ class Views:
         row["environment"] = job.environment
         row["outputs"] = job.outputs
         row["attempt_list"] = [_attempt(attempt) for attempt in attempts]
+        row["error"] = attempts[-1].error if attempts and job.state is JobState.FAILED else None
         row["log_size"] = self._logs.size(job.job_id, job.attempts) if job.attempts else 0
         return row
 
-    def curve(self, job: JobRecord, name: str, after: int, limit: int) -> list[list[Any]]:
-        """Return points `[seq, time, step, value]` of one metric."""
+    def curve(
+        self, job: JobRecord, name: str, after: int, limit: int, *, ranks: bool = False
+    ) -> list[list[Any]]:
+        """Return points `[seq, time, step, value]` of one metric; with `ranks`, `rank` too."""
         with self._store.read() as connection:
-            return tracking.curve(connection, job.id, name, after, limit)
+            points = tracking.curve(connection, job.id, name, after, limit)
+        return points if ranks else [point[:4] for point in points]
 
     def artifacts(self, job: JobRecord) -> list[dict[str, Any]]:
         """Return every version of the job's artifacts."""
@@ -138,6 +143,7 @@ class Views:
 def _row(job: JobRecord) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
+        "kind": job.kind.value,
         "project": job.project,
         "name": job.name,
         "user": job.user,
@@ -188,27 +194,32 @@ def _resolve(connection: Connection, reference: str) -> str:
         if found is None:
             raise _no_job(reference)
         return found
-    wanted = reference.lower()
-    if not wanted or not set(wanted) <= _ID_LETTERS:
-        return _named(connection, reference)
-    fitting = jobs.ids_with_prefix(connection, wanted, limit=6)
-    if not fitting:
-        raise _no_job(reference)
+    wanted = reference.lower() if set(reference.lower()) <= _ID_LETTERS else reference
+    fitting = jobs.ids_with_prefix(connection, wanted, limit=6) if is_job_id(wanted) else []
+    if not fitting or (wanted not in fitting and not set(wanted) <= _ID_LETTERS):
+        # IDs that people have chosen look like names, and names go before the beginnings of them.
+        named = _named(connection, reference)
+        if named is not None or not fitting:
+            return named or _refuse(reference)
     if len(fitting) > 1 and wanted not in fitting:
         shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
         raise Ambiguous(f"'{reference}' fits several jobs: {shown}", "Give more of the ID.")
     return wanted if wanted in fitting else fitting[0]
 
 
-def _named(connection: Connection, name: str) -> str:
+def _named(connection: Connection, name: str) -> str | None:
     newest = jobs.listing(connection, JobFilter(), _NAMED) if name else []
     fitting = [job.job_id for job in newest if job.name == name]
     if not fitting:
-        raise _no_job(name)
+        return None
     if len(fitting) > 1:
         shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
         raise Ambiguous(f"Several jobs are called '{name}': {shown}", "Give an ID.")
     return fitting[0]
+
+
+def _refuse(reference: str) -> NoReturn:
+    raise _no_job(reference)
 
 
 def _no_job(reference: str) -> NotFound:

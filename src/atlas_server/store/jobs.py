@@ -24,7 +24,7 @@ from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.store.engine import parts
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
-from foundations.contract.states import JobState, StateReason
+from foundations.contract.states import JobKind, JobState, StateReason
 
 _ACTIVE = (JobState.STARTING.value, JobState.RUNNING.value, JobState.STOPPING.value)
 
@@ -183,6 +183,11 @@ def open_attempts(connection: Connection) -> list[AttemptRecord]:
     return [AttemptRecord(**row) for row in connection.execute(query).mappings()]
 
 
+def error_of(connection: Connection, attempt_id: int) -> dict[str, Any] | None:
+    """Return the exception that ended an attempt's program, where it has told."""
+    return connection.execute(_ERROR_OF, {"wanted": attempt_id}).scalar()
+
+
 def update_attempt(connection: Connection, attempt_id: int, values: dict[str, Any]) -> None:
     """Change columns of one attempt."""
     connection.execute(_SET_ATTEMPT, {**values, "wanted": attempt_id})
@@ -205,6 +210,8 @@ def _where(query: Select[Any], condition: JobFilter) -> Select[Any]:
         query = query.where(jobs.c.user == condition.user)
     if condition.states:
         query = query.where(jobs.c.state.in_([state.value for state in condition.states]))
+    if condition.kind is not None:
+        query = query.where(jobs.c.kind == condition.kind.value)
     for key, value in condition.tags:
         has_tag = and_(tags.c.job == jobs.c.id, tags.c.key == key)
         if value is not None:
@@ -218,6 +225,7 @@ def _job(row: RowMapping) -> JobRecord:
     resources = Resources(values.pop("cpus"), values.pop("memory"), values.pop("gpus"))
     values["state"] = JobState(values["state"])
     values["reason"] = StateReason(values["reason"]) if values["reason"] else None
+    values["kind"] = JobKind(values["kind"])
     return JobRecord(resources=resources, **values)
 
 
@@ -241,6 +249,7 @@ _BY_ID = _select().where(jobs.c.job_id == _WANTED)
 _SECRETS = select(jobs.c.secrets).where(jobs.c.id == _WANTED)
 _ATTEMPT_BY_KEY = _select_attempts().where(attempts.c.id == _WANTED)
 _ATTEMPTS_OF = _select_attempts().where(attempts.c.job == _WANTED).order_by(attempts.c.number)
+_ERROR_OF = select(attempts.c.error).where(attempts.c.id == _WANTED)
 _OLDEST_UNFINISHED = (
     select(func.min(attempts.c.created_at))
     .join_from(jobs, attempts, attempts.c.job == jobs.c.id)

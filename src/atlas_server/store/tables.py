@@ -69,6 +69,7 @@ jobs = Table(
     Column("secrets", JSON),
     Column("environment", JSON),
     Column("usage", JSON),
+    Column("kind", String(16), nullable=False, server_default="scheduled"),
     Index(None, "state", "id"),
     Index(None, "project_id", "id"),
     Index(None, "bundle"),
@@ -95,6 +96,7 @@ attempts = Table(
     Column("message", Text),
     Column("usage", JSON),
     Column("late_result", JSON),
+    Column("error", JSON),
     UniqueConstraint("job", "number"),
     # Runners name their attempt by its number: it must never be given out again.
     sqlite_autoincrement=True,
@@ -149,6 +151,8 @@ metrics = Table(
     Column("step", Float),
     Column("number", Float),
     Column("text", Text),
+    # Of the process that logged it, in a distributed training.
+    Column("rank", Integer),
     sqlite_with_rowid=False,
 )
 

@@ -25,12 +25,16 @@ from atlas_server.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One logged value: a number, or text (also for NaN and infinities, see `number_or_text`)."""
+    """One logged value: a number, or text (also for NaN and infinities, see `number_or_text`).
+
+    `rank` is that of the process in a distributed training.
+    """
 
     key: str
     time: float
     step: float | None
     value: float | int | bool | str
+    rank: int | None = None
 
 
 def number_or_text(value: float | bool | str) -> tuple[float | None, str | None]:
@@ -68,7 +72,7 @@ def add_points(connection: Connection, job: int, points: Sequence[Point]) -> Non
         key = keys[name]
         count = counts.get(key, 0)
         rows.extend(_row(job, key, count + n, point) for n, point in enumerate(own, start=1))
-        latest = dict(rows[-1])
+        latest = {name: value for name, value in rows[-1].items() if name != "rank"}
         newest.append({**latest, "count": latest.pop("seq")})
     connection.execute(_ADD_POINTS, rows)
     connection.execute(_SET_LATEST, newest)
@@ -139,7 +143,7 @@ def latest_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str
 
 
 def curve(connection: Connection, job: int, name: str, after: int, limit: int) -> list[list[Any]]:
-    """Return up to `limit` points `[seq, time, step, value]` of one metric that follow `after`."""
+    """Return up to `limit` points `[seq, time, step, value, rank]` of one metric after `after`."""
     query = (
         select(metrics)
         .join_from(metrics, metric_keys, metrics.c.key == metric_keys.c.id)
@@ -153,6 +157,7 @@ def curve(connection: Connection, job: int, name: str, after: int, limit: int) -
             row["time"],
             row["step"],
             row["number"] if row["text"] is None else row["text"],
+            row["rank"],
         ]
         for row in connection.execute(query).mappings()
     ]
@@ -214,6 +219,7 @@ def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:
         "step": point.step,
         "number": number,
         "text": text,
+        "rank": point.rank,
     }
 
 

@@ -69,13 +69,16 @@ class Bundle:
 
 
 def hash_listing(
-    listing: Listing, cache_dir: str, on_progress: Optional[Progress] = None
+    listing: Listing,
+    cache_dir: str,
+    on_progress: Optional[Progress] = None,
+    skipped: Optional[Callable[[BundleError], None]] = None,
 ) -> Bundle:
     """Return the bundle of a listed folder, reading only the files that changed since last time.
 
     `cache_dir` keeps what was read and may be deleted at any time; `on_progress` gets the bytes
     read so far and the bytes to read. Raises BundleError, naming the file, for one that cannot be
-    read, has gone, or keeps changing.
+    read, has gone, or keeps changing; or tells `skipped` of it and leaves it out.
     """
     cache_path = _cache_path(listing.root, cache_dir)
     known = _load(cache_path)
@@ -97,7 +100,7 @@ def hash_listing(
         else:
             changed.append((path, found.st_size))
     unchanged = len(fresh)
-    entries.extend(_read_changed(listing.root, changed, fresh, on_progress))
+    entries.extend(_read_changed(listing.root, changed, fresh, on_progress, skipped))
     if len(fresh) != unchanged or unchanged != len(known):
         _save(cache_path, fresh)
     entries.extend((path, manifest.SYMLINK, target, 0) for path, target in listing.links)
@@ -141,13 +144,20 @@ def _read_changed(
     changed: List[Tuple[str, int]],
     fresh: Dict[str, Known],
     on_progress: Optional[Progress],
+    skipped: Optional[Callable[[BundleError], None]],
 ) -> Iterator[Tuple[str, str, str, int]]:
     """Yield the entries of the files to read; put those that may be remembered into `fresh`."""
     total = sum(size for _, size in changed)
     done = 0
     for path, size in changed:
         started = time.time_ns()
-        kind, record = _hash_file(os.path.join(root, path), path, total)
+        try:
+            kind, record = _hash_file(os.path.join(root, path), path, total)
+        except BundleError as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            continue
         if not _is_racy(record, started):
             fresh[path] = record
         done += size

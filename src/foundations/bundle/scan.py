@@ -15,7 +15,7 @@ from foundations.errors import BundleError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Tuple
+    from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 __all__ = [
     "Bundle",
@@ -61,49 +61,77 @@ class Listing:
         return sorted(sizes, key=lambda item: (-item[1], item[0]))[:n]
 
 
-def list_folder(root: str) -> Listing:
-    """Walk the folder `root` and return what of it would be sent.
+def list_folder(
+    root: str, leave_out: str = "", skipped: Optional[Callable[[BundleError], None]] = None
+) -> Listing:
+    """Walk the folder `root` and return what of it would be sent, but for the folder `leave_out`.
 
     Raises BundleError, naming the path, for a folder or ignore file that cannot be read, a
-    socket, pipe or device, and a symlink that leads out of the folder.
+    socket, pipe or device, and a symlink that leads out of the folder; or tells `skipped` of it
+    and goes on.
     """
     listing = Listing(os.path.abspath(root))
+    walk = _Walk(listing, leave_out, skipped or _refuse)
     todo: List[Tuple[str, Rules]] = [("", Rules())]
     while todo:
         folder, rules = todo.pop()
-        entries = _entries(listing.root, folder)
-        if folder and rules.ignores_environment(folder, folder.rpartition("/")[2], entries):
+        try:
+            entries = _entries(listing.root, folder)
+            if folder and rules.ignores_environment(folder, folder.rpartition("/")[2], entries):
+                continue
+            if IGNORE_FILE in entries:
+                rules = Rules(_read_ignore_file(listing.root, folder), folder, rules)
+        except BundleError as error:
+            walk.skipped(error)
             continue
-        if IGNORE_FILE in entries:
-            rules = Rules(_read_ignore_file(listing.root, folder), folder, rules)
-        _sort_entries(listing, folder, entries, rules, todo)
+        todo.extend(walk.sort(folder, entries, rules))
     return listing
 
 
-def _sort_entries(
-    listing: Listing,
-    folder: str,
-    entries: Dict[str, os.DirEntry[str]],
-    rules: Rules,
-    todo: List[Tuple[str, Rules]],
-) -> None:
-    prefix = folder + "/" if folder else ""
-    kept = False
-    only_defaults = not rules
-    for name, entry in entries.items():
-        path = prefix + name
-        is_folder = entry.is_dir(follow_symlinks=False)
-        if ignored_by_default(name) if only_defaults else rules.ignores(path, name, is_folder):
-            continue
-        kept = True
-        if is_folder:
-            todo.append((path, rules))
-        elif entry.is_symlink():
-            listing.links.append((path, _link_target(listing.root, path)))
-        else:
-            _add_file(listing, path, entry)
-    if folder and not kept:
-        listing.empty.append(folder)
+def _refuse(error: BundleError) -> None:
+    raise error
+
+
+def _below(path: str, root: str) -> str:
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(root))
+
+
+class _Walk:
+    """Sorts what is found into a listing."""
+
+    def __init__(
+        self, listing: Listing, leave_out: str, skipped: Callable[[BundleError], None]
+    ) -> None:
+        self.skipped = skipped
+        self._listing = listing
+        self._hidden = _below(leave_out, listing.root) if leave_out else ""
+
+    def sort(
+        self, folder: str, entries: Dict[str, os.DirEntry[str]], rules: Rules
+    ) -> Iterator[Tuple[str, Rules]]:
+        """Add the entries of a folder; yield the folders among them, to be looked into."""
+        prefix = folder + "/" if folder else ""
+        kept = False
+        only_defaults = not rules
+        for name, entry in entries.items():
+            path = prefix + name
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if ignored_by_default(name) if only_defaults else rules.ignores(path, name, is_folder):
+                continue
+            kept = True
+            if is_folder:
+                if path != self._hidden:
+                    yield path, rules
+                continue
+            try:
+                if entry.is_symlink():
+                    self._listing.links.append((path, _link_target(self._listing.root, path)))
+                else:
+                    _add_file(self._listing, path, entry)
+            except BundleError as error:
+                self.skipped(error)
+        if folder and not kept:
+            self._listing.empty.append(folder)
 
 
 def _entries(root: str, folder: str) -> Dict[str, os.DirEntry[str]]:

@@ -57,6 +57,11 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add("--tag", action="append", metavar="KEY[=VALUE]", help="only jobs that have all of these")
     add("--user", metavar="NAME", help="only jobs of this user")
     add(
+        "--kind",
+        choices=("scheduled", "executed"),
+        help="only jobs that were submitted, or only those that were run by hand",
+    )
+    add(
         "--limit",
         "-n",
         type=positive,
@@ -78,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         "user": arguments.user,
         "status": arguments.status,
         "tag": arguments.tag,
+        "kind": arguments.kind,
     }
     if arguments.all:
         jobs, more = list(_all(api, conditions)), False
@@ -135,6 +141,7 @@ def _print(jobs: List[Dict[str, Any]], project: Optional[str]) -> None:
         Column("JOB"),
         Column("PROJECT", rank=10 if project else 2, least=10),
         Column("NAME", rank=5, least=10),
+        Column("KIND", rank=9),
         Column("STATE"),
         Column("SUBMITTED"),
         Column("DURATION", rank=1),
@@ -150,6 +157,7 @@ def _print(jobs: List[Dict[str, Any]], project: Optional[str]) -> None:
                 names[job["job_id"]],
                 job["project"],
                 job["name"] or "",
+                wording.kind(job),
                 wording.state_cell(job),
                 wording.ago(job["submitted_at"], now),
                 wording.duration(wording.running_time(job, now)),

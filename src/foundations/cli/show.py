@@ -6,7 +6,7 @@ import sys
 import time
 
 from foundations.cli import wording
-from foundations.cli.output import paint, print_json
+from foundations.cli.output import paint, print_json, printable
 from foundations.cli.targets import REFERENCES, add_jobs, new_parser, open_job
 
 TYPE_CHECKING = False
@@ -68,6 +68,8 @@ def _print(job: Json, now: float) -> None:
     if job["attempts"] > 1:
         _print_attempts(job)
     _print_history(job)
+    if job["error"] and job["state"] == "failed":
+        _print_error(job["error"])
     if job["state"] == "failed" and job["attempts"]:
         sys.stdout.write("\nIts log: foundations get logs {}\n".format(job["job_id"][:8]))
 
@@ -82,6 +84,7 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
         ("State", _state(job)),
         ("Message", "" if job["state"] in ("completed", "stopped") else job["message"] or ""),
         ("Exit code", _exit_code(job)),
+        ("Run", wording.kind(job)),
         ("Project", job["project"]),
         ("Command", wording.command(job)),
         ("User", job["user"]),
@@ -97,7 +100,7 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
         ("Duration", wording.duration(wording.running_time(job, now))),
         ("Time limit", wording.duration(job["timeout"])),
         ("Retries", str(job["retries"]) if job["retries"] else ""),
-        ("Asked for", wording.resources(job["resources"])),
+        ("Asked for", "" if wording.kind(job) else wording.resources(job["resources"])),
         ("Used", _used(usage)),
         ("From", where),
         ("Git", _git(origin["git"])),
@@ -269,6 +272,16 @@ def _print_attempts(job: Json) -> None:
             ]
         )
     print_table(columns, rows, indent=2)
+
+
+def _print_error(error: Json) -> None:
+    from foundations.cli.tables import print_title
+
+    rank = "" if error.get("rank") is None else " of rank {}".format(error["rank"])
+    print_title("Error" + rank)
+    sys.stdout.writelines(
+        "  {}\n".format(line) for line in printable(error["traceback"], sys.stdout).splitlines()
+    )
 
 
 def _print_history(job: Json) -> None:

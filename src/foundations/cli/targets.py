@@ -10,6 +10,7 @@ from foundations import config
 from foundations.cli.output import error_line, error_text
 from foundations.client.api import Api
 from foundations.client.server import connect
+from foundations.contract.ids import is_job_id
 from foundations.errors import (
     Ambiguous,
     ConfigError,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 # An ID, the beginning of one, or the newest job but N.
 _REFERENCE = re.compile(r"[0-9a-fA-F-]+|last(~\d+)?")
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REFERENCES = """\
 JOB is an ID, the beginning of one, `last`, `last~2` for the second job before
 the last, or a name (submit --name) that only one job has.
@@ -107,7 +107,7 @@ def _check_named(api: Api, word: str) -> None:
 def find_job(api: Api, reference: str) -> Dict[str, Any]:
     """Return everything about a job. Raises NotFound or Ambiguous."""
     job = api.job(reference)
-    if not _JOB_ID.fullmatch(str(job.get("job_id"))):
+    if not is_job_id(str(job.get("job_id"))):
         # It becomes the name of a folder, among other things.
         raise ServerError("The server answered with a job that has no proper ID.")
     return job

@@ -30,9 +30,16 @@ def state_cell(job: Dict[str, Any]) -> Tuple[str, str]:
     colour = _COLOURS.get(state, "")
     if state != "failed" or not job["reason"]:
         return state, colour
-    if job["reason"] == "nonzero_exit" and job["exit_code"] is not None:
-        return "failed (exit {})".format(job["exit_code"]), colour
+    if job["reason"] == "nonzero_exit":
+        # Only of a program that nobody watched it may be unknown.
+        code = job["exit_code"]
+        return "failed ({})".format("killed" if code is None else "exit {}".format(code)), colour
     return "failed ({})".format(job["reason"].replace("_", " ")), colour
+
+
+def kind(job: Dict[str, Any]) -> str:
+    """Return how a job came to run where that is worth a word."""
+    return "by hand" if job["kind"] == "executed" else ""
 
 
 def ago(moment: Optional[float], now: float) -> str:

@@ -187,6 +187,10 @@ class Api:
         """Send a runner's report."""
         return self._call("POST", "/runner/report", payload)
 
+    def take(self, job: Json) -> Json:
+        """Announce a job that runs, or ran, without a scheduler."""
+        return self._call("POST", "/jobs/executed", job)
+
     def _get(self, path: str) -> Any:
         return self._call("GET", path)
 

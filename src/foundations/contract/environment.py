@@ -8,6 +8,19 @@ USER = "FOUNDATIONS_USER"
 HOME = "FOUNDATIONS_HOME"
 # The attempt's folder: journal/ and artifacts/ lie below it. Its presence means "inside a job".
 ATTEMPT_DIR = "FOUNDATIONS_ATTEMPT_DIR"
+# Set by jobs that run without a scheduler: which files their standard streams are.
+OUTPUTS = "FOUNDATIONS_OUTPUTS"
+# What a process has of the job that started it.
+OF_A_JOB = (ATTEMPT_DIR, JOB_ID, PROJECT_NAME, USER, OUTPUTS)
+# A true value: programs run by hand are no jobs.
+COMMAND_LINE = "FOUNDATIONS_COMMAND_LINE"
+
+# Below FOUNDATIONS_HOME: the folders of jobs that run without a scheduler, until a server has them.
+LOCAL_FOLDER = "local"
+# Beside such a folder: a server may take the job in.
+READY_SUFFIX = ".ready"
+# In it: the server knows the job.
+TAKEN_FILE = "attempt.json"
 
 # Below the attempt's folder: where the runner passes on what a program asks the server's API.
 # Beside the journal because that is what every worker can reach, a container without network too.

@@ -15,6 +15,9 @@ sequence of JSON lines:
     file      directory (key of a synchronised one), path in it, staged (as above), size, mtime_ns;
               `offset` where it is not the whole file but what comes at that byte
     system    values: {name: number} that the runner measured
+    error     type, message, traceback: the exception that ended the program; round
+
+`r` is the rank of a process of a distributed training, in all lines of its journal.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ ARTIFACT = "artifact"
 PROJECT = "project"
 FILE = "file"
 SYSTEM = "system"
+ERROR = "error"
 
 # The synchronised directory that TensorBoard's files go to.
 TENSORBOARD = "__tensorboard__"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
+from foundations.contract.spec import JobSpec
+
 PREPARING = "preparing"
 RUNNING = "running"
 FINISHED = "finished"
@@ -23,7 +25,9 @@ class Assignment:
     in which the runner keeps its work, `blobs` the content store's folder, `spec` the JSON form of
     JobSpec. `environment` is added to the worker's; `devices` are the GPUs it may see (UUIDs).
     `recover` means that an earlier runner of this attempt died: what it left is to be taken in,
-    nothing to be run. `heartbeat` and `grace` are in seconds.
+    nothing to be run. `adopt` is the folder of a job that runs, or ran, without a scheduler: it is
+    to be taken in; with `attempt` 0 the server does not know of it yet. `heartbeat` and `grace` are
+    in seconds.
     """
 
     attempt: int
@@ -40,6 +44,7 @@ class Assignment:
     heartbeat: float = 10.0
     grace: float = 10.0
     recover: bool = False
+    adopt: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ class Result:
     """How an attempt ended. `reason` is a StateReason or None; `outputs` a manifest's digest.
 
     `usage` has cpu_seconds, peak_memory (bytes) and wall_seconds. `began` is False when it is
-    certain that nothing of the job was executed.
+    certain that nothing of the job was executed. `ended_at`, in seconds since the epoch, is for an
+    end that is told later.
     """
 
     exit_code: Optional[int] = None
@@ -65,6 +71,7 @@ class Result:
     outputs: Optional[str] = None
     usage: Dict[str, float] = field(default_factory=dict)
     began: bool = True
+    ended_at: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -93,3 +100,28 @@ class Reply:
 
     log_size: int
     stop: bool = False
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A job that runs without a scheduler, as the one who takes it in announces it.
+
+    `instance` is that of the server in whose home it lies; empty: it is on another machine.
+    """
+
+    job_id: str
+    spec: JobSpec
+    started_at: float
+    instance: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The server's answer: under which ID it has the job, and what reports of it have to say."""
+
+    job_id: str
+    attempt: int
+    token: str
+    instance: str
+    heartbeat: float
+    grace: float

@@ -36,3 +36,10 @@ class StateReason(str, Enum):
     START_FAILED = "start_failed"
     REQUIREMENTS_FAILED = "requirements_failed"
     PREEMPTED = "preempted"
+
+
+class JobKind(str, Enum):
+    """How a job came to run."""
+
+    SCHEDULED = "scheduled"
+    EXECUTED = "executed"

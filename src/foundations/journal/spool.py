@@ -63,13 +63,16 @@ class Writer:
     """Appends events to a file of its own in `journal_dir`; for any number of threads.
 
     The file is made by the first event, so a process that records nothing leaves nothing. A forked
-    child starts its own file with its first event.
+    child starts its own file with its first event. `rank` is the process's in a distributed
+    training.
     """
 
-    def __init__(self, journal_dir: str) -> None:
+    def __init__(self, journal_dir: str, rank: Optional[int] = None) -> None:
         self.lost = 0
         """How many events of this process could not be written."""
         self._journal_dir = journal_dir
+        self._rank = rank
+        self._mark = "" if rank is None else '"r":{},'.format(rank)
         self._fd: Optional[int] = None
         self._identity: Optional[Tuple[int, int]] = None
         self._lines = 0
@@ -100,13 +103,20 @@ class Writer:
                 return
             # A signal handler interrupted this very method: it must not write inside of a line.
             if self._for_handlers is None:
-                self._for_handlers = Writer(self._journal_dir)
+                self._for_handlers = Writer(self._journal_dir, self._rank)
         self._for_handlers.append_encoded(bodies)
+
+    def close(self) -> None:
+        """Close the file; the next event would begin another one."""
+        with self._lock:
+            self._close()
+            if self._for_handlers is not None:
+                self._for_handlers.close()
 
     def _write_line(self, body: str) -> None:
         try:
             fd, end = self._open_file()
-            line = '{{"n":{},"t":{!r},{}\n'.format(self._lines + 1, time.time(), body)
+            line = '{{"n":{},"t":{!r},{}{}\n'.format(self._lines + 1, time.time(), self._mark, body)
             self._write_whole(fd, line.encode("ascii"), end)
         except OSError as error:
             self._lose(error)

@@ -1,0 +1,123 @@
+"""Jobs that ran without this server, or run, as their folders appear on its machine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from atlas_runner import inotify
+from atlas_runner.descendants import process_alive
+from atlas_server.domain.ports import Handle, LaunchFailed
+from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, TAKEN_FILE
+
+log = logging.getLogger(__name__)
+
+# Whoever was to offer a job may have been killed: then it is taken in without being offered.
+_OVERDUE = 120.0
+_LOOK_INTERVAL = 30.0
+# Where the kernel cannot tell of new files.
+_POLL_INTERVAL = 1.0
+_MOST_TRIES = 3
+
+
+class Arrivals:
+    """Watches the folder below `home`. `take_in` starts a runner for one and returns its handle."""
+
+    def __init__(self, home: Path, take_in: Callable[[str], Handle]) -> None:
+        self._place = home / LOCAL_FOLDER
+        self._take_in = take_in
+        self._started: dict[str, list[Handle]] = {}
+        self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
+
+    def start(self) -> None:
+        """Take in what is there, and from now on what comes."""
+        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; runners are left to themselves."""
+        os.eventfd_write(self._stop_fd, 1)
+        self._thread.join()
+
+    def bundles(self) -> set[str]:
+        """Return the digests of the code of jobs that are not known yet."""
+        found: set[str] = set()
+        for folder in self._folders():
+            try:
+                if not (folder / TAKEN_FILE).exists():
+                    found.add(str(json.loads((folder / "spec.json").read_bytes())["bundle"]))
+            except (OSError, ValueError, KeyError):
+                continue  # its code is only just being kept
+        return found
+
+    def _run(self) -> None:
+        watcher = self._watch()
+        fds = [self._stop_fd, *([watcher.fileno()] if watcher else [])]
+        while True:
+            try:
+                self._look()
+            except OSError:
+                log.exception("Jobs of %s could not be taken in.", self._place)
+            pause = _LOOK_INTERVAL if watcher else _POLL_INTERVAL
+            ready, _, _ = select.select(fds, [], [], pause)
+            if self._stop_fd in ready:
+                break
+            if watcher is not None:
+                watcher.read_events()
+        if watcher is not None:
+            watcher.close()
+
+    def _watch(self) -> inotify.Watcher | None:
+        try:
+            watcher = inotify.Watcher()
+            watcher.add(self._place)
+        except OSError as error:
+            log.warning("Jobs without a scheduler are looked for instead of heard of: %s", error)
+            return None
+        return watcher
+
+    def _look(self) -> None:
+        for folder in self._folders():
+            name = folder.name
+            tries = self._started.setdefault(name, [])
+            if tries and (process_alive(tries[-1]) or len(tries) == _MOST_TRIES):
+                continue
+            if self._is_wanted(folder):
+                try:
+                    tries.append(self._take_in(str(folder)))
+                except LaunchFailed as error:
+                    log.error("Job %s could not be taken in: %s", name, error)
+        self._forget_the_gone()
+
+    def _is_wanted(self, folder: Path) -> bool:
+        """Whether a folder holds a job that the server is to know and does not."""
+        facts = folder / "facts.json"
+        try:
+            begun = facts.stat().st_mtime
+        except FileNotFoundError:
+            return False  # removed this very moment
+        if (folder / TAKEN_FILE).exists():
+            return False
+        return self._mark(folder.name).exists() or time.time() - begun > _OVERDUE
+
+    def _folders(self) -> Iterator[Path]:
+        with os.scandir(self._place) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    yield Path(entry.path)
+
+    def _mark(self, name: str) -> Path:
+        return self._place / f"{name}{READY_SUFFIX}"
+
+    def _forget_the_gone(self) -> None:
+        gone = [name for name in self._started if not (self._place / name).exists()]
+        for name in gone:
+            del self._started[name]
+            self._mark(name).unlink(missing_ok=True)

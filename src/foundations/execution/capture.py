@@ -1,0 +1,248 @@
+"""A copy of what the program prints, for the job's log, while it goes where it always went.
+
+The streams of Python are copied: what programs write past them, to descriptor 1 or 2, as other
+programs that are started from here do, is not. Terminals stay terminals: colours, progress bars
+and questions work as before.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import weakref
+from _thread import RLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    # Returns the log that output belongs to at this moment, or None.
+    Target = Callable[[], Optional["LogFile"]]
+
+_LONGEST_LINE = 8192
+
+
+class LogFile:
+    """A job's log, open for appending from the first write on."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+        self._identity = (0, 0)
+
+    def write(self, data: bytes) -> None:
+        """Append; a full disk loses what the terminal has shown, and the program goes on."""
+        try:
+            descriptor = self._open()
+            while data:
+                data = data[os.write(descriptor, data) :]
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd >= 0 and self._is_ours():
+            os.close(self._fd)
+        self._fd = -1
+
+    def _open(self) -> int:
+        # Programs that turn into daemons close what is not theirs: the number may be a file's of
+        # their own by now.
+        if self._fd < 0 or not self._is_ours():
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._fd = os.open(self._path, flags, 0o600)
+            found = os.fstat(self._fd)
+            self._identity = (found.st_dev, found.st_ino)
+        return self._fd
+
+    def _is_ours(self) -> bool:
+        try:
+            found = os.fstat(self._fd)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+
+class _Copy:
+    """Writes whole lines, where it can, to the log."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._pending = b""
+        self._lock = RLock()
+        _copies.add(self)
+
+    def write(self, data: bytes) -> None:
+        with self._lock:
+            self._pending += data
+            if data[-1:] in (b"\n", b"\r") or len(self._pending) > _LONGEST_LINE:
+                self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            data, self._pending = self._pending, b""
+            log = self._target() if data else None
+            if log is not None:
+                log.write(data)
+
+    def start_over(self) -> None:
+        """Be the copy of a forked child: what was pending is its parent's to write."""
+        self._pending = b""
+        self._lock = RLock()
+
+
+class _Tee(io.BufferedIOBase):
+    """The binary layer below a copied text stream."""
+
+    def __init__(self, original: Any, copy: _Copy) -> None:
+        self._original = original
+        self._copy = copy
+
+    def write(self, data: Any) -> int:
+        size = len(data)
+        self._copy.write(bytes(data))
+        written = self._original.write(data)
+        if written is not None and written < size:
+            # Without a buffer (python -u) a pipe may take less than everything.
+            rest = memoryview(data)[written:]
+            while rest:
+                rest = rest[self._original.write(rest) or 0 :]
+        return size
+
+    def flush(self) -> None:
+        self._copy.flush()
+        self._original.flush()
+
+    def close(self) -> None:
+        # The stream below belongs to the interpreter, and whoever drops the copy goes on using it.
+        self._copy.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._original.isatty()
+
+    def fileno(self) -> int:
+        return self._original.fileno()
+
+    @property
+    def name(self) -> Any:
+        return self._original.name
+
+    @property
+    def raw(self) -> Any:
+        return getattr(self._original, "raw", self._original)
+
+
+class CopiedStream(io.TextIOWrapper):
+    """A text stream that is like the one it stands for, and is copied."""
+
+    mode = "w"
+
+    def __init__(self, original: io.TextIOWrapper, target: Target) -> None:
+        self.original = original
+        super().__init__(
+            _Tee(original.buffer, _Copy(target)),  # pyright: ignore[reportArgumentType]
+            encoding=original.encoding,
+            errors=original.errors,
+            newline="\n",
+            line_buffering=original.line_buffering,
+            # What is printed is in the log now, and below in its own time.
+            write_through=True,
+        )
+
+    def flush(self) -> None:
+        """Flush, and where the interpreter itself asks for it, look how the program ends."""
+        super().flush()
+        if at_top_level is not None and sys._getframe().f_back is None:
+            at_top_level()
+
+
+class _CopiedText(io.TextIOBase):
+    """The same for a stream that has no binary layer, such as a notebook's."""
+
+    def __init__(self, original: Any, target: Target) -> None:
+        self.original = original
+        self._copy = _Copy(target)
+
+    def write(self, text: str) -> int:
+        self._copy.write(text.encode("utf-8", "replace"))
+        return self.original.write(text)
+
+    def flush(self) -> None:
+        self._copy.flush()
+        self.original.flush()
+
+    def close(self) -> None:
+        self._copy.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _OWN or name.startswith("__"):
+            return super().__getattribute__(name)
+        return getattr(super().__getattribute__("original"), name)
+
+
+_OWN = frozenset({"original", "_copy", "write", "writelines", "flush", "close", "writable"})
+_NAMES = ("stdout", "stderr")
+_copies: weakref.WeakSet[_Copy] = weakref.WeakSet()
+
+at_top_level: Optional[Callable[[], None]] = None
+"""Called when the interpreter flushes the streams with no Python code running: at its end."""
+
+
+def start(target: Target) -> None:
+    """Copy what is printed from now on; streams that have been replaced meanwhile, too."""
+    for name in _NAMES:
+        stream = getattr(sys, name)
+        if stream is None or isinstance(stream, (CopiedStream, _CopiedText)):
+            continue
+        if type(stream) is io.TextIOWrapper:
+            setattr(sys, name, CopiedStream(stream, target))
+        elif hasattr(stream, "write") and hasattr(stream, "flush"):
+            setattr(sys, name, _CopiedText(stream, target))
+
+
+def stop() -> None:
+    """Put the streams back, where they are still ours; whoever holds a copy may go on with it."""
+    for name in _NAMES:
+        stream = getattr(sys, name)
+        if isinstance(stream, (CopiedStream, _CopiedText)):
+            stream.flush()
+            setattr(sys, name, stream.original)
+
+
+def flush() -> None:
+    """Bring what was printed without an end of line into the log."""
+    for copy in list(_copies):
+        copy.flush()
+
+
+def places() -> str:
+    """Return which files the standard streams are, so that children can compare theirs."""
+    return ",".join(_place(number) for number in (1, 2))
+
+
+def same_places(places: str) -> bool:
+    """Whether a standard stream is one of those that `places` described."""
+    return any(_place(number) in places.split(",") for number in (1, 2))
+
+
+def _place(descriptor: int) -> str:
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return "-"
+    return "{}:{}:{}".format(found.st_dev, found.st_ino, found.st_rdev)
+
+
+def _start_over_after_fork() -> None:
+    for copy in list(_copies):
+        copy.start_over()
+
+
+os.register_at_fork(after_in_child=_start_over_after_fork)

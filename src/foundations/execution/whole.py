@@ -1,0 +1,154 @@
+"""The job that a program is by being run, from its first import of us to its end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+
+from foundations import context
+from foundations.contract import environment
+from foundations.execution import capture, program
+from foundations.execution.beginning import begin
+from foundations.execution.endings import INTERRUPTED, Ending, Listener, stay_interrupted
+from foundations.execution.folder import JobFolder
+from foundations.execution.job import ExecutedJob, current_log, publish, record_error
+from foundations.execution.processes import identify
+from foundations.notices import warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional
+
+    from foundations.execution.program import Program
+
+_started_at = time.time()
+# Jobs of this process that are not over, in the order in which they began.
+_open: List[ExecutedJob] = []
+# The one who listens for the program's end, while there are any.
+_listeners: List[Listener] = []
+
+
+def begin_program(found: Program) -> Optional[ExecutedJob]:
+    """Make this program a job; says, in one line, why where that is impossible."""
+    started_at = time.time() if found.kind == program.INTERACTIVE else _started_at
+    try:
+        job = begin(found, started_at)
+    except OSError as error:
+        context.begin = None
+        warn("This program is not recorded: {}.".format(error))
+        return None
+    _be(job, found)
+    return job
+
+
+def begin_at_first_record() -> Optional[ExecutedJob]:
+    """Make this program a job because it records something, if it may become one."""
+    found = program.look()
+    if found.kind in (program.SCRIPT, program.INTERACTIVE):
+        return begin_program(found)
+    if found.kind == program.TOOL:
+        context.begin = None  # for good
+    return None
+
+
+def take_care(job: ExecutedJob, found: Program) -> None:
+    """Copy what is printed to a job's log, and see that it ends when the program does."""
+    if not _open:
+        if found.kind != program.INTERACTIVE:
+            # Of an interactive session no single command decides how it ends.
+            listener = Listener(program.frame_of_main(), _end_all)
+            listener.start()
+            _listeners.append(listener)
+        atexit.register(_end_at_exit)
+    _open.append(job)
+    job.at_end(lambda: _over(job))
+    capture.start(current_log)
+    publish(job)
+
+
+def join(folder: JobFolder, found: Program) -> None:
+    """Be a part of an executed job that has started this process."""
+    if folder.has_process(identify()):
+        # This process was that job already, and has replaced its program by another one.
+        _be(ExecutedJob(folder, folder.facts()), found)
+    elif capture.same_places(os.environ.get(environment.OUTPUTS, "")):
+        log = capture.LogFile(folder.log_path)
+        capture.start(lambda: log)
+
+
+def inherited_folder() -> Optional[JobFolder]:
+    """Return the folder of the job that has started this process, if that is an executed one."""
+    job = context.inherited()
+    if (
+        job is None
+        or os.path.basename(os.path.dirname(job.attempt_dir)) != environment.LOCAL_FOLDER
+    ):
+        return None
+    return JobFolder(job.attempt_dir)
+
+
+def tell_errors(found: Program) -> None:
+    """Record the exception that ends this program, which is a submitted job."""
+    if found.kind == program.SCRIPT:
+        listener = Listener(program.frame_of_main(), lambda _: None)
+        atexit.register(lambda: _tell(listener.ending()))
+
+
+def _tell(ending: Ending) -> None:
+    job = context.inherited()
+    if job is not None and ending.error is not None:
+        record_error(job.journal_dir, ending.error)
+        if ending.exit_code == INTERRUPTED:
+            stay_interrupted()
+
+
+def _be(job: ExecutedJob, found: Program) -> None:
+    context.set_program(job)
+    context.begin = None
+    take_care(job, found)
+
+
+def _end_at_exit() -> None:
+    """The program is over, but for what was registered before we were imported."""
+    ending = _listeners[-1].ending() if _listeners else Ending(0)
+    _end_all(ending)
+    context.begin = None
+    if ending.exit_code == INTERRUPTED and ending.error is not None:
+        stay_interrupted()
+
+
+def _end_all(ending: Ending) -> None:
+    for job in reversed(_open[:]):
+        job.end(ending, _usage() if job is context.program() else None)
+
+
+def _over(job: ExecutedJob) -> None:
+    """Leave nothing behind of a job that has ended."""
+    _open.remove(job)
+    if context.program() is job:
+        context.set_program(None)
+        # A notebook or a search goes on, and may have something to record after all.
+        context.begin = begin_at_first_record
+    current = context.current()
+    publish(current if isinstance(current, ExecutedJob) else None)
+    if not _open:
+        for listener in _listeners:
+            listener.stop()
+        _listeners.clear()
+        atexit.unregister(_end_at_exit)
+        capture.stop()
+
+
+def _usage() -> Dict[str, float]:
+    try:
+        import resource  # not everywhere
+    except ImportError:
+        return {}
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    below = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = own.ru_utime + own.ru_stime + below.ru_utime + below.ru_stime
+    return {
+        "cpu_seconds": round(seconds, 3),
+        "peak_memory": max(own.ru_maxrss, below.ru_maxrss) * 1024.0,
+    }
