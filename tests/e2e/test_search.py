@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ sys.exit(not params)
     columns = list(first)
     for name in ("nan", "param_nan"):
         value = first.pop(name)
-        assert value != value
+        assert math.isnan(value)
     assert first == {
         "project_name": "table", "job_id": full["job_id"], "user": "tester", "status": "completed",
         "start_time": first["start_time"], "completed_time": first["completed_time"],
