@@ -77,5 +77,6 @@ def _check(end: Optional[float], job_id: str) -> None:
 def moved(url: str) -> str:
     """Return where a server is now: this machine's may have come back on another port."""
     state = config.server_state(config.home())
-    local = url.startswith("http") and any(name in url for name in ("127.0.0.1", "localhost", "[::1]"))
+    here = any(name in url for name in ("127.0.0.1", "localhost", "[::1]"))
+    local = here and url.startswith("http")
     return state["url"] if state and local else url
