@@ -23,6 +23,7 @@ from fastapi import FastAPI
 import foundations
 import foundations_contrib
 from atlas_server.api import bundles as bundle_routes
+from atlas_server.api import results as result_routes
 from atlas_server.api.app import create_app
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.jobs import JobRoutes
@@ -52,6 +53,7 @@ from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.permissions import Permissions
+from atlas_server.services.results import Results
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.views import Views
@@ -189,6 +191,7 @@ def _build(server: Server) -> FastAPI:
         JobRoutes(jobs, batches, executed, views, archives, content, feed, scheduler).router(),
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         bundle_routes.routes(content),
+        result_routes.routes(Results(store)),
         DirectoryRoutes(Directories(store, synced, samples), views, instance).router(),
     )
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)

@@ -6,9 +6,11 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Optional
+    from typing import Any, Callable, Dict, Iterator, Optional, TypeVar
 
     from foundations.client.api import Api
+
+    _R = TypeVar("_R")
 
 # The words in which users of older versions know the states.
 _OLD_STATUS = {
@@ -23,29 +25,41 @@ _OLD_STATUS = {
 
 
 class Deployment:
-    """A submitted job. Methods that wait take `timeout` in seconds (None: for ever).
+    """A submitted job; one handle may be used by many threads.
 
-    Without `url` it is a job of this machine's server, which is started if need be.
+    Methods that wait take `timeout` in seconds (None: for ever) and raise TimeoutError. Those that
+    ask for a job that is deleted raise NotFound, if they say nothing else. Without `url` it is a
+    job of this machine's server, which is started if need be.
     """
 
     def __init__(self, job_id: str, url: Optional[str] = None) -> None:
         self._job_id = job_id
         self._url = url
-        self._connected: Optional[Api] = None
 
-    @property
-    def _api(self) -> Api:
-        # Opened when it is first needed: a search makes thousands of handles and asks few.
-        if self._connected is None:
+    def _ask(self, question: Callable[[Api], _R]) -> _R:
+        """Return the server's answer, over this thread's connection."""
+        from foundations.client.follow import moved
+        from foundations.client.kept import connection_to
+        from foundations.errors import Unreachable
+
+        url = self._server()
+        try:
+            return question(connection_to(url))
+        except Unreachable:
+            now = moved(url)
+            if now == url:
+                raise
+            self._url = now
+            return question(connection_to(now))
+
+    def _server(self) -> str:
+        # Looked for when it is first needed: a search makes thousands of handles and asks few.
+        if self._url is None:
             from foundations import config
-            from foundations.client.api import Api
             from foundations.client.server import connect
 
-            if self._url is None:
-                self._connected = connect(config.scheduler(config.LOCAL_SCHEDULER))
-            else:
-                self._connected = Api(self._url, config.token())
-        return self._connected
+            self._url = connect(config.wanted_scheduler(None)).url
+        return self._url
 
     def __repr__(self) -> str:
         return "Deployment({!r})".format(self._job_id)
@@ -56,11 +70,11 @@ class Deployment:
 
     def state(self) -> str:
         """Return the job's state. Raises NotFound."""
-        return self._api.job(self._job_id)["state"]
+        return self._ask(lambda api: api.job(self._job_id))["state"]
 
     def stop(self) -> None:
         """Stop the job. Raises Refused when it is over."""
-        self._api.stop(self._job_id)
+        self._ask(lambda api: api.stop(self._job_id))
 
     def is_job_complete(self) -> bool:
         """Whether the job is over, well or not."""
@@ -90,19 +104,20 @@ class Deployment:
         del wait_seconds
         if log_output:
             sys.stdout.write("Waiting for job {} to finish\n".format(self._job_id))
-        for _ in self._events(timeout):
+        for _ in self._events(timeout, tail=0):
             pass
         if log_output:
             sys.stdout.write("Job {} has finished\n".format(self._job_id))
 
     def get_job_logs(self) -> str:
         """Return all that the job has printed so far."""
-        return b"".join(self._api.logs(self._job_id)).decode("utf-8", "replace")
+        log = self._ask(lambda api: b"".join(api.logs(self._job_id)))
+        return log.decode("utf-8", "replace")
 
-    def stream_job_logs(self) -> Iterator[str]:
-        """Yield the job's lines as it prints them, until it is over."""
+    def stream_job_logs(self, timeout: Optional[float] = None) -> Iterator[str]:
+        """Yield the job's lines as it prints them, until it is over. Raises TimeoutError."""
         rest = ""
-        for event, data in self._events(None):
+        for event, data in self._events(timeout):
             if event == "log":
                 *lines, rest = (rest + data["text"]).split("\n")
                 yield from lines
@@ -115,8 +130,10 @@ class Deployment:
         """Wait for the end and return the job's project, times, metrics, parameters and tags."""
         from datetime import datetime, timezone
 
+        from foundations.contract.numbers import from_text
+
         self.wait_for_deployment_to_complete(wait_seconds, False, timeout)
-        job = self._api.job(self._job_id)
+        job = self._ask(lambda api: api.job(self._job_id))
 
         def moment(seconds: Optional[float]) -> Any:
             if seconds is None:
@@ -131,8 +148,8 @@ class Deployment:
             "start_time": moment(job["started_at"]),
             "completed_time": moment(job["finished_at"]),
             "creation_time": job["submitted_at"],
-            "metrics": {name: point["value"] for name, point in job["metrics"].items()},
-            "parameters": job["params"],
+            "metrics": {name: from_text(point["value"]) for name, point in job["metrics"].items()},
+            "parameters": {name: from_text(value) for name, value in job["params"].items()},
             "tags": list(job["tags"]),
         }
 
@@ -156,8 +173,15 @@ class Deployment:
             )
         return values[name]
 
-    def _events(self, timeout: Optional[float]) -> Iterator[Any]:
+    def _events(self, timeout: Optional[float], tail: Optional[int] = None) -> Iterator[Any]:
         """Yield the job's events until it is over, also across a restart of the server."""
+        from foundations import config
+        from foundations.client.api import Api
         from foundations.client.follow import follow
 
-        return follow(self._api, self._job_id, timeout=timeout)
+        # A connection of its own: it is read while others are asked.
+        api = Api(self._server(), config.token())
+        try:
+            yield from follow(api, self._job_id, tail, timeout)
+        finally:
+            api.close()

@@ -6,7 +6,9 @@ import sys
 
 from foundations import config
 from foundations.client.server import connect
+from foundations.contract.flattening import flatten
 from foundations.contract.numbers import from_text
+from foundations.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     # (kind, name): what tells a parameter from a metric of the same name.
     Column = Tuple[str, str]
 
-_PAGE = 5000
 _NO_TIME = "No time available"
 _MISSING = float("nan")
 _JOB, _PARAM, _METRIC, _TAG = "job", "param", "metric", "tag"
@@ -47,16 +48,10 @@ def get_metrics_for_all_jobs(
     found = _Jobs()
     api = connect(config.wanted_scheduler(scheduler_config))
     try:
-        cursor = None
-        while True:
-            page = api.jobs(project=project_name, limit=_PAGE, before=cursor)
-            for row in page["jobs"]:
-                found.add(row)
-            cursor = page["next"]
-            if cursor is None:
-                break
-        if not found.count and project_name not in [known["name"] for known in api.projects()]:
-            raise ValueError("Project `{}` does not exist.".format(project_name))
+        for row in api.results(project_name):
+            found.add(project_name, row)
+    except NotFound as error:
+        raise ValueError("Project `{}` does not exist.".format(project_name)) from error
     finally:
         api.close()
     return _FORMS[as_](found)
@@ -69,16 +64,20 @@ class _Jobs:
         self.count = 0
         self.columns: Dict[Column, List[Any]] = {(_JOB, name): [] for name in _JOB_COLUMNS}
 
-    def add(self, row: Row) -> None:
-        """Take in a row of the server's list."""
-        for name, value in _about(row).items():
+    def add(self, project: str, row: List[Any]) -> None:
+        """Take in what the server tells of a job."""
+        job_id, user, state, submitted, started, finished, given, params, metrics, tags = row
+        about = (
+            project, job_id, user, _STATUS.get(state, state), _local(started), _local(finished),
+            submitted, tags,
+        )  # fmt: skip
+        for name, value in zip(_JOB_COLUMNS, about):
             self._put(_JOB, name, value)
-        for name, value in row["params"].items():
-            self._put(_PARAM, name, from_text(value))
-        for name, point in row["metrics"].items():
-            self._put(_METRIC, name, from_text(point["value"]))
-        for name, value in row["tags"].items():
-            self._put(_TAG, name, value)
+        if given:
+            params = {**flatten(given), **params}
+        for kind, values in ((_PARAM, params), (_METRIC, metrics), (_TAG, tags)):
+            for name, value in values.items():
+                self._put(kind, name, from_text(value) if kind != _TAG else value)
         self.count += 1
 
     def _put(self, kind: str, name: str, value: Any) -> None:
@@ -108,19 +107,6 @@ class _Jobs:
             prefixed = kind == _TAG or (kind != _JOB and clashes)
             label = "{}_{}".format(kind, name) if prefixed else name
             yield label, self.columns[kind, name]
-
-
-def _about(row: Row) -> Row:
-    return {
-        "project_name": row["project"],
-        "job_id": row["job_id"],
-        "user": row["user"],
-        "status": _STATUS.get(row["state"], row["state"]),
-        "start_time": _local(row["started_at"]),
-        "completed_time": _local(row["finished_at"]),
-        "creation_time": row["submitted_at"],
-        "tags": row["tags"],
-    }
 
 
 def _local(seconds: Any) -> str:

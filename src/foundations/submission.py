@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import _local  # pyright: ignore[reportPrivateUsage] - `threading` loads slowly
 
 from foundations import config, context
+from foundations.client.kept import connection_to, keep
 from foundations.client.server import connect
 from foundations.contract.request import check_request, parse_memory
 from foundations.errors import ConfigError, Unreachable
@@ -132,14 +132,8 @@ def _prepared(
     return Submission(folder, given), scheduler
 
 
-class _OfThisThread(_local):
-    """The connections of one thread, kept open between submissions."""
-
-    def __init__(self) -> None:
-        self.apis: Dict[Tuple[int, str, bool], Api] = {}
-
-
-_connections = _OfThisThread()
+# Where the server of a scheduler was found.
+_found: Dict[Tuple[str, bool], str] = {}
 
 
 def _sent(
@@ -151,17 +145,23 @@ def _sent(
     """
     from foundations.job import Deployment
 
-    key = (os.getpid(), scheduler.url, scheduler.is_local)  # a forked child has its own
-    api = _connections.apis.get(key)
-    kept = api is not None and api.connection.is_open
-    if api is None or not kept:
-        api = _connections.apis[key] = connect(scheduler)
-    try:
-        sent = send(api)
-    except Unreachable:
-        if not kept:
-            raise
-        api = _connections.apis[key] = connect(scheduler)
+    key = (scheduler.url, scheduler.is_local)
+    api = connection_to(_found[key]) if key in _found else None
+    if api is not None and api.connection.is_open:
+        try:
+            sent = send(api)
+        except Unreachable:
+            api = _connect(scheduler)
+            sent = send(api)
+    else:
+        api = _connect(scheduler)
         sent = send(api)
     url = api.url
     return sent, lambda job_id: Deployment(job_id, url)
+
+
+def _connect(scheduler: config.SchedulerConfig) -> Api:
+    api = connect(scheduler)
+    keep(api)
+    _found[scheduler.url, scheduler.is_local] = api.url
+    return api

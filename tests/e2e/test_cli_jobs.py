@@ -334,7 +334,6 @@ def test_results_are_read_by_a_program(atlas, tracked, monkeypatch):
         job.get_metric("los")
     with pytest.raises(KeyError, match=r"no parameter 'rate'\. Known: .*lr"):
         job.get_param("rate")
-    job._api.close()
 
 
 def test_requirements_that_fail_are_told_once(atlas):

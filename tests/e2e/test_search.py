@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,85 @@ def python(server: LiveServer, folder: Path, program: str) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_table_of_a_project(server: LiveServer, tmp_path: Path) -> None:
+    import pandas
+
+    import foundations
+    from foundations import config
+
+    code = """
+import foundations, sys
+params = foundations.load_parameters(log_parameters=False)
+if params:
+    foundations.log_param("lr", params["lr"] / 3)
+    foundations.log_params({"list": [1, 2], "nan": float("nan"), "flag": True, "loss": "l1"})
+    foundations.log_metric("loss", [1, 0.1 + 0.2])
+    foundations.log_metrics({"nan": float("nan"), "inf": -float("inf"), "text": "a", "user": 3})
+    foundations.set_tags({"kind": "trained", "seed": 1})
+sys.exit(not params)
+"""
+    folder = make_folder(tmp_path / "table", main=code)
+    empty = server.ended(server.send(folder, "main.py", project="table"))
+    params = {"lr": 0.1, "deep": {"a": [1, None]}, "low": float("-inf")}
+    full = server.completed(server.send(folder, "main.py", project="table", params=params))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FOUNDATIONS_HOME", str(server.home))
+        records = foundations.get_metrics_for_all_jobs("table", as_="records")
+        frame = foundations.get_metrics_for_all_jobs("table")
+        with pytest.raises(ValueError, match="Project `tabel` does not exist"):
+            foundations.get_metrics_for_all_jobs("tabel")
+        with pytest.raises(ValueError, match="as_ should be one of pandas, polars, records"):
+            foundations.get_metrics_for_all_jobs("table", as_="csv")
+    assert config.wanted_scheduler(None).name == "scheduler"
+    first, second = records
+    assert (first["job_id"], second["job_id"]) == (full["job_id"], empty["job_id"])
+    columns = list(first)
+    for name in ("nan", "param_nan"):
+        value = first.pop(name)
+        assert math.isnan(value)
+    assert first == {
+        "project_name": "table", "job_id": full["job_id"], "user": "tester", "status": "completed",
+        "start_time": first["start_time"], "completed_time": first["completed_time"],
+        "creation_time": full["submitted_at"], "tags": {"kind": "trained", "seed": "1"},
+        "lr": 0.1 / 3, "deep_a_0": 1, "deep_a_1": None, "low": -float("inf"),
+        "list_0": 1, "list_1": 2, "flag": True, "param_loss": "l1",
+        "loss": 0.1 + 0.2, "inf": -float("inf"), "text": "a",
+        "metric_user": 3, "tag_kind": "trained", "tag_seed": "1",
+    }  # fmt: skip
+    begin = datetime.fromisoformat(first["start_time"])
+    assert begin.timestamp() == pytest.approx(full["started_at"], abs=1e-3)
+    assert list(second) == columns[:8]
+    assert second["status"] == "failed"
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame.columns) == columns
+    assert columns[8:] == [
+        "deep_a_0", "deep_a_1", "flag", "list_0", "list_1", "param_loss", "low", "lr", "param_nan",
+        "inf", "loss", "nan", "text", "metric_user", "tag_kind", "tag_seed",
+    ]  # fmt: skip
+    assert frame.loss[0] == 0.1 + 0.2
+    assert pandas.isna(frame.loss[1])
+    assert frame.tags[1] == {}
+
+
+def test_a_job_that_waits_has_no_times(server: LiveServer, tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "waits", main="pass")
+    holder = make_folder(tmp_path / "holds", main="import time\ntime.sleep(100)\n")
+    holding = server.send(holder, "main.py", resources={"cpus": 4})
+    server.in_state(holding, "running")
+    server.send(folder, "main.py", project="waits", resources={"cpus": 4})
+    (row,) = python(
+        server,
+        folder,
+        """
+import foundations, json
+print(json.dumps(foundations.projects.get_metrics_for_all_jobs("waits", as_="records")))
+""",
+    )
+    assert (row["status"], row["start_time"]) == ("queued", "No time available")
+    assert row["completed_time"] == "No time available"
+    server.api().stop(holding)
 
 
 def test_many_jobs_in_one_request(server: LiveServer, tmp_path: Path) -> None:

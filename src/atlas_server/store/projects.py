@@ -19,6 +19,11 @@ def ensure(connection: Connection, name: str, now: float) -> int:
     return int(key)
 
 
+def exists(connection: Connection, name: str) -> bool:
+    """Tell whether there is such a project."""
+    return connection.execute(_BY_NAME, {"wanted": name}).scalar() is not None
+
+
 def listing(connection: Connection) -> list[dict[str, Any]]:
     """Return every project with the number of its jobs in each state and its newest job's time."""
     query = (

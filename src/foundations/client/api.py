@@ -173,6 +173,18 @@ class Api:
         """Return all projects with the number of their jobs in each state."""
         return self._get("/projects")["projects"]
 
+    def results(self, project: str) -> Iterator[List[Any]]:
+        """Yield every job of a project, newest first. NotFound: there is no such project.
+
+        `[job_id, user, state, submitted_at, started_at, finished_at, given parameters or None,
+        recorded parameters, newest values of the metrics, tags]`
+        """
+        path = "/api/v1/results" + query({"project": project})
+        rest = b""
+        for chunk in self.connection.request("GET", path, timeout=600.0).chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from map(json.loads, lines)
+
     # -- runners
 
     def send_file(self, place: Json, content: Union[bytes, Iterable[bytes]]) -> None:

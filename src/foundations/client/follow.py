@@ -34,29 +34,33 @@ def follow(
     pause = _FIRST_PAUSE
     end = None if timeout is None else time.monotonic() + timeout
     watcher = api
-    while True:
-        try:
-            events = watcher.stream(job_id, attempt, offset, tail)
-            _limit(watcher, end)
-            for event, data in events:
-                if event == "log":
-                    attempt, offset, tail = data["attempt"], data["offset"], None
-                pause = _FIRST_PAUSE
-                if event != "waiting":
-                    yield event, data
-                if event == "state" and data["state"] in FINAL:
-                    return
-                _check(end, job_id)
+    try:
+        while True:
+            try:
+                events = watcher.stream(job_id, attempt, offset, tail)
                 _limit(watcher, end)
-        except Unreachable:
+                for event, data in events:
+                    if event == "log":
+                        attempt, offset, tail = data["attempt"], data["offset"], None
+                    pause = _FIRST_PAUSE
+                    if event != "waiting":
+                        yield event, data
+                    if event == "state" and data["state"] in FINAL:
+                        return
+                    _check(end, job_id)
+                    _limit(watcher, end)
+            except Unreachable:
+                _check(end, job_id)
+                if pause == _FIRST_PAUSE and lost is not None:
+                    lost()
+            watcher.close()
             _check(end, job_id)
-            if pause == _FIRST_PAUSE and lost is not None:
-                lost()
-        watcher.close()
-        _check(end, job_id)
-        time.sleep(pause if end is None else min(pause, max(0.0, end - time.monotonic())))
-        pause = min(pause * 2, _LONGEST_PAUSE)
-        watcher = Api(_moved(api.url), config.token())
+            time.sleep(pause if end is None else min(pause, max(0.0, end - time.monotonic())))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            watcher = Api(moved(api.url), config.token())
+    finally:
+        if watcher is not api:
+            watcher.close()
 
 
 def _limit(watcher: Api, end: Optional[float]) -> None:
@@ -70,8 +74,9 @@ def _check(end: Optional[float], job_id: str) -> None:
         raise TimeoutError("Job '{}' is not over yet.".format(job_id))
 
 
-def _moved(url: str) -> str:
-    """This machine's server may have come back on another port."""
+def moved(url: str) -> str:
+    """Return where a server is now: this machine's may have come back on another port."""
     state = config.server_state(config.home())
-    local = any(name in url for name in ("127.0.0.1", "localhost", "[::1]"))
+    here = any(name in url for name in ("127.0.0.1", "localhost", "[::1]"))
+    local = here and url.startswith("http")
     return state["url"] if state and local else url

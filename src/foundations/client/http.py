@@ -46,6 +46,11 @@ class Connection:
         self._file: Optional[BinaryIO] = None
         self._unread = False
 
+    def __del__(self) -> None:
+        # Those that are kept for a thread go with it.
+        if getattr(self, "_socket", None) is not None:
+            self.close()
+
     def close(self) -> None:
         """Hang up; the next request connects again."""
         if self._file is not None:

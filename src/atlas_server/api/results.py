@@ -1,0 +1,24 @@
+"""Endpoints over all jobs of a project at once."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import StreamingResponse
+
+from atlas_server.services.results import Results
+
+
+def routes(results: Results) -> APIRouter:
+    """Return the endpoints."""
+    router = APIRouter(tags=["results"])
+
+    @router.get("/results", response_class=StreamingResponse)
+    def lines(project: str) -> StreamingResponse:
+        """Return every job of a project, newest first, as one JSON array a line.
+
+        `[job_id, user, state, submitted_at, started_at, finished_at, given parameters or null,
+        recorded parameters, newest values of the metrics, tags]`
+        """
+        return StreamingResponse(results.lines(project), media_type="application/x-ndjson")
+
+    return router

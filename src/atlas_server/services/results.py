@@ -1,0 +1,47 @@
+"""All jobs of a project with what they have come to, for programs that compare them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from atlas_server.store import projects, results
+from atlas_server.store.engine import Store
+from atlas_server.store.results import ResultRow
+from foundations.errors import NotFound
+
+_PAGE = 2000
+
+
+class Results:
+    """Reads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def lines(self, project: str) -> Iterator[bytes]:
+        """Return lines of JSON, newest job first, as they are read.
+
+        Each is `[job_id, user, state, submitted_at, started_at, finished_at, given parameters or
+        null, recorded parameters, newest values of the metrics, tags]`. Raises NotFound.
+        """
+        with self._store.read() as connection:
+            if not projects.exists(connection, project):
+                raise NotFound(f"There is no project '{project}'.", "See: foundations projects")
+        return self._pages(project)
+
+    def _pages(self, project: str) -> Iterator[bytes]:
+        before = None
+        while True:
+            # Page by page: a reader that is slow must not hold the database.
+            with self._store.read() as connection:
+                rows = results.page(connection, project, before, _PAGE)
+            if not rows:
+                return
+            before = rows[-1].id
+            yield "".join(map(_line, rows)).encode()
+
+
+def _line(row: ResultRow) -> str:
+    head = json.dumps(row[1:7])
+    return f"{head[:-1]},{row.given or 'null'},{row.params},{row.metrics},{row.tags}]\n"
