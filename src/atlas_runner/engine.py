@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, StartFailed
+from foundations.host_settings import engine_address
 
 if TYPE_CHECKING:
     from docker import APIClient, DockerClient
@@ -99,13 +100,7 @@ class Engine:
 
 def address() -> str | None:
     """Return the socket to use where DOCKER_HOST does not say: the first that exists here."""
-    if os.environ.get("DOCKER_HOST"):
-        return None
-    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    usual = "/var/run/docker.sock"
-    others = (f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock")
-    found = next((place for place in (usual, *others) if os.path.exists(place)), usual)
-    return f"unix://{found}"
+    return engine_address(os.environ, os.getuid())
 
 
 def socket_path() -> str | None:

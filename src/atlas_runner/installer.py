@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import os
 import select
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_runner.descendants import identify
 from atlas_runner.errors import PreparationStopped, RequirementsFailed, StartFailed
 from atlas_runner.interpreter import InterpreterInfo
+from foundations.host_settings import pip_settings
 
 # Bytes of an installer's output in which its error is looked for.
 TAIL = 16_384
@@ -156,7 +155,7 @@ def settings(environ: Mapping[str, str], home: Path, prefix: str | None) -> dict
     env.setdefault("UV_LINK_MODE", _link_mode(env["UV_CACHE_DIR"], home))
     env["UV_PYTHON_DOWNLOADS"] = "never"
     env["UV_NO_PROGRESS"] = "1"
-    for name, value in _pip_settings(env, prefix):
+    for name, value in pip_settings(_FROM_PIP, env, prefix):
         variable, separator = _FROM_PIP[name]
         if variable == "UV_INDEX_URL" and "UV_DEFAULT_INDEX" in env:
             continue
@@ -174,37 +173,3 @@ def _link_mode(cache: str, home: Path) -> str:
     envs = home / "envs"
     envs.mkdir(parents=True, exist_ok=True)
     return "hardlink" if os.stat(cache).st_dev == os.stat(envs).st_dev else "copy"
-
-
-def _pip_settings(env: dict[str, str], prefix: str | None) -> Iterator[tuple[str, str]]:
-    """Yield pip's settings that matter here, the strongest first: variables, then files."""
-    for name in _FROM_PIP:
-        value = env.get("PIP_" + name.upper().replace("-", "_"))
-        if value:
-            yield name, value
-    if env.get("PIP_CONFIG_FILE") == os.devnull:
-        return
-    for path in _pip_files(env, prefix):
-        parser = configparser.RawConfigParser()
-        try:
-            parser.read(path, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError):
-            continue  # pip itself would refuse it; the index then is the default one
-        for section in ("install", "global"):
-            for name in _FROM_PIP:
-                value = parser.get(section, name, fallback="")
-                if value.strip():
-                    yield name, value
-
-
-def _pip_files(env: dict[str, str], prefix: str | None) -> Iterator[str]:
-    if "PIP_CONFIG_FILE" in env:
-        yield env["PIP_CONFIG_FILE"]
-    if prefix is not None:
-        yield os.path.join(prefix, "pip.conf")
-    user = os.path.expanduser("~")
-    yield os.path.join(env.get("XDG_CONFIG_HOME", os.path.join(user, ".config")), "pip", "pip.conf")
-    if sys.platform == "darwin":
-        yield os.path.join(user, "Library", "Application Support", "pip", "pip.conf")
-    yield os.path.join(user, ".pip", "pip.conf")
-    yield "/etc/pip.conf"
