@@ -128,7 +128,7 @@ class PrivateEngine:
         self._remove_containers()
         with contextlib.suppress(AssertionError):
             self.stop()
-        _until(self._is_empty)
+        until(self._is_empty)
         # Deepest first: mounts of containers that outlived their daemon.
         for mount in sorted(self._mounts(), key=len, reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=True)
@@ -177,7 +177,8 @@ class PrivateEngine:
         assert done.returncode == 0, done.stderr
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], object]) -> None:
+    """Wait until `condition` is true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, condition

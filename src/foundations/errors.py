@@ -5,6 +5,7 @@
     ├── BundleError            the job's folder cannot be sent as it is
     │   └── UnsafePathError    a path that would leave its folder
     ├── JournalError           an event cannot be recorded
+    ├── EngineError            the container engine of this machine is away, or refuses
     └── ServerError            what the server answered
         ├── Unreachable        no server answered
         ├── VersionMismatch    client and server do not speak the same API
@@ -70,6 +71,12 @@ class JournalError(FoundationsError):
     """An event cannot be written to the job's journal."""
 
     code = "journal"
+
+
+class EngineError(FoundationsError):
+    """The container engine of this machine does not answer, or does not do what it is asked for."""
+
+    code = "engine"
 
 
 class ServerError(FoundationsError):

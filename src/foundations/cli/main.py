@@ -29,6 +29,7 @@ COMMANDS = {
     "delete": ("stop", "delete finished jobs"),
     "projects": ("projects", "list projects"),
     "info": ("info", "show the server's resources, or the known schedulers"),
+    "build-worker": ("build_worker", "build an image for jobs from requirements.txt"),
     "completion": ("completion", "print the script that completes commands in your shell"),
 }
 # What people type who know other programs, or read a command's name off its second word.
@@ -39,7 +40,7 @@ _MEANT = {
     "details": "show", "kill": "stop", "cancel": "stop", "abort": "stop", "rm": "delete",
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "clear": "clear-queue", "nodes": "info",
-    "version": "--version", "help": "--help",
+    "build": "build-worker", "version": "--version", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\
 examples:
