@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,12 @@ from foundations.contract.worker_options import OPTIONS, PRIVILEGE, REFUSED
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "bench" / "README.md"]
+LINKED = [
+    *DOCUMENTS,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "bench" / "README.md",
+    *sorted((ROOT / "worker_images").glob("*/README.md")),
+]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NAMED_FILE = re.compile(r"\(`([\w.]+\.py)`\)")
@@ -73,18 +80,43 @@ def script_of(document: Path, scratch: Path) -> str:
     return "\n".join(parts)
 
 
+def needs_docker(document: Path) -> bool:
+    return any("build-worker" in block.text for block in blocks(document))
+
+
+@pytest.fixture
+def base_image(request: pytest.FixtureRequest, document: Path) -> Iterator[dict[str, str]]:
+    """The variable that names a base image on this machine, where one is built upon."""
+    if not needs_docker(document):
+        yield {}
+        return
+    import docker
+
+    yield {"FOUNDATIONS_WORKER_BASE": request.getfixturevalue("image")("python")}
+    with (
+        contextlib.closing(docker.from_env()) as client,
+        contextlib.suppress(docker.errors.NotFound),
+    ):
+        client.images.remove("my-project-worker", force=True)
+
+
 @pytest.mark.parametrize(
-    "document", [path for path in DOCUMENTS if blocks(path)], ids=name_of
-)  # fmt: skip
-def test_blocks_work_in_order(document, tmp_path):
+    "document",
+    [
+        pytest.param(path, marks=[pytest.mark.docker] if needs_docker(path) else [])
+        for path in DOCUMENTS
+        if blocks(path)
+    ],
+    ids=name_of,
+)
+def test_blocks_work_in_order(document, base_image, tmp_path):
     shell = shutil.which("bash")
     assert shell is not None
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     programs = Path(sys.executable).parent
-    server = LiveServer(
-        tmp_path, cpus=4, environment={"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    )
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    server = LiveServer(tmp_path, cpus=4, environment={"PATH": path, **base_image})
     # As for the readers: what they do not set is not set.
     for setting in ("CPUS", "HEARTBEAT", "LEASE", "GRACE"):
         del server.env["ATLAS_" + setting]
@@ -181,6 +213,8 @@ def test_every_variable_is_described(everything):
         assert f"`{name}`" in everything
     source = "\n".join(path.read_text() for path in (ROOT / "src" / "foundations").rglob("*.py"))
     for name in re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]{5,})\"", source):
-        # COLUMNS, SHELL and TERM mean what they mean to every program.
-        if name not in ("COLUMNS", "SHELL", "LOGNAME", "_ARGCOMPLETE"):
+        # These mean what they mean to every program.
+        if name in ("COLUMNS", "SHELL", "LOGNAME", "_ARGCOMPLETE"):
+            continue
+        if not name.startswith(("XDG_", "PIP_")):
             assert f"`{name}`" in everything, name

@@ -146,8 +146,9 @@ def _show(output: str, console: Console) -> None:
 
 
 def _base() -> str:
-    """The public image of the Python that runs this: what works as a process works in it."""
-    return "python:{}.{}-slim".format(*sys.version_info[:2])
+    """By itself the public image of the Python that runs this: what works here works in it."""
+    named = config.environment_value("FOUNDATIONS_WORKER_BASE")
+    return named or "python:{}.{}-slim".format(*sys.version_info[:2])
 
 
 def _name(folder: str) -> str:
