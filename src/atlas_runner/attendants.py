@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atlas_runner.container_layout import seen_here
+from atlas_runner.gpumetrics import GpuWatch
 from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.relay import Relay
-from atlas_runner.sysmetrics import Sampler
+from atlas_runner.sysmetrics import FIRST_PAUSE, Sampler
 from atlas_runner.way import Worker
 from atlas_runner.workspace import Workspace
 from foundations.contract.environment import API_SOCKET
@@ -30,16 +31,18 @@ class Attendants:
         self._write = write
         self._relay = Relay(workspace.root / API_SOCKET, self._server)
         self._logdirs = LogdirWatch(workspace, self._see, self._warn)
+        self._gpus = GpuWatch(assignment.devices, FIRST_PAUSE)
         self._sampler: Sampler | None = None
 
     def open(self) -> None:
         """Let the worker, which is about to start, reach the server."""
         self._relay.start()
+        self._gpus.start()
 
     def watch(self, worker: Worker) -> None:
         """Look at a worker that runs."""
         self._logdirs.start()
-        self._sampler = Sampler(self._workspace, worker.pids, self._assignment.devices)
+        self._sampler = Sampler(self._workspace, worker.pids, self._gpus)
         self._sampler.start()
 
     def close(self) -> None:
@@ -47,6 +50,7 @@ class Attendants:
         self._relay.close()
         if self._sampler is not None:
             self._sampler.close()
+        self._gpus.close()
         self._logdirs.close()
 
     def _see(self, path: str) -> Path | None:

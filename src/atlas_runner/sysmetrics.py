@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from atlas_runner.gpumetrics import Devices
+from atlas_runner.gpumetrics import GpuWatch
 from atlas_runner.measuring import Counters, Meter
 from atlas_runner.workspace import Workspace
 from foundations.contract import events
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 # A worker joins its control groups when it has been started already.
 _SETTLING = 0.2
 # Seconds between two looks: few at first, so that a short job shows something.
-_FIRST = 1.0
+FIRST_PAUSE = 1.0
 _GROWTH = 1.5
-_LONGEST = 10.0
+LONGEST_PAUSE = 10.0
 _RATES = ("disk_read", "disk_written", "network_received", "network_sent")
 
 
@@ -31,11 +31,11 @@ class Sampler:
     """`pids` returns a job's processes on this machine, its main one first."""
 
     def __init__(
-        self, workspace: Workspace, pids: Callable[[], Sequence[int]], devices: Sequence[str]
+        self, workspace: Workspace, pids: Callable[[], Sequence[int]], gpus: GpuWatch
     ) -> None:
         self._writer = Writer(str(workspace.journal_dir))
         self._pids = pids
-        self._devices = devices
+        self._gpus = gpus
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sysmetrics", daemon=True)
 
@@ -60,18 +60,18 @@ class Sampler:
         pids = self._pids()
         if not pids:
             return
-        meter, devices = Meter(pids[0]), Devices(self._devices)
+        meter = Meter(pids[0])
         before, looked = meter.read(pids), time.monotonic()
-        pause = _FIRST
+        pause = FIRST_PAUSE
         while not self._stopping.wait(pause):
             pids = self._pids()
             if not pids:
                 return
             now, then = meter.read(pids), time.monotonic()
-            values = {**_values(before, now, then - looked), **devices.read()}
+            values = {**_values(before, now, then - looked), **self._gpus.read()}
             self._writer.append(events.SYSTEM, {"values": values})
             before, looked = now, then
-            pause = min(_LONGEST, pause * _GROWTH)
+            pause = min(LONGEST_PAUSE, pause * _GROWTH)
 
 
 def _values(before: Counters, now: Counters, seconds: float) -> dict[str, float]:

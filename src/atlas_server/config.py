@@ -51,6 +51,7 @@ class ServerConfig:
     allow_networks: tuple[str, ...] | None = None
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
+    tensorboard_idle: float = 1800.0
 
     @property
     def run_dir(self) -> Path:
@@ -204,7 +205,15 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(int(value), 0, 1024)
         if name == "memory":
             return parse_memory(value)
-        if name in ("cpus", "heartbeat", "lease", "grace", "patience", "gpu_check"):
+        if name in (
+            "cpus",
+            "heartbeat",
+            "lease",
+            "grace",
+            "patience",
+            "gpu_check",
+            "tensorboard_idle",
+        ):
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
         if name in _ALLOWED:
             return _names(name, value)

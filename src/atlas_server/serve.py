@@ -28,6 +28,7 @@ from atlas_server.api.app import create_app
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.system import Identity, SystemRoutes
+from atlas_server.api.tensorboards import TensorBoardRoutes
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
 from atlas_server.archive.logs import LogArchive
@@ -56,6 +57,8 @@ from atlas_server.services.permissions import Permissions
 from atlas_server.services.results import Results
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
+from atlas_server.services.tensorboard_program import tensorboard_command
+from atlas_server.services.tensorboards import TensorBoards
 from atlas_server.services.views import Views
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
@@ -194,14 +197,30 @@ def _build(server: Server) -> FastAPI:
         result_routes.routes(Results(store)),
         DirectoryRoutes(Directories(store, synced, samples), views, instance).router(),
     )
+    boards = _add_tensorboards(app, config, synced, views)
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)
     executor.prepare(scheduler.runner_ended, scheduler.nodes_changed)
     scheduler.start()
     housekeeping.start()
     arrivals.start()
     server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
-    server.closers.append(arrivals.close)
+    server.closers += [arrivals.close, boards.close]
     return app
+
+
+def _add_tensorboards(
+    app: FastAPI, config: ServerConfig, archive: DirectoryArchive, views: Views
+) -> TensorBoards:
+    boards = TensorBoards(
+        archive,
+        config.run_dir / "tensorboard",
+        lambda: tensorboard_command(config.home / "cache"),
+        config.tensorboard_idle,
+    )
+    routes = TensorBoardRoutes(boards, views)
+    app.include_router(routes.router(), prefix="/api/v1")
+    app.include_router(routes.pages())
+    return boards
 
 
 def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:

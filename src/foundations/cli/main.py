@@ -24,6 +24,7 @@ COMMANDS = {
     "wait": ("wait", "wait until jobs are over"),
     "stop": ("stop", "stop jobs, waiting or running"),
     "clear-queue": ("queue", "stop every waiting job"),
+    "tensorboard": ("tensorboard", "start a TensorBoard over the files of jobs"),
     "rerun": ("rerun", "submit a job again, as it was or changed"),
     "diff": ("diff", "compare code, parameters and environment of two jobs"),
     "delete": ("stop", "delete finished jobs"),
@@ -41,6 +42,8 @@ _MEANT = {
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "clear": "clear-queue", "nodes": "info",
     "build": "build-worker", "version": "--version", "help": "--help",
+    "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
+    "nodes": "info", "version": "--version", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\
 examples:

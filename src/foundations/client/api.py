@@ -159,6 +159,20 @@ class Api:
             if not page:
                 return points
 
+    # -- TensorBoard
+
+    def open_tensorboard(self, job_ids: List[str]) -> Json:
+        """Start a TensorBoard over jobs; return its `id` and the `path` of its pages."""
+        return self._call("POST", "/tensorboards", {"jobs": job_ids}, 900.0)
+
+    def keep_tensorboard(self, session_id: str) -> Json:
+        """Count a TensorBoard as used. NotFound: it has ended."""
+        return self._get("/tensorboards/" + quote(session_id))
+
+    def end_tensorboard(self, session_id: str) -> None:
+        """End a TensorBoard."""
+        self._call("DELETE", "/tensorboards/" + quote(session_id))
+
     # -- queue and projects
 
     def queue(self) -> Json:
