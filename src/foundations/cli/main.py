@@ -40,10 +40,8 @@ _MEANT = {
     "jobs": "list", "ls": "list", "ps": "list", "status": "show", "describe": "show",
     "details": "show", "kill": "stop", "cancel": "stop", "abort": "stop", "rm": "delete",
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
-    "create": "init", "compare": "diff", "clear": "clear-queue", "nodes": "info",
-    "build": "build-worker", "version": "--version", "help": "--help",
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
-    "nodes": "info", "version": "--version", "help": "--help",
+    "nodes": "info", "build": "build-worker", "version": "--version", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\
 examples:
