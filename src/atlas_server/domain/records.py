@@ -10,9 +10,16 @@ from foundations.contract.spec import Resources
 from foundations.contract.states import JobState, StateReason
 
 
+SPACING = 1 << 20
+"""Places in the queue between a job and the next one submitted, for those moved between them."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One job as the store holds it; times are seconds since the epoch."""
+    """One job as the store holds it; times are seconds since the epoch.
+
+    `place` is where in the queue it was put by hand.
+    """
 
     id: int
     job_id: str
@@ -38,6 +45,13 @@ class JobRecord:
     spec: dict[str, Any]
     environment: dict[str, Any] | None
     usage: dict[str, Any] | None
+    notes: str | None = None
+    place: int | None = None
+
+    @property
+    def arrival(self) -> int:
+        """The job's place in the order of arrival."""
+        return self.id * SPACING if self.place is None else self.place
 
 
 @dataclass(frozen=True, slots=True)

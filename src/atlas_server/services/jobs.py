@@ -22,9 +22,10 @@ from atlas_server.services.endings import ending_of, is_retried
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import MASK, check_spec, split_secrets
 from atlas_server.services.workers import Workers, repeated
-from atlas_server.store import events, jobs, projects, tracking
+from atlas_server.store import catalogue, events, jobs, projects, texts, tracking
 from atlas_server.store.engine import Store
-from foundations.contract.codec import plain
+from foundations.contract.codec import finite, plain
+from foundations.contract.flattening import flatten
 from foundations.contract.report import Result
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobState, StateReason
@@ -115,6 +116,9 @@ class Jobs:
         )
         if spec.tags:
             tracking.set_tags(connection, key, spec.tags)
+        if spec.params:
+            tracking.set_params(connection, key, finite(flatten(spec.params)))
+        texts.add(connection, key, plain(spec))
         events.append(connection, now, "job.state", job_id, {"state": "queued"})
         job = jobs.find(connection, job_id)
         assert job is not None
@@ -280,6 +284,7 @@ class Jobs:
                 f"Stop it first: foundations stop scheduler {job.job_id}",
             )
         with self._store.write(durable=True) as connection:
+            catalogue.forget(connection, [job.id])
             jobs.remove(connection, job.id)
             events.append(connection, self._clock.now(), "job.deleted", job.job_id, {})
         self._feed.notify(job.job_id)
@@ -315,6 +320,8 @@ class Jobs:
         word = reason.value if reason else None
         if not jobs.move(connection, job, state, {"reason": word, **values}):
             return False
+        if "message" in values and values["message"] != job.message:
+            texts.refresh(connection, job.id)
         described = {"state": state.value, "reason": word, **payload}
         time = self._clock.now() if at is None else at
         events.append(connection, time, "job.state", job.job_id, described)

@@ -128,7 +128,7 @@ class Views:
             {
                 **_row(job),
                 "tags": tags.get(job.id, {}),
-                "params": _sorted({**_given(job), **finite(params.get(job.id, {}))}),
+                "params": finite(params.get(job.id, {})),
                 "metrics": latest.get(job.id, {}),
             }
             for job in found

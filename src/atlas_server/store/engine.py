@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from atlas_server.store.tables import metadata
 from foundations.errors import ServerError, StorageFull
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 
 
 class Store:

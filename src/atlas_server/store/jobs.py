@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy import update as sql_update
 
 from atlas_server.domain.queue import Waiting
-from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
+from atlas_server.domain.records import SPACING, AttemptRecord, JobFilter, JobRecord
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
 from foundations.contract.states import JobState, StateReason
@@ -208,7 +208,7 @@ _WAITING = (
     jobs.c.job_id,
     jobs.c.user,
     jobs.c.priority,
-    jobs.c.id,
+    func.coalesce(jobs.c.place, jobs.c.id * SPACING),
     jobs.c.cpus,
     jobs.c.memory,
     jobs.c.gpus,
