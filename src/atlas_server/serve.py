@@ -25,6 +25,7 @@ from atlas_server.api import bundles as bundle_routes
 from atlas_server.api.app import create_app
 from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.system import Identity, SystemRoutes
+from atlas_server.api.tables import TableRoutes
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
 from atlas_server.config import ServerConfig, engine_sockets, environment
@@ -38,12 +39,15 @@ from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
+from atlas_server.services.completions import Completions
 from atlas_server.services.content import Content
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
+from atlas_server.services.listings import Listings
 from atlas_server.services.permissions import Permissions
+from atlas_server.services.queries import Queries
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.views import Views
@@ -169,11 +173,13 @@ def _build(server: Server) -> FastAPI:
         Policy(patience=config.patience),
     )
     runners = Runners(store, feed, logs, jobs, clock, config.lease)
-    content = Content(bundles, logs)
+    content, queries = Content(bundles, logs), Queries(clock)
+    listings = Listings(store, queries)
     identity = Identity(str(config.home), instance, clock.now())
     app = create_app(
-        JobRoutes(jobs, views, archives, content, feed, scheduler).router(),
+        JobRoutes(jobs, views, listings, archives, content, feed, scheduler).router(),
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
+        TableRoutes(listings, Completions(store, queries)).router(),
         bundle_routes.routes(content),
     )
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)

@@ -9,7 +9,6 @@ from typing import Any
 from foundations.contract.spec import Resources
 from foundations.contract.states import JobState, StateReason
 
-
 SPACING = 1 << 20
 """Places in the queue between a job and the next one submitted, for those moved between them."""
 
@@ -43,8 +42,8 @@ class JobRecord:
     bundle: str
     outputs: str | None
     spec: dict[str, Any]
-    environment: dict[str, Any] | None
     usage: dict[str, Any] | None
+    environment: dict[str, Any] | None = None
     notes: str | None = None
     place: int | None = None
 

@@ -58,7 +58,8 @@ def forget(connection: Connection, keys: Sequence[int]) -> None:
     if not keys:
         return
     for kind, query in _HELD.items():
-        for project, name, *numbers in connection.execute(query, {"keys": list(keys)}):
+        rows: Any = connection.execute(query, {"keys": list(keys)})
+        for project, name, *numbers in rows:
             values = dict(zip(("less", "fewer", "shorter"), numbers, strict=True))
             connection.execute(_LESSEN, {"project": project, "of": kind, "called": name, **values})
     connection.execute(_DROP_EMPTY)

@@ -6,11 +6,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from atlas_server.domain import patterns
 from atlas_server.store.tables import metadata
 from foundations.errors import ServerError, StorageFull
 
@@ -84,6 +86,8 @@ def _sqlite_engine(path: Path) -> Engine:
         raw.isolation_level = None
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "temp_store=MEMORY"):
             raw.execute(f"PRAGMA {pragma}")
+        # What PostgreSQL has as `~`; SQLAlchemy's own is Python's `re`, which may never end.
+        raw.create_function("regexp", 2, _matches, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -91,6 +95,14 @@ def _sqlite_engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _matches(pattern: str, text: str | None) -> bool | None:
+    return None if text is None else _matcher(pattern)(text)
+
+
+# A pattern is looked up for every row.
+_matcher = lru_cache(maxsize=64)(patterns.matcher)
 
 
 @contextmanager

@@ -42,9 +42,10 @@ def find(connection: Connection, job_id: str) -> JobRecord | None:
 
 
 def by_keys(connection: Connection, keys: Sequence[int]) -> list[JobRecord]:
-    """Return the jobs with these row keys, in no particular order."""
-    rows = connection.execute(_select().where(jobs.c.id.in_(keys))).mappings()
-    return [_job(row) for row in rows]
+    """Return the jobs with these row keys, in this order, without their environments."""
+    rows = connection.execute(_select(lean=True).where(jobs.c.id.in_(keys))).mappings()
+    found = {row["id"]: _job(row) for row in rows}
+    return [found[key] for key in keys if key in found]
 
 
 def ids_with_prefix(connection: Connection, prefix: str, limit: int) -> list[str]:
@@ -62,7 +63,7 @@ def newest_id(connection: Connection, back: int = 0) -> str | None:
 
 def listing(connection: Connection, condition: JobFilter, limit: int) -> list[JobRecord]:
     """Return the newest jobs that fit, newest first."""
-    query = _where(_select(), condition)
+    query = _where(_select(lean=True), condition)
     if condition.before is not None:
         query = query.where(jobs.c.id < condition.before)
     rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).mappings()
@@ -170,8 +171,10 @@ def update_attempt(connection: Connection, attempt_id: int, values: dict[str, An
     connection.execute(_SET_ATTEMPT, {**values, "wanted": attempt_id})
 
 
-def _select() -> Select[Any]:
-    columns = [column for column in jobs.c if column.name not in ("project_id", "secrets")]
+def _select(*, lean: bool = False) -> Select[Any]:
+    # Environments list hundreds of packages, which no table shows.
+    hidden = ("project_id", "secrets", "environment") if lean else ("project_id", "secrets")
+    columns = [column for column in jobs.c if column.name not in hidden]
     query = select(*columns, projects.c.name.label("project"))
     return query.join_from(jobs, projects, jobs.c.project_id == projects.c.id)
 

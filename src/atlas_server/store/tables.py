@@ -221,8 +221,8 @@ metrics = Table(
 )
 
 # The lowest and the highest point of each stretch of a curve, so that a long one is drawn without
-# reading all of it. Stretches of `level` n are of 32 * 4**n points; `marks` counts what is no finite
-# number, of which the first is described.
+# reading all of it. Stretches of `level` n are of 32 * 4**n points; `marks` counts what is no
+# finite number, of which the first is described.
 metric_rollups = Table(
     "metric_rollups",
     metadata,

@@ -165,27 +165,38 @@ def add_artifact(connection: Connection, job: int, values: dict[str, Any]) -> No
     connection.execute(insert(artifacts).values(job=job, version=version, **values))
 
 
-def params_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return the parameters of each job (row keys)."""
+Names = frozenset[str] | None
+
+
+def params_of(
+    connection: Connection, jobs: Iterable[int], names: Names = None
+) -> dict[int, dict[str, Any]]:
+    """Return the parameters of each job (row keys), of these names only where they are given."""
     columns = (params.c.job, params.c.key, params.c.value)
     query = select(*columns).where(params.c.job.in_(list(jobs))).order_by(params.c.key)
     found: dict[int, dict[str, Any]] = {}
-    for job, key, value in connection.execute(query):
+    rows: Any = connection.execute(_named(query, params.c.key, names))
+    for job, key, value in rows:
         found.setdefault(job, {})[key] = value
     return found
 
 
-def tags_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, str]]:
-    """Return the tags of each job (row keys)."""
+def tags_of(
+    connection: Connection, jobs: Iterable[int], names: Names = None
+) -> dict[int, dict[str, str]]:
+    """Return the tags of each job, of these names only where they are given."""
     query = select(tags).where(tags.c.job.in_(list(jobs))).order_by(tags.c.key)
     found: dict[int, dict[str, str]] = {}
-    for job, key, value in connection.execute(query):
+    rows: Any = connection.execute(_named(query, tags.c.key, names))
+    for job, key, value in rows:
         found.setdefault(job, {})[key] = value
     return found
 
 
-def latest_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, dict[str, Any]]]:
-    """Return the newest point and the number of points of each metric of each job."""
+def latest_of(
+    connection: Connection, jobs: Iterable[int], names: Names = None
+) -> dict[int, dict[str, dict[str, Any]]]:
+    """Return of each metric of each job the newest point, the number of points, and the bounds."""
     query = (
         select(latest_metrics, metric_keys.c.name)
         .join_from(latest_metrics, metric_keys, latest_metrics.c.key == metric_keys.c.id)
@@ -193,7 +204,7 @@ def latest_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str
         .order_by(metric_keys.c.name)
     )
     found: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(_named(query, metric_keys.c.name, names)).mappings():
         found.setdefault(row["job"], {})[row["name"]] = {
             "value": row["number"] if row["text"] is None else row["text"],
             "step": row["step"],
@@ -203,6 +214,10 @@ def latest_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str
             "max": row["highest"],
         }
     return found
+
+
+def _named(query: Any, column: Any, names: Names) -> Any:
+    return query if names is None else query.where(column.in_(names))
 
 
 def curve(connection: Connection, job: int, name: str, after: int, limit: int) -> list[list[Any]]:

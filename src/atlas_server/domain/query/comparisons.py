@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from atlas_server.domain import patterns
 from atlas_server.domain.query import literals
 from atlas_server.domain.query.columns import unquoted
 from atlas_server.domain.query.fields import FIELDS, Kind
@@ -159,24 +160,10 @@ def _pattern(column: Column, at: Place, value: Value) -> Condition:
         raise mistake(f"'{column.name}' is no text that a pattern could match.", at)
     if column.aggregate is not Aggregate.LAST:
         raise mistake(f"{column} is no text that a pattern could match.", at)
-    problem = pattern_problem(value.text)
+    problem = patterns.problem(value.text)
     if problem is not None:
         raise mistake(f"The pattern '{value.text}' cannot be read: {problem}.", value.place)
     return Matches(column, value.text)
-
-
-def pattern_problem(pattern: str) -> str | None:
-    """What is wrong with a regular expression, None where nothing is."""
-    import re2  # noqa: PLC0415 - few queries have a pattern
-
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        text = error.args[0] if error.args else "unknown"
-        return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    return None
 
 
 def _check_not_ordered(column: Column, operator: str, at: Place, why: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from lark import Lark
+from atlas_server.domain.query.mistakes import unexpected
 
 # A word is whatever holds none of the signs that mean something; what it stands for is read
 # later, by what it is compared with. Names and functions may have the sign of `sort:` before them.
@@ -40,7 +39,7 @@ _SORT.6: /sort\s*:/i
 FUNCTION.6: /[-+]?(min|max|last|best|count)(?=\s*\()/i
 NAME.5: /[-+]?(params?|metrics?|tags?)\.("(\\.|[^"\\])*"|[^\s()<>=!~:,"]+)/i
 DATE.4: /\d{4}-\d\d?-\d\d?T\d\d?:\d\d(:\d\d)?(Z|[-+]\d\d:?\d\d)?(?=[\s(),]|$)/
-WORD: /[^\s()<>=!~:,"]+/
+WORD: /(?!(and|or|not)([\s()<>=!~:,"]|$))[^\s()<>=!~:,"]+/i
 STRING: /"(\\.|[^"\\])*"/
 OPERATOR.2: /<=|>=|!=|!~|==|[<>~]/
 EQUALS: /=(?!=)/
@@ -50,9 +49,19 @@ COLON: ":"
 """
 
 
+def tree_of(text: str) -> Any:
+    """The tree that a text is parsed into. Raises InvalidQuery."""
+    from lark.exceptions import UnexpectedInput  # noqa: PLC0415 - as below
+
+    try:
+        return _parser().parse(text)
+    except UnexpectedInput as error:
+        raise unexpected(error, text) from error
+
+
 @lru_cache(maxsize=1)
-def parser() -> Lark:
-    """The parser; the first call takes some milliseconds."""
+def _parser() -> Any:
+    """The parser; making it takes some 50 ms."""
     from lark import Lark  # noqa: PLC0415 - a server may run for weeks before anybody asks
 
     return Lark(_GRAMMAR, parser="lalr", lexer="contextual", propagate_positions=True)

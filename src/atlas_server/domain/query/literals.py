@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Protocol
@@ -52,8 +53,9 @@ class Calendar(Protocol):
 
 
 def number(text: str) -> float | None:
-    """The number that a text is, if it is one."""
-    return float(text) if _NUMBER.fullmatch(text) else None
+    """The finite number that a text is, if it is one."""
+    found = float(text) if _NUMBER.fullmatch(text) else None
+    return found if found is not None and math.isfinite(found) else None
 
 
 def duration(text: str) -> float | None:
@@ -63,7 +65,8 @@ def duration(text: str) -> float | None:
         return plain
     found = _QUANTITY.fullmatch(text)
     unit = _SECONDS.get(found[2].lower()) if found else None
-    return float(found[1]) * unit if found and unit else None
+    seconds = float(found[1]) * unit if found and unit else math.inf
+    return seconds if abs(seconds) <= _LARGEST else None
 
 
 def size(text: str) -> float | None:
@@ -76,7 +79,8 @@ def size(text: str) -> float | None:
         return None
     unit = found[2].lower()
     unit = unit if unit == "b" else unit.removesuffix("b").removesuffix("i")
-    return float(found[1]) * 1024.0 ** _POWERS[unit] if unit in _POWERS else None
+    amount = float(found[1]) * 1024.0 ** _POWERS[unit] if unit in _POWERS else math.inf
+    return amount if math.isfinite(amount) else None
 
 
 def truth(text: str) -> bool | None:
@@ -96,7 +100,7 @@ def span(text: str, calendar: Calendar) -> tuple[float, float] | None:
         return (calendar.now(), calendar.now())
     if text[:1] in ("-", "+"):
         ago = duration(text) if number(text) is None else None
-        if ago is None or abs(ago) > _LARGEST:
+        if ago is None:
             return None
         return (calendar.now() + ago, calendar.now() + ago)
     found = _DATE.fullmatch(text)

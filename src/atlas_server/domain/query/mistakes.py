@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import Any
 
 from atlas_server.domain.query.syntax import Place
 from foundations.errors import InvalidQuery
-
-if TYPE_CHECKING:
-    from lark.exceptions import UnexpectedInput
 
 _HINT = "The language in short: foundations query"
 _VALUE = {"WORD", "STRING", "DATE"}
@@ -38,27 +35,22 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     return [by_lower[name] for name in [*found, *parts][:_MOST_SUGGESTED]]
 
 
-def unexpected(error: UnexpectedInput, text: str) -> InvalidQuery:
-    """The error of a text that breaks off or goes on where it cannot."""
-    from lark.exceptions import UnexpectedCharacters, UnexpectedToken  # noqa: PLC0415 - as grammar
-
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        position, found = error.token.start_pos or 0, str(error.token)
-    elif isinstance(error, UnexpectedCharacters):
-        position = error.pos_in_stream or 0
+def unexpected(error: Any, text: str) -> InvalidQuery:
+    """The error of a text that breaks off or goes on where it cannot, from lark's own."""
+    token: Any = getattr(error, "token", None)
+    if token is None:
+        position = int(error.pos_in_stream)
         found = text[position]
-    else:
+    elif token.type == "$END":
         position, found = len(text.rstrip()), ""
-    expected = {str(name) for name in _expected(error)}
+    else:
+        position, found = int(token.start_pos), str(token)
+    accepted: Any = getattr(error, "accepts", None) or getattr(error, "allowed", None) or ()
+    expected = {str(name) for name in accepted}
     place = Place(position, max(1, len(found)))
     if found == '"':
         return mistake(f'The text that begins at {_at(position)} has no closing ".', place)
     return mistake(_sentence(found, expected, text, position), place)
-
-
-def _expected(error: UnexpectedInput) -> Iterable[str]:
-    accepts = getattr(error, "accepts", None) or getattr(error, "allowed", None)
-    return accepts or ()
 
 
 def _sentence(found: str, expected: set[str], text: str, position: int) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from atlas_server.domain.query import columns, comparisons
-from atlas_server.domain.query.grammar import parser
+from atlas_server.domain.query import comparisons
+from atlas_server.domain.query.columns import ColumnReader
+from atlas_server.domain.query.grammar import tree_of
 from atlas_server.domain.query.literals import Calendar
-from atlas_server.domain.query.mistakes import mistake, unexpected
+from atlas_server.domain.query.mistakes import mistake
+from atlas_server.domain.query.names import Names
 from atlas_server.domain.query.syntax import (
     AllOf,
     AnyOf,
+    Column,
     Condition,
     Equals,
     Has,
@@ -21,47 +25,56 @@ from atlas_server.domain.query.syntax import (
     Sort,
     Source,
 )
+from foundations.errors import InvalidQuery
 
 MAX_LENGTH = 4000
 _DEEPEST = 40
 _MOST_CONDITIONS = 200
 
 
-def parse(text: str, calendar: Calendar) -> Query:
-    """Return what a query says. Raises InvalidQuery, which tells where the mistake is."""
-    from lark.exceptions import UnexpectedInput  # noqa: PLC0415 - as in grammar
+def parse(text: str, calendar: Calendar, names: Callable[[], Names] = Names) -> Query:
+    """Return what a query says. Raises InvalidQuery, which tells where the mistake is.
 
+    `names` is called where there is a mistake, to tell what may have been meant.
+    """
     if len(text) > MAX_LENGTH:
         message = f"The query is longer than {MAX_LENGTH} characters."
         raise mistake(message, Place(MAX_LENGTH, len(text) - MAX_LENGTH))
     if "\0" in text:
         raise mistake("A query cannot hold a NUL character.", Place(text.index("\0"), 1))
-    try:
-        tree: Any = parser().parse(text)
-    except UnexpectedInput as error:
-        raise unexpected(error, text) from error
-    return _Reader(text, calendar).query(tree)
+    return _Reader(text, calendar, names).query(tree_of(text))
 
 
-def parse_sort(text: str) -> Sort:
+def parse_sort(text: str, names: Callable[[], Names] = Names) -> Sort:
     """Return the order that `-metrics.loss` means. Raises InvalidQuery."""
-    from lark.exceptions import UnexpectedInput  # noqa: PLC0415 - as in grammar
+    return ColumnReader(names).sort(_only_column(text))
 
+
+def parse_column(text: str, names: Callable[[], Names] = Names) -> Column:
+    """Return the column that a text names, `min(metrics.loss)`. Raises InvalidQuery."""
+    return ColumnReader(names).column(_only_column(text))
+
+
+def _only_column(text: str) -> Any:
+    refused = mistake(f"'{text}' is no column.", Place(0, len(text)))
     try:
-        tree: Any = parser().parse(f"sort:{text}")
-    except UnexpectedInput as error:
-        raise mistake(f"'{text}' is no column to sort by.", Place(0, len(text))) from error
-    if tree.children[0].data != "sorting" or len(tree.children[-1].children) != 1:
-        raise mistake(f"'{text}' is no column to sort by.", Place(0, len(text)))
-    return columns.sort(tree.children[-1].children[0])
+        # What stands after `sort:` is columns and nothing else.
+        tree: Any = tree_of(f"sort:{text}")
+    except InvalidQuery:
+        raise refused from None
+    sorting = tree.children[-1]
+    if sorting is None or len(sorting.children) != 1:
+        raise refused
+    return sorting.children[0]
 
 
 class _Reader:
     """Reads the parser's tree; everything that the grammar cannot check is checked here."""
 
-    def __init__(self, text: str, calendar: Calendar) -> None:
+    def __init__(self, text: str, calendar: Calendar, names: Callable[[], Names]) -> None:
         self._text = text
         self._calendar = calendar
+        self._columns = ColumnReader(names)
         self._left = _MOST_CONDITIONS
 
     def query(self, tree: Any) -> Query:
@@ -72,12 +85,11 @@ class _Reader:
             if child is None:
                 continue
             if child.data == "sorting":
-                sort = tuple(columns.sort(item) for item in child.children)
+                sort = tuple(self._columns.sort(item) for item in child.children)
                 end = child.meta.start_pos
             else:
                 condition = self._condition(child, 0)
-        # Its keyword is filtered out of the tree: the conditions end before it.
-        return Query(condition, sort, self._text.lower().rfind("sort", 0, end) if sort else end)
+        return Query(condition, sort, end)
 
     def _condition(self, tree: Any, depth: int) -> Condition:
         self._left -= 1
@@ -93,9 +105,9 @@ class _Reader:
             case "negated":
                 return Not(self._condition(children[0], depth + 1))
             case "present":
-                return Has(columns.column(children[0]))
+                return Has(self._columns.column(children[0]))
             case "missing":
-                return Not(Has(columns.column(children[0])))
+                return Not(Has(self._columns.column(children[0])))
             case "tagged":
                 return self._tagged(*(comparisons.Value.of(child) for child in children))
             case "text":
@@ -104,7 +116,7 @@ class _Reader:
                 return self._comparison(tree)
 
     def _comparison(self, tree: Any) -> Condition:
-        column = columns.column(tree.children[0])
+        column = self._columns.column(tree.children[0])
         operator, *values = tree.children[1:]
         given = [comparisons.Value.of(value) for value in values]
         if str(tree.data) == "comparison":
@@ -121,5 +133,5 @@ class _Reader:
 
     @staticmethod
     def _tagged(key: comparisons.Value, value: comparisons.Value | None = None) -> Condition:
-        column = columns.Column(Source.TAG, key.text, place=key.place)
+        column = Column(Source.TAG, key.text, place=key.place)
         return Has(column) if value is None else Equals(column, value.text)

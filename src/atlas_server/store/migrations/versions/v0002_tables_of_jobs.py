@@ -248,8 +248,8 @@ def _fill_columns(connection: sa.Connection) -> None:
         ("tag", "SELECT project_id, key AS name, NULL AS number, value AS text FROM tags"),
         (
             "metric",
-            "SELECT project_id, metric_keys.name, lowest AS number, NULL AS text FROM latest_metrics"
-            " JOIN metric_keys ON metric_keys.id = latest_metrics.key",
+            """SELECT project_id, metric_keys.name, lowest AS number, NULL AS text
+            FROM latest_metrics JOIN metric_keys ON metric_keys.id = latest_metrics.key""",
         ),
     ):
         for row in connection.execute(sa.text(f"{query} JOIN jobs ON jobs.id = job")):
