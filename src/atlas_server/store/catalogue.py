@@ -75,6 +75,7 @@ def of_project(connection: Connection, project: str | None) -> list[Counted]:
             func.sum(project_columns.c.numbers),
             func.sum(project_columns.c.texts),
         )
+        .where(project_columns.c.jobs > 0)
         .group_by(project_columns.c.kind, project_columns.c.name)
         .order_by(project_columns.c.kind, project_columns.c.name)
     )
