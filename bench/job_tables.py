@@ -9,7 +9,6 @@ is made once and used again. `--plans` prints how SQLite goes about each table.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shutil
 import statistics
@@ -190,13 +189,13 @@ def get(api: Api, path: str, values: dict) -> Callable[[], float]:
 
 
 def post(api: Api, path: str, body: dict) -> Callable[[], float]:
-    return call(api, "POST", f"/api/v1{path}", json.dumps(body).encode())
+    return call(api, "POST", f"/api/v1{path}", body)
 
 
-def call(api: Api, method: str, path: str, body: bytes | None) -> Callable[[], float]:
+def call(api: Api, method: str, path: str, body: dict | None) -> Callable[[], float]:
     def measured() -> float:
         begin = time.perf_counter()
-        api.connection.request(method, path, body).read()
+        api.connection.call(method, path, body)
         return time.perf_counter() - begin
 
     return measured
@@ -213,7 +212,7 @@ def plans(path: Path) -> None:
 
     store, queries = Store(path), Queries(SystemClock())
     for name, given in _TABLES.items():
-        asked = Asked("large", given.get("query", ""), [given["sort"]] if "sort" in given else ())
+        asked = Asked("large", given.get("query", ""), (given["sort"],) if "sort" in given else ())
         with store.read() as connection:
             selection, _ = queries.selection(connection, asked)
             statements: list[tuple[str, object]] = []

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 
 import foundations
 from atlas_server.api import bundles as bundle_routes
+from atlas_server.api import curves as curve_routes
 from atlas_server.api.app import create_app
 from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.system import Identity, SystemRoutes
@@ -41,6 +42,7 @@ from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
 from atlas_server.services.completions import Completions
 from atlas_server.services.content import Content
+from atlas_server.services.curves import CurveReads
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
@@ -174,12 +176,13 @@ def _build(server: Server) -> FastAPI:
     )
     runners = Runners(store, feed, logs, jobs, clock, config.lease)
     content, queries = Content(bundles, logs), Queries(clock)
-    listings = Listings(store, queries)
+    listings = Listings(store, queries, clock)
     identity = Identity(str(config.home), instance, clock.now())
     app = create_app(
         JobRoutes(jobs, views, listings, archives, content, feed, scheduler).router(),
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         TableRoutes(listings, Completions(store, queries)).router(),
+        curve_routes.routes(CurveReads(store)),
         bundle_routes.routes(content),
     )
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)

@@ -59,7 +59,7 @@ class TableRoutes:
         tz: str | None = None,
     ) -> Response:
         """Return a window of the jobs that a query selects, in its order or that of `sort`."""
-        asked = Asked(project, query, sort or (), ids, tz)
+        asked = Asked(project, query, tuple(sort or ()), None if ids is None else tuple(ids), tz)
         # `columns=` says: none of them.
         wanted = None if columns is None else [column for column in columns if column]
         return JSONResponse(self._listings.page(asked, offset, limit, wanted))
@@ -91,7 +91,7 @@ class TableRoutes:
         tz: str | None = None,
     ) -> Response:
         """Return the jobs that a query selects by columns, for charts over many jobs."""
-        asked = Asked(project, query, sort or (), zone=tz)
+        asked = Asked(project, query, tuple(sort or ()), zone=tz)
         return JSONResponse(self._listings.value_table(asked, columns, limit))
 
     def groups(

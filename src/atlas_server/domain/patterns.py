@@ -36,10 +36,9 @@ def searcher(pattern: str, *, folded: bool = False) -> Search:
     return search
 
 
-def matcher(pattern: str) -> Callable[[str], bool]:
-    """A function that tells whether the pattern is found in a text. Raises ValueError."""
-    find = _compiled(pattern, True).search
-    return lambda text: find(text) is not None
+def matches(pattern: str, text: str) -> bool:
+    """Whether the pattern is found in a text. Raises ValueError."""
+    return _compiled(pattern, True).search(text) is not None
 
 
 @lru_cache(maxsize=64)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import Connection
 
 from atlas_server.domain.answers.jobs import JobPage, JobRow
 from atlas_server.domain.answers.tables import (
@@ -19,6 +22,7 @@ from atlas_server.domain.answers.tables import (
     QueryCheck,
     ValueTable,
 )
+from atlas_server.domain.ports import Clock
 from atlas_server.domain.query.fields import FIELDS, Field
 from atlas_server.domain.query.goals import goal_of
 from atlas_server.domain.query.syntax import Column, Source
@@ -27,32 +31,73 @@ from atlas_server.services.rows import Shown, rows_of
 from atlas_server.store import catalogue, events, jobs, listing, projects
 from atlas_server.store.catalogue import Counted
 from atlas_server.store.engine import Store
+from atlas_server.store.listing import Selection
 from foundations.errors import InvalidRequest
+
+_KEPT_SECONDS = 10.0
+_MOST_KEPT = 4
+
+
+class _Orders:
+    """The orders of the tables that were scrolled last, as long as nothing was written."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._kept: dict[Asked, tuple[int, float, array[int]]] = {}
+
+    def get(self, asked: Asked) -> array[int] | None:
+        """Return the keys of a table in order, None where they are not known any more."""
+        version, since, ordered = self._kept.get(asked, (-1, 0.0, array("q")))
+        # What a query says of time, and how long jobs have run, changes by itself.
+        current = version == self._store.version and self._clock.now() - since < _KEPT_SECONDS
+        return ordered if current else None
+
+    def keep(self, asked: Asked, ordered: array[int], version: int) -> None:
+        """Remember an order that was read when the store had this version."""
+        kept = dict(list(self._kept.items())[-_MOST_KEPT + 1 :])
+        kept.pop(asked, None)
+        self._kept = {**kept, asked: (version, self._clock.now(), ordered)}
 
 
 class Listings:
     """Reads of many jobs at once."""
 
-    def __init__(self, store: Store, queries: Queries) -> None:
+    def __init__(self, store: Store, queries: Queries, clock: Clock) -> None:
         self._store = store
         self._queries = queries
+        self._orders = _Orders(store, clock)
 
     def page(
         self, asked: Asked, offset: int, limit: int, columns: Sequence[str] | None = None
     ) -> JobPage:
         """Return a window of a table. Raises InvalidQuery, NotFound or InvalidRequest."""
+        # Before the database is looked at: what is written from now on may or may not be seen.
+        version = self._store.version
         with self._store.read() as connection:
             seq = events.last_seq(connection)
             selection, query = self._queries.selection(connection, asked)
-            shown = (
-                _shown(self._queries.columns(connection, columns, asked.project))
-                if (columns is not None)
-                else Shown()
-            )
-            total, keys = listing.window(connection, selection, offset, limit)
+            shown = Shown()
+            if columns is not None:
+                shown = _shown(self._queries.columns(connection, columns, asked.project))
+            if offset:
+                ordered = self._ordered(connection, asked, selection, version)
+                total, keys = len(ordered), list(ordered[offset : offset + limit])
+            else:
+                total, keys = listing.window(connection, selection, offset, limit)
             rows = rows_of(connection, jobs.by_keys(connection, keys), shown)
             unknown = self._queries.unknown(connection, query, asked.project)
         return {"total": total, "offset": offset, "seq": seq, "jobs": rows, "unknown": unknown}
+
+    def _ordered(
+        self, connection: Connection, asked: Asked, selection: Selection, version: int
+    ) -> array[int]:
+        """All keys of a table in order. Whoever scrolls asks for many windows of the same one."""
+        ordered = self._orders.get(asked)
+        if ordered is None:
+            ordered = array("q", listing.keys_of(connection, selection))
+            self._orders.keep(asked, ordered, version)
+        return ordered
 
     def newest(
         self, asked: Asked, before: int | None, limit: int

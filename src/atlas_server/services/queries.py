@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -27,8 +27,8 @@ class Asked:
 
     project: str | None = None
     query: str = ""
-    sort: Sequence[str] = ()
-    ids: Sequence[str] | None = None
+    sort: tuple[str, ...] = ()
+    ids: tuple[str, ...] | None = None
     zone: str | None = None
 
 

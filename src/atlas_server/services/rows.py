@@ -30,6 +30,10 @@ ALL = Shown()
 
 def plain_row(job: JobRecord) -> PlainJob:
     """Return the row of one job without what it recorded."""
+    return _row(job, _sorted(finite(flatten(job.spec["params"] or {}))))
+
+
+def _row(job: JobRecord, params: dict[str, Any]) -> PlainJob:
     return {
         "job_id": job.job_id,
         "project": job.project,
@@ -46,7 +50,7 @@ def plain_row(job: JobRecord) -> PlainJob:
             "memory": job.resources.memory,
             "gpus": job.resources.gpus,
         },
-        "params": _sorted(finite(flatten(job.spec["params"] or {}))),
+        "params": params,
         "command": job.spec["command"],
         "entrypoint": job.spec["entrypoint"],
         "attempts": job.attempts,
@@ -72,9 +76,8 @@ def rows_of(connection: Connection, found: Sequence[JobRecord], shown: Shown = A
     goals = projects.goals(connection)
     return [
         {
-            **plain_row(job),
+            **_row(job, finite(params.get(job.id, {}))),
             "tags": tags.get(job.id, {}),
-            "params": finite(params.get(job.id, {})),
             "metrics": _with_best(latest.get(job.id, {}), goals.get(job.project, {})),
         }
         for job in found

@@ -31,6 +31,8 @@ class Store:
         path.touch(mode=0o600, exist_ok=True)
         self._engine = _sqlite_engine(path)
         self._write_lock = threading.Lock()
+        # Counts what was written: while it stays the same, so do all answers.
+        self.version = 0
         try:
             self._migrate(path)
         except DatabaseError as error:
@@ -56,6 +58,7 @@ class Store:
             raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             with connection.begin():
                 yield connection
+            self.version += 1
 
     def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the database."""
@@ -98,11 +101,14 @@ def _sqlite_engine(path: Path) -> Engine:
 
 
 def _matches(pattern: str, text: str | None) -> bool | None:
-    return None if text is None else _matcher(pattern)(text)
+    if text is None:
+        return None
+    # Parameters of very many jobs have few values, and looking one up is cheaper than matching it.
+    return _known_match(pattern, text) if len(text) < _SHORT else patterns.matches(pattern, text)
 
 
-# A pattern is looked up for every row.
-_matcher = lru_cache(maxsize=64)(patterns.matcher)
+_SHORT = 100
+_known_match = lru_cache(maxsize=20_000)(patterns.matches)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Float, Text, cast, func, null, select
 
 from atlas_server.domain.query.syntax import Column, Condition, Sort
-from atlas_server.store.selection import Reading, Values, holds, order_of, values_of
+from atlas_server.store.selection import Reading, Values, holds, is_there, order_of, values_of
 from atlas_server.store.tables import jobs, projects
 
 
@@ -129,21 +129,16 @@ def values(
     """
     query, [given] = _with_columns(select(func.count(jobs.c.id)), [column], selection.reading)
     number, text = _both(given)
-    bounds = None, None
-    if given.number is not None:
-        extremes, [again] = _with_columns(select(), [column], selection.reading)
-        assert again.number is not None
-        extremes = extremes.add_columns(func.min(again.number), func.max(again.number))
-        bounds = tuple(connection.execute(_where(extremes, selection)).one())
     if prefix and given.text is not None:
         query = query.where(func.lower(given.text).startswith(prefix.lower(), autoescape=True))
-    either = [value.is_not(None) for value in (given.number, given.text) if value is not None]
-    query = query.where(either[0] if len(either) == 1 else either[0] | either[1])
-    query = _where(query.add_columns(number, text), selection).group_by(number, text)
+    query = _where(query.where(is_there(given)), selection).group_by(number, text)
+    # The bounds are of all groups, though few of them are returned.
+    query = query.add_columns(number, text, func.min(number).over(), func.max(number).over())
     query = query.order_by(func.count(jobs.c.id).desc(), number, text).limit(limit)
-    rows: Any = connection.execute(query)
-    found = [(text if n is None else n, count) for count, n, text in rows]
-    return bounds[0], bounds[1], found
+    rows: Any = connection.execute(query).all()
+    found = [(row[2] if row[1] is None else row[1], row[0]) for row in rows]
+    low, high = (rows[0][3], rows[0][4]) if rows else (None, None)
+    return low, high, found
 
 
 def _is_narrowed(selection: Selection) -> bool:
