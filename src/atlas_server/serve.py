@@ -23,6 +23,7 @@ from fastapi import FastAPI
 import foundations
 from atlas_server.api import bundles as bundle_routes
 from atlas_server.api import curves as curve_routes
+from atlas_server.api import live as live_routes
 from atlas_server.api.app import create_app
 from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.system import Identity, SystemRoutes
@@ -40,6 +41,7 @@ from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
+from atlas_server.services.changes import Changes
 from atlas_server.services.completions import Completions
 from atlas_server.services.content import Content
 from atlas_server.services.curves import CurveReads
@@ -183,6 +185,7 @@ def _build(server: Server) -> FastAPI:
         SystemRoutes(identity, jobs, views, runners, scheduler).router(),
         TableRoutes(listings, Completions(store, queries)).router(),
         curve_routes.routes(CurveReads(store)),
+        live_routes.routes(feed, Changes(store), instance),
         bundle_routes.routes(content),
     )
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)

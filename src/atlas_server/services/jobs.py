@@ -286,7 +286,8 @@ class Jobs:
         with self._store.write(durable=True) as connection:
             catalogue.forget(connection, [job.id])
             jobs.remove(connection, job.id)
-            events.append(connection, self._clock.now(), "job.deleted", job.job_id, {})
+            payload = {"project": job.project}
+            events.append(connection, self._clock.now(), "job.deleted", job.job_id, payload)
         self._feed.notify(job.job_id)
 
     def _checked_id(self, job_id: str | None) -> str:

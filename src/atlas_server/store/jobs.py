@@ -91,6 +91,15 @@ def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
     return [_job(row) for row in connection.execute(query).mappings()]
 
 
+def projects_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, str]:
+    """Return the project of each of these jobs that exists."""
+    query = select(jobs.c.job_id, projects.c.name).join_from(
+        jobs, projects, jobs.c.project_id == projects.c.id
+    )
+    found = connection.execute(query.where(jobs.c.job_id.in_(list(job_ids))))
+    return {job_id: name for job_id, name in found}
+
+
 def move(connection: Connection, job: JobRecord, state: JobState, values: dict[str, Any]) -> bool:
     """Set the state of a job that still has the one in `job`; False if another was quicker."""
     values = {**values, "state": state.value, "wanted": job.id, "found": job.state.value}
