@@ -1,4 +1,4 @@
-"""Builds every object of a server, joins them, and serves until told to stop."""
+"""Listens, and serves until told to stop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import gc
 import json
 import logging
 import os
-import secrets
 import shutil
 import socket
 import sys
-import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,48 +19,11 @@ from fastapi import FastAPI
 
 import foundations
 import foundations_contrib
-from atlas_server.api import bundles as bundle_routes
-from atlas_server.api import results as result_routes
-from atlas_server.api.app import create_app
-from atlas_server.api.directories import DirectoryRoutes
-from atlas_server.api.jobs import JobRoutes
-from atlas_server.api.system import Identity, SystemRoutes
-from atlas_server.api.tensorboards import TensorBoardRoutes
-from atlas_server.archive.bundles import Bundles
-from atlas_server.archive.directories import DirectoryArchive
-from atlas_server.archive.logs import LogArchive
-from atlas_server.archive.samples import SampleArchive
-from atlas_server.config import ServerConfig, engine_sockets, environment
-from atlas_server.domain.placement import Policy
+from atlas_server.assembly import Assembly, Surroundings
+from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
-from atlas_server.executors.arrivals import Arrivals
-from atlas_server.executors.containers import ContainerHost
-from atlas_server.executors.inventory import DeclaredInventory
-from atlas_server.executors.local import LocalExecutor
-from atlas_server.scheduler.launch import Launcher, RunnerSettings
-from atlas_server.scheduler.loop import Scheduler
-from atlas_server.scheduler.reconcile import Reconciler
-from atlas_server.services.archives import Archives
-from atlas_server.services.batches import Batches
-from atlas_server.services.content import Content
-from atlas_server.services.directories import Directories
-from atlas_server.services.executed import ExecutedJobs, Terms
-from atlas_server.services.feed import Feed
-from atlas_server.services.housekeeping import Housekeeping
-from atlas_server.services.jobs import Jobs
-from atlas_server.services.leases import Leases
-from atlas_server.services.permissions import Permissions
-from atlas_server.services.results import Results
-from atlas_server.services.runners import Runners
-from atlas_server.services.snapshots import Snapshots
-from atlas_server.services.tensorboard_program import tensorboard_command
-from atlas_server.services.tensorboards import TensorBoards
-from atlas_server.services.views import Views
-from atlas_server.services.workers import Workers
-from atlas_server.store.engine import Store
 from foundations._version import __version__
-from foundations.blobs import BlobDir
 from foundations.errors import FoundationsError
 
 log = logging.getLogger(__name__)
@@ -71,22 +31,6 @@ log = logging.getLogger(__name__)
 # Threads hold the interpreter at most this long while another waits: requests, the scheduler and
 # the event loop hand a job to each other, and the default of 5 ms would show in every step.
 _SWITCH_INTERVAL = 0.0005
-
-
-class SystemClock:
-    """Real time and chance."""
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time()
-
-    def new_id(self) -> str:
-        """Return a job ID."""
-        return str(uuid.uuid4())  # noqa: TID251 - the one place
-
-    def new_token(self) -> str:
-        """Return a secret for one attempt."""
-        return secrets.token_urlsafe(24)
 
 
 @dataclass
@@ -120,7 +64,11 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     server = Server(config, _listen(config), umask)
     try:
         _prepare_home(config)
-        web = _WebServer(_build(server), lambda: _announce(server, ready))
+        assembly = Assembly(Surroundings(config, lambda: server.url, umask))
+        server.nodes = assembly.nodes
+        assembly.start()
+        server.closers += assembly.closers
+        web = _WebServer(assembly.app, lambda: _announce(server, ready))
         web.run(server.sockets)
     finally:
         config.state_file.unlink(missing_ok=True)
@@ -158,99 +106,6 @@ class _WebServer:
         self._server.run(sockets)
 
 
-def _build(server: Server) -> FastAPI:
-    config, clock, feed = server.config, SystemClock(), Feed()
-    instance = _instance(config.database.parent / "instance", clock)
-    store = Store(config.database)
-    logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
-    synced, samples = DirectoryArchive(config.archive), SampleArchive(config.samples)
-    views, archives = Views(store, logs), Archives(store, bundles, (logs, synced, samples))
-    declared = DeclaredInventory(
-        config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
-    )
-    executor = LocalExecutor(declared, environment(config, ATLAS_UMASK=f"{server.umask:03o}"))
-    containers = ContainerHost(instance, config.run_dir)
-    server.nodes = executor.nodes
-    jobs = Jobs(store, feed, bundles, clock, executor.nodes, _workers(config, containers))
-    launcher = Launcher(jobs, _runner_settings(server, instance))
-    scheduler = Scheduler(
-        Snapshots(store),
-        feed,
-        {executor.name: executor},
-        launcher,
-        Reconciler(jobs, Leases(store, clock, config.lease), launcher, config.grace),
-        clock,
-        Policy(patience=config.patience),
-    )
-    runners = Runners(store, feed, logs, samples, jobs, clock, config.lease)
-    content = Content(bundles, logs)
-    batches = Batches(store, feed, bundles, clock, jobs)
-    terms = Terms(instance, config.heartbeat, config.grace, config.lease)
-    executed = ExecutedJobs(store, feed, bundles, jobs, clock, terms)
-    arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
-    archives.also_in_use = arrivals.bundles
-    identity = Identity(str(config.home), instance, clock.now())
-    app = create_app(
-        JobRoutes(jobs, batches, executed, views, archives, content, feed, scheduler).router(),
-        SystemRoutes(identity, jobs, views, runners, scheduler).router(),
-        bundle_routes.routes(content),
-        result_routes.routes(Results(store)),
-        DirectoryRoutes(Directories(store, synced, samples), views, instance).router(),
-    )
-    boards = _add_tensorboards(app, config, synced, views)
-    housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)
-    executor.prepare(scheduler.runner_ended, scheduler.nodes_changed)
-    scheduler.start()
-    housekeeping.start()
-    arrivals.start()
-    server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
-    server.closers += [arrivals.close, boards.close]
-    return app
-
-
-def _add_tensorboards(
-    app: FastAPI, config: ServerConfig, archive: DirectoryArchive, views: Views
-) -> TensorBoards:
-    boards = TensorBoards(
-        archive,
-        config.run_dir / "tensorboard",
-        lambda: tensorboard_command(config.home / "cache"),
-        config.tensorboard_idle,
-    )
-    routes = TensorBoardRoutes(boards, views)
-    app.include_router(routes.router(), prefix="/api/v1")
-    app.include_router(routes.pages())
-    return boards
-
-
-def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:
-    permissions = Permissions(
-        config.allow_volumes or (),
-        config.allow_networks or (),
-        config.allow_privileges or (),
-        engine_sockets(),
-    )
-    return Workers(
-        config.default_image,
-        permissions,
-        lambda spec: containers.problem(gpus=spec.resources.gpus),
-    )
-
-
-def _runner_settings(server: Server, instance: str) -> RunnerSettings:
-    config = server.config
-    return RunnerSettings(
-        server=lambda: server.url,
-        instance=instance,
-        home=str(config.home),
-        blobs=str(config.blobs),
-        interpreter=config.python,
-        heartbeat=config.heartbeat,
-        grace=config.grace,
-        lease=config.lease,
-    )
-
-
 def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     # What was loaded stays: the collector need not look at it again.
     gc.collect()
@@ -275,16 +130,6 @@ def _prepare_home(config: ServerConfig) -> None:
     for folder in (config.run_dir, config.home / "work", config.logs, config.blobs):
         folder.mkdir(parents=True, exist_ok=True)
     _link_sdk(config.run_dir)
-
-
-def _instance(path: Path, clock: SystemClock) -> str:
-    """The identity of the server that this home is, made when it first starts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        partial = path.with_suffix(".partial")
-        partial.write_text(clock.new_id())
-        partial.replace(path)
-    return path.read_text()
 
 
 def _link_sdk(run_dir: Path) -> None:

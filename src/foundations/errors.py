@@ -12,6 +12,7 @@
         ├── NotFound           the job, project or blob does not exist
         ├── Ambiguous          an ID prefix that fits several jobs
         ├── InvalidRequest     the request does not have the form that the API asks for
+        │   └── InvalidQuery   a query that cannot be read; `details` say where and what was meant
         ├── WrongServer        the server that answers is not the one that was meant
         ├── Refused            the request is well-formed but cannot be carried out
         ├── Fenced             an attempt reports that is no longer the job's own
@@ -113,6 +114,15 @@ class InvalidRequest(ServerError):
     """The request lacks a field, has one of the wrong type, or one that the API does not know."""
 
     code = "invalid_request"
+
+
+class InvalidQuery(InvalidRequest):
+    """A query cannot be read.
+
+    `details` have `position` and `length` in characters, and `suggestions`, the nearest first.
+    """
+
+    code = "invalid_query"
 
 
 class WrongServer(ServerError):

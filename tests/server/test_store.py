@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -37,6 +38,15 @@ def store(tmp_path):
 def count(store: Store) -> int:
     with store.read() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def said_again(old: Any, new: Any) -> bool:
+    """Whether all that was told once is told again; later versions may tell more."""
+    if isinstance(old, dict):
+        return all(name in new and said_again(old[name], new[name]) for name in old)
+    if isinstance(old, list):
+        return len(old) == len(new) and all(map(said_again, old, new))
+    return old == new
 
 
 def test_new_database_is_as_the_tables_say(store):
@@ -77,7 +87,7 @@ def test_kept_database_opens_with_all_that_is_in_it(database, tmp_path):
         assert [job["job_id"] for job in listed] == [job["job_id"] for job in expected[::-1]]
         for job in expected:
             found = json.loads(json.dumps(views.details(views.resolve(job["job_id"]))))
-            assert {name: found[name] for name in job} == job
+            assert said_again(job, found)
     finally:
         store.close()
 

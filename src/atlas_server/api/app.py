@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.responses import FileResponse
 
 from atlas_server.api import errors
 from atlas_server.api.guard import Guard
+from atlas_server.api.schema import describe
 from foundations._version import __version__
 
 _PAGE = Path(__file__).parent / "page.html"
@@ -32,6 +34,15 @@ def create_app(*routers: APIRouter) -> FastAPI:
     errors.install(app)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
+
+    described: list[dict[str, Any]] = []
+
+    def openapi() -> dict[str, Any]:
+        if not described:
+            described.append(describe(app))
+        return described[0]
+
+    app.openapi = openapi
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:

@@ -12,7 +12,16 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from atlas_server.api.bodies import FileLike, written_by
+from atlas_server.api.schema import answers
 from atlas_server.api.streams import JobStream
+from atlas_server.domain.answers.jobs import (
+    Difference,
+    JobDetails,
+    JobGone,
+    JobList,
+    JobStateNow,
+    PlainJob,
+)
 from atlas_server.domain.records import JobFilter, JobRecord
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.archives import Archives
@@ -21,6 +30,8 @@ from atlas_server.services.content import Content
 from atlas_server.services.executed import ExecutedJobs
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
+from atlas_server.services.listings import Listings
+from atlas_server.services.queries import Asked
 from atlas_server.services.views import Views
 from foundations.bundle.archive import write_tar
 from foundations.contract.codec import plain
@@ -53,6 +64,7 @@ class JobRoutes:
         batches: Batches,
         executed: ExecutedJobs,
         views: Views,
+        listings: Listings,
         archives: Archives,
         content: Content,
         feed: Feed,
@@ -62,6 +74,7 @@ class JobRoutes:
         self._batches = batches
         self._executed = executed
         self._views = views
+        self._listings = listings
         self._archives = archives
         self._content = content
         self._feed = feed
@@ -71,16 +84,18 @@ class JobRoutes:
         """Return the endpoints."""
         router = APIRouter(prefix="/jobs", tags=["jobs"])
         add = router.add_api_route
-        add("", self.submit, methods=["POST"], status_code=201)
-        add("", self.listing, methods=["GET"])
+        add("", self.submit, methods=["POST"], status_code=201, **answers(PlainJob))
+        add("", self.listing, methods=["GET"], **answers(JobList))
         add("/batch", self.submit_batch, methods=["POST"], status_code=201)
         add("/check", self.check, methods=["POST"])
         add("/executed", self.take, methods=["POST"])
-        add("/{reference}", self.show, methods=["GET"])
-        add("/{reference}", self.delete, methods=["DELETE"])
-        add("/{reference}/stop", self.stop, methods=["POST"])
-        add("/{reference}/rerun", self.rerun, methods=["POST"], status_code=201)
-        add("/{reference}/diff/{other}", self.diff, methods=["GET"])
+        add("/{reference}", self.show, methods=["GET"], **answers(JobDetails))
+        add("/{reference}", self.delete, methods=["DELETE"], **answers(JobGone))
+        add("/{reference}/stop", self.stop, methods=["POST"], **answers(JobStateNow))
+        add(
+            "/{reference}/rerun", self.rerun, methods=["POST"], status_code=201, **answers(PlainJob)
+        )
+        add("/{reference}/diff/{other}", self.diff, methods=["GET"], **answers(Difference))
         add("/{reference}/logs", self.log, methods=["GET"], response_class=Response)
         add("/{reference}/stream", self.stream, methods=["GET"], response_class=Response)
         add("/{reference}/metrics", self.metric, methods=["GET"])
@@ -112,11 +127,21 @@ class JobRoutes:
         user: str | None = None,
         status: Annotated[list[str] | None, Query()] = None,
         tag: Annotated[list[str] | None, Query()] = None,
+        query: Annotated[str, Query(max_length=10_000)] = "",
         before: _Whole | None = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
         kind: JobKind | None = None,
     ) -> Response:
-        """Return the newest jobs that fit. `tag` is KEY or KEY=VALUE; several must all fit."""
+        """Return the newest jobs that fit. `tag` is KEY or KEY=VALUE; several must all fit.
+
+        With a `query` the project alone may be given beside it.
+        """
+        if query:
+            if user or status or tag:
+                raise InvalidRequest("Say it all in the query, or without one.")
+            asked = Asked(project, query)
+            rows, cursor = self._listings.newest(asked, before, limit)
+            return JSONResponse({"jobs": rows, "next": cursor})
         condition = JobFilter(
             project=project,
             user=user,

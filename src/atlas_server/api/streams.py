@@ -77,5 +77,5 @@ class JobStream:
         return _event("log", {"attempt": self._attempt, "offset": self._offset, "text": text})
 
 
-def _event(name: str, data: dict[str, Any]) -> bytes:
+def _event(name: str, data: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()

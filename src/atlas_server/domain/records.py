@@ -9,10 +9,16 @@ from typing import Any
 from foundations.contract.spec import Resources
 from foundations.contract.states import JobKind, JobState, StateReason
 
+SPACING = 1 << 20
+"""Places in the queue between a job and the next one submitted, for those moved between them."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One job as the store holds it; times are seconds since the epoch."""
+    """One job as the store holds it; times are seconds since the epoch.
+
+    `place` is where in the queue it was put by hand.
+    """
 
     id: int
     job_id: str
@@ -36,9 +42,16 @@ class JobRecord:
     bundle: str
     outputs: str | None
     spec: dict[str, Any]
-    environment: dict[str, Any] | None
     usage: dict[str, Any] | None
+    environment: dict[str, Any] | None = None
     kind: JobKind = JobKind.SCHEDULED
+    notes: str | None = None
+    place: int | None = None
+
+    @property
+    def arrival(self) -> int:
+        """The job's place in the order of arrival."""
+        return self.id * SPACING if self.place is None else self.place
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,7 @@ def _waiting(job: JobRecord) -> Waiting:
         job_id=job.job_id,
         user=job.user,
         priority=job.priority,
-        arrival=job.id,
+        arrival=job.arrival,
         resources=job.resources,
         queued_at=job.queued_at,
         not_before=job.not_before,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from atlas_server.archive.bundles import Bundles
 from atlas_server.domain.ports import Clock
 from atlas_server.services.feed import Feed
-from atlas_server.services.jobs import Jobs
+from atlas_server.services.jobs import Jobs, describe
 from atlas_server.services.specs import check_text, checked_id, queued_row, split_secrets
-from atlas_server.store import events, jobs, projects, tracking
+from atlas_server.store import events, jobs, projects
 from atlas_server.store.engine import Store
 from foundations.contract.spec import JobSpec
 from foundations.errors import InvalidRequest, Refused
@@ -77,6 +77,7 @@ class Batches:
                 for job_id, params in wanted.items()
             ],
         )
-        if spec.tags:
-            tracking.tag_all(connection, jobs.keys_of(connection, list(wanted)), spec.tags)
+        keys = jobs.keys_of(connection, list(wanted))
+        for job_id, params in wanted.items():
+            describe(connection, keys[job_id], replace(shown, params=params or None))
         events.append_all(connection, now, "job.state", list(wanted), {"state": "queued"})

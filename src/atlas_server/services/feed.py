@@ -16,14 +16,19 @@ class Feed:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: dict[int, tuple[str | None, bool, Callable[[], None]]] = {}
+        self._watchers: dict[int, Callable[[str | None], None]] = {}
         self._next = 0
 
-    def notify(self, job_id: str, *, moved: bool = True) -> None:
+    def notify(
+        self, job_id: str, *, moved: bool = True, recorded: bool = False, logged: bool = False
+    ) -> None:
         """Wake everyone who listens to this job or to all.
 
-        `moved` says that the job's state changed; otherwise it only logged or recorded something.
+        `moved` says that the scheduler has to look. Watchers are told of all but jobs that only
+        `logged`, and which of them `recorded` something.
         """
         with self._lock:
+            watchers = [] if logged else list(self._watchers.values())
             wanted = [
                 wake
                 for topic, moves_only, wake in self._listeners.values()
@@ -31,6 +36,31 @@ class Feed:
             ]
         for wake in wanted:
             wake()
+        for told in watchers:
+            told(job_id if recorded else None)
+
+    def announce(self) -> None:
+        """Tell watchers that something changed which is of no job: a project, a note."""
+        with self._lock:
+            watchers = list(self._watchers.values())
+        for told in watchers:
+            told(None)
+
+    def watch(self, told: Callable[[str | None], None]) -> Callable[[], None]:
+        """Call `told` at every change, with the job that recorded something; returns the end of it.
+
+        None: something else changed, which the event log tells.
+        """
+        with self._lock:
+            key = self._next
+            self._next += 1
+            self._watchers[key] = told
+
+        def forget() -> None:
+            with self._lock:
+                self._watchers.pop(key, None)
+
+        return forget
 
     def listen(
         self, job_id: str | None, wake: Callable[[], None], *, moves_only: bool = False
@@ -51,6 +81,38 @@ class Feed:
         return forget
 
 
+class AsyncWatcher:
+    """All changes for a coroutine: `await changed()` returns after the next one.
+
+    `take()` returns the jobs that recorded something since it was called last.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._event = asyncio.Event()
+        self._lock = threading.Lock()
+        self._recorded: set[str] = set()
+        loop = asyncio.get_running_loop()
+
+        def told(job_id: str | None) -> None:
+            if job_id is not None:
+                with self._lock:
+                    self._recorded.add(job_id)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._event.set)
+
+        self.close = feed.watch(told)
+
+    def take(self) -> set[str]:
+        """Return the IDs of jobs that recorded something, once each."""
+        with self._lock:
+            taken, self._recorded = self._recorded, set()
+        return taken
+
+    async def changed(self, timeout: float) -> bool:
+        """Wait for a change; False when `timeout` seconds pass without one."""
+        return await _is_set(self._event, timeout)
+
+
 class AsyncListener:
     """The feed for a coroutine: `await changed()` returns after the next change."""
 
@@ -67,9 +129,13 @@ class AsyncListener:
 
     async def changed(self, timeout: float) -> bool:
         """Wait for a change; False when `timeout` seconds pass without one."""
-        try:
-            await asyncio.wait_for(self._event.wait(), timeout)
-        except TimeoutError:
-            return False
-        self._event.clear()
-        return True
+        return await _is_set(self._event, timeout)
+
+
+async def _is_set(event: asyncio.Event, timeout: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), timeout)
+    except TimeoutError:
+        return False
+    event.clear()
+    return True

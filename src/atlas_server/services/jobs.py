@@ -21,8 +21,10 @@ from atlas_server.services.endings import ending_of, is_retried, message_of
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import MASK, check_spec, checked_id, queued_row, split_secrets
 from atlas_server.services.workers import Workers, repeated
-from atlas_server.store import events, jobs, projects, tracking
+from atlas_server.store import catalogue, events, jobs, projects, texts, tracking
 from atlas_server.store.engine import Store
+from foundations.contract.codec import finite, plain
+from foundations.contract.flattening import flatten
 from foundations.contract.report import Result
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobKind, JobState, StateReason
@@ -102,8 +104,7 @@ class Jobs:
         if started_at is not None:
             row |= dict.fromkeys(("submitted_at", "queued_at", "started_at"), started_at)
         key = jobs.insert_job(connection, row)
-        if spec.tags:
-            tracking.set_tags(connection, key, spec.tags)
+        describe(connection, key, spec)
         since = now if started_at is None else started_at
         events.append(connection, since, "job.state", job_id, {"state": state.value})
         job = jobs.find(connection, job_id)
@@ -268,8 +269,10 @@ class Jobs:
                 f"Stop it first: foundations stop scheduler {job.job_id}",
             )
         with self._store.write(durable=True) as connection:
+            catalogue.forget(connection, [job.id])
             jobs.remove(connection, job.id)
-            events.append(connection, self._clock.now(), "job.deleted", job.job_id, {})
+            payload = {"project": job.project}
+            events.append(connection, self._clock.now(), "job.deleted", job.job_id, payload)
         self._feed.notify(job.job_id)
 
     def _stop(self, connection: Connection, job: JobRecord) -> JobState:
@@ -296,10 +299,21 @@ class Jobs:
         word = reason.value if reason else None
         if not jobs.move(connection, job, state, {"reason": word, **values}):
             return False
+        if "message" in values and values["message"] != job.message:
+            texts.refresh(connection, job.id)
         described = {"state": state.value, "reason": word, **payload}
         time = self._clock.now() if at is None else at
         events.append(connection, time, "job.state", job.job_id, described)
         return True
+
+
+def describe(connection: Connection, key: int, spec: JobSpec) -> None:
+    """Write down what a new job's spec says for people to find it by: tags, parameters, words."""
+    if spec.tags:
+        tracking.set_tags(connection, key, spec.tags)
+    if spec.params:
+        tracking.set_params(connection, key, finite(flatten(spec.params)))
+    texts.add(connection, key, plain(spec))
 
 
 def _same_job(known: JobRecord, spec: JobSpec) -> JobRecord:

@@ -56,7 +56,7 @@ class Runners:
                 attempt, job = self._current(connection, token, report)
             if not self._news(attempt, report):
                 size = self._append_log(job, attempt, report)
-                self._feed.notify(job.job_id, moved=False)
+                self._feed.notify(job.job_id, moved=False, logged=True)
                 return Reply(size, job.state is JobState.STOPPING)
         finished = report.result is not None
         try:
@@ -70,7 +70,7 @@ class Runners:
             self._keep_late_result(late.attempt, report)
             raise
         # Where it starts to run makes no difference to the scheduler, where it ends does.
-        self._feed.notify(job.job_id, moved=finished)
+        self._feed.notify(job.job_id, moved=finished, recorded=bool(report.journal))
         return Reply(size, job.state is JobState.STOPPING)
 
     def _news(self, attempt: AttemptRecord, report: Report) -> bool:

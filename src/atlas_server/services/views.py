@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection
 
 from atlas_server.archive.logs import LogArchive
+from atlas_server.domain.answers.jobs import JobRow, PlainJob
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
+from atlas_server.services.rows import plain_row, rows_of
 from atlas_server.store import events, jobs, projects, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
-from foundations.contract.flattening import flatten
 from foundations.contract.ids import is_job_id
-from foundations.contract.spec import Resources
 from foundations.contract.states import JobState
 from foundations.errors import Ambiguous, NotFound
 
@@ -51,29 +51,29 @@ class Views:
         with self._store.read() as connection:
             return jobs.attempts_of(connection, job.id)
 
-    def rows(self, condition: JobFilter, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+    def rows(self, condition: JobFilter, limit: int) -> tuple[list[JobRow], int | None]:
         """Return listing rows, newest first, and the cursor of the next page."""
         with self._store.read() as connection:
             found = jobs.listing(connection, condition, limit)
-            listed = self._with_tracking(connection, found)
+            listed = rows_of(connection, found)
         return listed, found[-1].id if len(found) == limit else None
 
-    def row(self, job: JobRecord) -> dict[str, Any]:
+    def row(self, job: JobRecord) -> JobRow:
         """Return the listing row of one job."""
         with self._store.read() as connection:
-            return self._with_tracking(connection, [job])[0]
+            return rows_of(connection, [job])[0]
 
-    def plain_row(self, job: JobRecord) -> dict[str, Any]:
+    def plain_row(self, job: JobRecord) -> PlainJob:
         """Return the listing row of one job without what it recorded.
 
         Its parameters are the ones that it was given.
         """
-        return _row(job)
+        return plain_row(job)
 
     def details(self, job: JobRecord) -> dict[str, Any]:
         """Return everything about one job."""
         with self._store.read() as connection:
-            row = self._with_tracking(connection, [job])[0]
+            row: dict[str, Any] = {**rows_of(connection, [job])[0]}
             row["artifacts"] = tracking.artifacts_of(connection, job.id)
             row["history"] = [
                 {"time": event.time, "kind": event.kind, **event.payload}
@@ -121,65 +121,6 @@ class Views:
         states = (JobState.STARTING, JobState.RUNNING, JobState.STOPPING)
         with self._store.read() as connection:
             return jobs.listing(connection, JobFilter(states=states), -1)[::-1]
-
-    def _with_tracking(
-        self, connection: Connection, found: Sequence[JobRecord]
-    ) -> list[dict[str, Any]]:
-        keys = [job.id for job in found]
-        params = tracking.params_of(connection, keys)
-        tags = tracking.tags_of(connection, keys)
-        latest = tracking.latest_of(connection, keys)
-        return [
-            {
-                **_row(job),
-                "tags": tags.get(job.id, {}),
-                "params": _sorted({**_given(job), **finite(params.get(job.id, {}))}),
-                "metrics": latest.get(job.id, {}),
-            }
-            for job in found
-        ]
-
-
-def _row(job: JobRecord) -> dict[str, Any]:
-    return {
-        "job_id": job.job_id,
-        "kind": job.kind.value,
-        "project": job.project,
-        "name": job.name,
-        "user": job.user,
-        "state": job.state.value,
-        "reason": job.reason.value if job.reason else None,
-        "message": job.message,
-        "exit_code": job.exit_code,
-        "priority": job.priority,
-        "resources": _counted(job.resources),
-        "params": _given(job),
-        "command": job.spec["command"],
-        "entrypoint": job.spec["entrypoint"],
-        "attempts": job.attempts,
-        "retries": job.retries,
-        "timeout": job.timeout,
-        "submitted_at": job.submitted_at,
-        "not_before": job.not_before,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-        "bundle": job.bundle,
-        "usage": job.usage,
-    }
-
-
-def _counted(asked: Resources) -> dict[str, Any]:
-    """What the scheduler counts; the limits of a container are among the spec."""
-    return {"cpus": asked.cpus, "memory": asked.memory, "gpus": asked.gpus}
-
-
-def _given(job: JobRecord) -> dict[str, Any]:
-    """The parameters that the job was submitted with, under the names that logging them gives."""
-    return _sorted(finite(flatten(job.spec["params"] or {})))
-
-
-def _sorted(values: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(values.items()))
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:

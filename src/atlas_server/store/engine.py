@@ -6,16 +6,18 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from atlas_server.domain import patterns
 from atlas_server.store.tables import metadata
 from foundations.errors import ServerError, StorageFull
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 _T = TypeVar("_T")
 _MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 
@@ -32,6 +34,8 @@ class Store:
         path.touch(mode=0o600, exist_ok=True)
         self._engine = _sqlite_engine(path)
         self._write_lock = threading.Lock()
+        # Counts what was written: while it stays the same, so do all answers.
+        self.version = 0
         try:
             self._migrate(path)
         except DatabaseError as error:
@@ -57,6 +61,7 @@ class Store:
             raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             with connection.begin():
                 yield connection
+            self.version += 1
 
     def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the database."""
@@ -93,6 +98,8 @@ def _sqlite_engine(path: Path) -> Engine:
         raw.isolation_level = None
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "temp_store=MEMORY"):
             raw.execute(f"PRAGMA {pragma}")
+        # What PostgreSQL has as `~`; SQLAlchemy's own is Python's `re`, which may never end.
+        raw.create_function("regexp", 2, _matches, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -100,6 +107,17 @@ def _sqlite_engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _matches(pattern: str, text: str | None) -> bool | None:
+    if text is None:
+        return None
+    # Parameters of very many jobs have few values, and looking one up is cheaper than matching it.
+    return _known_match(pattern, text) if len(text) < _SHORT else patterns.matches(pattern, text)
+
+
+_SHORT = 100
+_known_match = lru_cache(maxsize=20_000)(patterns.matches)
 
 
 @contextmanager

@@ -50,6 +50,12 @@ def changed_jobs(connection: Connection, seq: int) -> tuple[int, set[str]]:
     return (rows[-1][0] if rows else seq), {job_id for _, job_id in rows if job_id}
 
 
+def since(connection: Connection, seq: int, limit: int) -> list[EventRecord]:
+    """Return the events after event `seq`, `limit` of them at most, oldest first."""
+    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    return [EventRecord(**row) for row in connection.execute(query).mappings()]
+
+
 def of_job(connection: Connection, job_id: str) -> list[EventRecord]:
     """Return the history of one job, oldest first."""
     query = select(events).where(events.c.job_id == job_id).order_by(events.c.seq)

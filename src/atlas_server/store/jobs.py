@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy import update as sql_update
 
 from atlas_server.domain.queue import Waiting
-from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
+from atlas_server.domain.records import SPACING, AttemptRecord, JobFilter, JobRecord
 from atlas_server.store.engine import parts
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
@@ -41,13 +41,14 @@ def insert_jobs(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     connection.execute(_INSERT, rows)
 
 
-def keys_of(connection: Connection, job_ids: Sequence[str]) -> list[int]:
-    """Return the row keys of the jobs with these IDs."""
-    return [
-        key
+def keys_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    """Return the row keys of the jobs with these IDs, by ID."""
+    query = select(jobs.c.job_id, jobs.c.id)
+    return {
+        job_id: key
         for part in parts(job_ids)
-        for key in connection.execute(select(jobs.c.id).where(jobs.c.job_id.in_(part))).scalars()
-    ]
+        for job_id, key in connection.execute(query.where(jobs.c.job_id.in_(part)))
+    }
 
 
 def find(connection: Connection, job_id: str) -> JobRecord | None:
@@ -57,9 +58,10 @@ def find(connection: Connection, job_id: str) -> JobRecord | None:
 
 
 def by_keys(connection: Connection, keys: Sequence[int]) -> list[JobRecord]:
-    """Return the jobs with these row keys, in no particular order."""
-    rows = connection.execute(_select().where(jobs.c.id.in_(keys))).mappings()
-    return [_job(row) for row in rows]
+    """Return the jobs with these row keys, in this order, without their environments."""
+    rows = connection.execute(_select(lean=True).where(jobs.c.id.in_(keys))).mappings()
+    found = {row["id"]: _job(row) for row in rows}
+    return [found[key] for key in keys if key in found]
 
 
 def ids_with_prefix(connection: Connection, prefix: str, limit: int) -> list[str]:
@@ -77,7 +79,7 @@ def newest_id(connection: Connection, back: int = 0) -> str | None:
 
 def listing(connection: Connection, condition: JobFilter, limit: int) -> list[JobRecord]:
     """Return the newest jobs that fit, newest first."""
-    query = _where(_select(), condition)
+    query = _where(_select(lean=True), condition)
     if condition.before is not None:
         query = query.where(jobs.c.id < condition.before)
     rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).mappings()
@@ -106,6 +108,15 @@ def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
         query = _select().where(jobs.c.job_id.in_(part))
         found.extend(_job(row) for row in connection.execute(query).mappings())
     return found
+
+
+def projects_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, str]:
+    """Return the project of each of these jobs that exists."""
+    query = select(jobs.c.job_id, projects.c.name).join_from(
+        jobs, projects, jobs.c.project_id == projects.c.id
+    )
+    found = connection.execute(query.where(jobs.c.job_id.in_(list(job_ids))))
+    return {job_id: name for job_id, name in found}
 
 
 def move(connection: Connection, job: JobRecord, state: JobState, values: dict[str, Any]) -> bool:
@@ -193,8 +204,10 @@ def update_attempt(connection: Connection, attempt_id: int, values: dict[str, An
     connection.execute(_SET_ATTEMPT, {**values, "wanted": attempt_id})
 
 
-def _select() -> Select[Any]:
-    columns = [column for column in jobs.c if column.name not in ("project_id", "secrets")]
+def _select(*, lean: bool = False) -> Select[Any]:
+    # Environments list hundreds of packages, which no table shows.
+    hidden = ("project_id", "secrets", "environment") if lean else ("project_id", "secrets")
+    columns = [column for column in jobs.c if column.name not in hidden]
     query = select(*columns, projects.c.name.label("project"))
     return query.join_from(jobs, projects, jobs.c.project_id == projects.c.id)
 
@@ -234,7 +247,7 @@ _WAITING = (
     jobs.c.job_id,
     jobs.c.user,
     jobs.c.priority,
-    jobs.c.id,
+    func.coalesce(jobs.c.place, jobs.c.id * SPACING),
     jobs.c.cpus,
     jobs.c.memory,
     jobs.c.gpus,

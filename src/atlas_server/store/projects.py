@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
 from atlas_server.store.tables import jobs, projects
+from foundations.errors import NotFound
 
 
 def ensure(connection: Connection, name: str, now: float) -> int:
@@ -49,4 +51,29 @@ def listing(connection: Connection) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def find(connection: Connection, name: str) -> int:
+    """Return the row key of a project. Raises NotFound."""
+    key = connection.execute(_BY_NAME, {"wanted": name}).scalar()
+    if key is None:
+        known = connection.execute(select(projects.c.name)).scalars()
+        near = get_close_matches(name, list(known), 1)
+        hint = f"Did you mean '{near[0]}'?" if near else "See them with: foundations projects"
+        raise NotFound(f"There is no project '{name}'.", hint)
+    return int(key)
+
+
+def count_jobs(connection: Connection, name: str | None) -> int:
+    """Return how many jobs a project has, or all projects have."""
+    query = select(func.count()).select_from(jobs)
+    if name is not None:
+        query = query.where(jobs.c.project_id == find(connection, name))
+    return connection.execute(query).scalar_one()
+
+
+def goals(connection: Connection) -> dict[str, dict[str, str]]:
+    """Return of each project that has any which of its metrics are best low or high."""
+    return {name: said for name, said in connection.execute(_GOALS) if said}
+
+
+_GOALS = select(projects.c.name, projects.c.goals).where(projects.c.goals.is_not(None))
 _BY_NAME = select(projects.c.id).where(projects.c.name == bindparam("wanted"))

@@ -36,6 +36,38 @@ projects = Table(
     Column("id", Id, primary_key=True),
     Column("name", String, nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
+    Column("archived_at", Float),
+    Column("description", Text),
+    # The metric that is shown first, and metrics whose best value is not what their name suggests.
+    Column("metric", String),
+    Column("goals", JSON),
+)
+
+project_notes = Table(
+    "project_notes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("project_id", Id, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("author", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("edited_at", Float),
+    Index(None, "project_id"),
+    sqlite_autoincrement=True,
+)
+
+# Which parameters, metrics and tags the jobs of a project have (`kind` is the language's word),
+# counted as they come and go: counting them anew takes seconds where there are very many.
+project_columns = Table(
+    "project_columns",
+    metadata,
+    Column("project_id", Id, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("numbers", Integer, nullable=False),
+    Column("texts", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 jobs = Table(
@@ -70,8 +102,31 @@ jobs = Table(
     Column("environment", JSON),
     Column("usage", JSON),
     Column("kind", String(16), nullable=False, server_default="scheduled"),
+    Column("notes", Text),
+    # Where in the queue it was put by hand, see `store.turns`; None: by its key.
+    Column("place", BigInteger),
     Index(None, "state", "id"),
-    Index(None, "project_id", "id"),
+    # Everything that tables of jobs are filtered and sorted by: the rows themselves are wide, and
+    # reading 100,000 of them takes longer than anybody waits for a table.
+    Index(
+        "ix_jobs_listing",
+        "project_id",
+        "id",
+        "state",
+        "user",
+        "name",
+        "reason",
+        "priority",
+        "cpus",
+        "memory",
+        "gpus",
+        "exit_code",
+        "attempts",
+        "submitted_at",
+        "queued_at",
+        "started_at",
+        "finished_at",
+    ),
     Index(None, "bundle"),
     sqlite_autoincrement=True,
 )
@@ -115,12 +170,25 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+# What people look for in a job: `text` is all of it in one, case-folded.
+job_texts = Table(
+    "job_texts",
+    metadata,
+    Column("job", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("command", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+# Beside each value what SQL can order: finite numbers in `number`; texts, truth values and numbers
+# that are not finite in `text`; lists and null in neither.
 params = Table(
     "params",
     metadata,
     Column("job", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("key", String, primary_key=True),
     Column("value", JSON),
+    Column("number", Float),
+    Column("text", Text),
     sqlite_with_rowid=False,
 )
 
@@ -156,7 +224,38 @@ metrics = Table(
     sqlite_with_rowid=False,
 )
 
-# The newest point of each metric, so that lists of jobs need not read the curves.
+# The lowest and the highest point of each stretch of a curve, so that a long one is drawn without
+# reading all of it. Stretches of `level` n are of 32 * 4**n points; `marks` counts what is no
+# finite number, of which the first is described.
+metric_rollups = Table(
+    "metric_rollups",
+    metadata,
+    Column("job", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Id, ForeignKey("metric_keys.id"), primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("stretch", Integer, primary_key=True),
+    Column("step_from", Float),
+    Column("step_to", Float),
+    Column("time_from", Float, nullable=False),
+    Column("time_to", Float, nullable=False),
+    Column("low_seq", Id),
+    Column("low_time", Float),
+    Column("low_step", Float),
+    Column("low", Float),
+    Column("high_seq", Id),
+    Column("high_time", Float),
+    Column("high_step", Float),
+    Column("high", Float),
+    Column("marks", Integer, nullable=False),
+    Column("mark_seq", Id),
+    Column("mark_time", Float),
+    Column("mark_step", Float),
+    Column("mark_text", Text),
+    sqlite_with_rowid=False,
+)
+
+# The newest point of each metric, so that lists of jobs need not read the curves; and the lowest
+# and highest number that there was.
 latest_metrics = Table(
     "latest_metrics",
     metadata,
@@ -167,6 +266,8 @@ latest_metrics = Table(
     Column("step", Float),
     Column("number", Float),
     Column("text", Text),
+    Column("lowest", Float),
+    Column("highest", Float),
     sqlite_with_rowid=False,
 )
 
@@ -182,6 +283,7 @@ artifacts = Table(
     Column("size", BigInteger, nullable=False),
     Column("folder", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("step", Float),
     UniqueConstraint("job", "key", "version"),
 )
 

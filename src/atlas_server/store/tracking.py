@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from atlas_server.store import catalogue, rollups, texts
+from atlas_server.store.catalogue import Change
 from atlas_server.store.engine import parts
 from atlas_server.store.tables import (
     artifacts,
@@ -47,6 +49,18 @@ def number_or_text(value: float | bool | str) -> tuple[float | None, str | None]
     return None, "NaN" if math.isnan(number) else ("Infinity" if number > 0 else "-Infinity")
 
 
+def typed(value: Any) -> tuple[float | None, str | None]:
+    """Split a parameter into its two columns, see `tables.params`."""
+    if isinstance(value, bool):
+        return None, "true" if value else "false"
+    if isinstance(value, (int, float)):
+        try:
+            return number_or_text(value)
+        except OverflowError:
+            return number_or_text(math.inf if value > 0 else -math.inf)
+    return None, value if isinstance(value, str) else None
+
+
 def position(connection: Connection, attempt: int, writer: str) -> int:
     """Return how many lines of a writer's journal have been taken in."""
     found = connection.execute(_POSITION, {"wanted": attempt, "by": writer}).scalar()
@@ -65,35 +79,83 @@ def add_points(connection: Connection, job: int, points: Sequence[Point]) -> Non
     for point in points:
         curves.setdefault(point.key, []).append(point)
     keys = _metric_keys(connection, list(curves))
-    counts = _counts(connection, job, list(keys.values()))
+    known = _standing(connection, job, list(keys.values()))
     rows: list[dict[str, Any]] = []
     newest: list[dict[str, Any]] = []
+    stretches: list[dict[str, Any]] = []
+    changes: list[Change] = []
     for name, own in curves.items():
         key = keys[name]
-        count = counts.get(key, 0)
-        rows.extend(_row(job, key, count + n, point) for n, point in enumerate(own, start=1))
-        latest = {name: value for name, value in rows[-1].items() if name != "rank"}
+        count, lowest, highest = known.get(key, (0, None, None))
+        fresh = [_row(job, key, count + n, point) for n, point in enumerate(own, start=1)]
+        numbers = [row["number"] for row in fresh if row["number"] is not None]
+        first = bool(numbers) and lowest is None
+        changes.append(Change(name, int(count == 0), int(first), 0))
+        if lowest is not None:
+            numbers += (lowest, highest)
+        latest = {name: value for name, value in fresh[-1].items() if name != "rank"}
+        latest["lowest"] = min(numbers, default=None)
+        latest["highest"] = max(numbers, default=None)
         newest.append({**latest, "count": latest.pop("seq")})
+        stretches += rollups.complete(connection, count, fresh)
+        rows += fresh
     connection.execute(_ADD_POINTS, rows)
     connection.execute(_SET_LATEST, newest)
+    if stretches:
+        connection.execute(rollups.ADD_ROLLUPS, stretches)
+    catalogue.count(connection, job, catalogue.METRIC, changes)
 
 
 def set_params(connection: Connection, job: int, values: dict[str, Any]) -> None:
     """Merge parameters into a job's own; the last value of a name wins."""
-    rows = [{"job": job, "key": name, "value": value} for name, value in values.items()]
-    connection.execute(_SET_PARAMS, rows)
+    known = {key: value for key, value in connection.execute(_PARAMS, {"wanted": job})}
+    rows: list[dict[str, Any]] = []
+    changes: list[Change] = []
+    for name, value in values.items():
+        # Programs record what they were given: most of it is known. 1 is not True here.
+        if name in known and repr(known[name]) == repr(value):
+            continue
+        number, text = typed(value)
+        rows.append({"job": job, "key": name, "value": value, "number": number, "text": text})
+        old = typed(known[name]) if name in known else (None, None)
+        changes.append(
+            Change(
+                name,
+                int(name not in known),
+                (number is not None) - (old[0] is not None),
+                (text is not None) - (old[1] is not None),
+            )
+        )
+    if rows:
+        connection.execute(_SET_PARAMS, rows)
+        catalogue.count(connection, job, catalogue.PARAM, changes)
+        texts.refresh(connection, job)
 
 
 def set_tags(connection: Connection, job: int, values: dict[str, str]) -> None:
     """Set tags of a job; the last value of a key wins."""
-    rows = [{"job": job, "key": name, "value": value} for name, value in values.items()]
-    connection.execute(_SET_TAGS, rows)
+    known = tags_of(connection, [job]).get(job, {})
+    rows = [
+        {"job": job, "key": name, "value": value}
+        for name, value in values.items()
+        if known.get(name) != value
+    ]
+    if rows:
+        connection.execute(_SET_TAGS, rows)
+        new = [Change(name, 1, 0, 1) for name in values if name not in known]
+        catalogue.count(connection, job, catalogue.TAG, new)
+        texts.refresh(connection, job)
 
 
-def tag_all(connection: Connection, jobs: Sequence[int], values: dict[str, str]) -> None:
-    """Set the same tags of many jobs."""
-    rows = [{"job": job, "key": k, "value": v} for job in jobs for k, v in values.items()]
-    connection.execute(_SET_TAGS, rows)
+def remove_tags(connection: Connection, job: int, keys: Sequence[str]) -> None:
+    """Take tags off a job; keys that it has not are passed over."""
+    known = tags_of(connection, [job]).get(job, {})
+    gone = [key for key in dict.fromkeys(keys) if key in known]
+    if gone:
+        connection.execute(_REMOVE_TAG, [{"wanted": job, "called": key} for key in gone])
+        changes = [Change(key, -1, 0, -1) for key in gone]
+        catalogue.count(connection, job, catalogue.TAG, changes)
+        texts.refresh(connection, job)
 
 
 def add_artifact(connection: Connection, job: int, values: dict[str, Any]) -> None:
@@ -105,26 +167,38 @@ def add_artifact(connection: Connection, job: int, values: dict[str, Any]) -> No
     connection.execute(insert(artifacts).values(job=job, version=version, **values))
 
 
-def params_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return the parameters of each job (row keys)."""
-    query = select(params).where(params.c.job.in_(list(jobs))).order_by(params.c.key)
+Names = frozenset[str] | None
+
+
+def params_of(
+    connection: Connection, jobs: Iterable[int], names: Names = None
+) -> dict[int, dict[str, Any]]:
+    """Return the parameters of each job (row keys), of these names only where they are given."""
+    columns = (params.c.job, params.c.key, params.c.value)
+    query = select(*columns).where(params.c.job.in_(list(jobs))).order_by(params.c.key)
     found: dict[int, dict[str, Any]] = {}
-    for job, key, value in connection.execute(query):
+    rows: Any = connection.execute(_named(query, params.c.key, names))
+    for job, key, value in rows:
         found.setdefault(job, {})[key] = value
     return found
 
 
-def tags_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, str]]:
-    """Return the tags of each job (row keys)."""
+def tags_of(
+    connection: Connection, jobs: Iterable[int], names: Names = None
+) -> dict[int, dict[str, str]]:
+    """Return the tags of each job, of these names only where they are given."""
     query = select(tags).where(tags.c.job.in_(list(jobs))).order_by(tags.c.key)
     found: dict[int, dict[str, str]] = {}
-    for job, key, value in connection.execute(query):
+    rows: Any = connection.execute(_named(query, tags.c.key, names))
+    for job, key, value in rows:
         found.setdefault(job, {})[key] = value
     return found
 
 
-def latest_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str, dict[str, Any]]]:
-    """Return the newest point and the number of points of each metric of each job."""
+def latest_of(
+    connection: Connection, jobs: Iterable[int], names: Names = None
+) -> dict[int, dict[str, dict[str, Any]]]:
+    """Return of each metric of each job the newest point, the number of points, and the bounds."""
     query = (
         select(latest_metrics, metric_keys.c.name)
         .join_from(latest_metrics, metric_keys, latest_metrics.c.key == metric_keys.c.id)
@@ -132,14 +206,20 @@ def latest_of(connection: Connection, jobs: Iterable[int]) -> dict[int, dict[str
         .order_by(metric_keys.c.name)
     )
     found: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(_named(query, metric_keys.c.name, names)).mappings():
         found.setdefault(row["job"], {})[row["name"]] = {
             "value": row["number"] if row["text"] is None else row["text"],
             "step": row["step"],
             "time": row["time"],
             "count": row["count"],
+            "min": row["lowest"],
+            "max": row["highest"],
         }
     return found
+
+
+def _named(query: Any, column: Any, names: Names) -> Any:
+    return query if names is None else query.where(column.in_(names))
 
 
 def curve(connection: Connection, job: int, name: str, after: int, limit: int) -> list[list[Any]]:
@@ -201,11 +281,14 @@ def _known_keys(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _counts(connection: Connection, job: int, keys: Sequence[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
+def _standing(
+    connection: Connection, job: int, keys: Sequence[int]
+) -> dict[int, tuple[int, float | None, float | None]]:
+    """The number of points, the lowest and the highest number of each of a job's curves."""
+    found: dict[int, tuple[int, float | None, float | None]] = {}
     for part in parts(keys):
-        rows = connection.execute(_COUNTS, {"wanted": job, "keys": part})
-        found.update((key, count) for key, count in rows)
+        rows = connection.execute(_STANDING, {"wanted": job, "keys": part})
+        found.update((key, (count, low, high)) for key, count, low, high in rows)
     return found
 
 
@@ -246,6 +329,13 @@ _ADD_KEYS = insert(metric_keys)
 _KEYS = select(metric_keys.c.name, metric_keys.c.id).where(
     metric_keys.c.name.in_(bindparam("names", expanding=True))
 )
-_COUNTS = select(latest_metrics.c.key, latest_metrics.c.count).where(
+_STANDING = select(
+    latest_metrics.c.key,
+    latest_metrics.c.count,
+    latest_metrics.c.lowest,
+    latest_metrics.c.highest,
+).where(
     latest_metrics.c.job == _WANTED, latest_metrics.c.key.in_(bindparam("keys", expanding=True))
 )
+_PARAMS = select(params.c.key, params.c.value).where(params.c.job == _WANTED)
+_REMOVE_TAG = delete(tags).where(tags.c.job == _WANTED, tags.c.key == bindparam("called"))

@@ -1,0 +1,235 @@
+"""Makes every object of a server and joins them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from atlas_server.api import bundles as bundle_routes
+from atlas_server.api import curves as curve_routes
+from atlas_server.api import live as live_routes
+from atlas_server.api import results as result_routes
+from atlas_server.api.app import create_app
+from atlas_server.api.directories import DirectoryRoutes
+from atlas_server.api.jobs import JobRoutes
+from atlas_server.api.system import Identity, SystemRoutes
+from atlas_server.api.tables import TableRoutes
+from atlas_server.api.tensorboards import TensorBoardRoutes
+from atlas_server.archive.bundles import Bundles
+from atlas_server.archive.directories import DirectoryArchive
+from atlas_server.archive.logs import LogArchive
+from atlas_server.archive.samples import SampleArchive
+from atlas_server.config import ServerConfig, engine_sockets, environment
+from atlas_server.domain.placement import Policy
+from atlas_server.domain.resources import Node
+from atlas_server.executors.arrivals import Arrivals
+from atlas_server.executors.containers import ContainerHost
+from atlas_server.executors.inventory import DeclaredInventory
+from atlas_server.executors.local import LocalExecutor
+from atlas_server.scheduler.launch import Launcher, RunnerSettings
+from atlas_server.scheduler.loop import Scheduler
+from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.services.archives import Archives
+from atlas_server.services.batches import Batches
+from atlas_server.services.changes import Changes
+from atlas_server.services.completions import Completions
+from atlas_server.services.content import Content
+from atlas_server.services.curves import CurveReads
+from atlas_server.services.directories import Directories
+from atlas_server.services.executed import ExecutedJobs, Terms
+from atlas_server.services.feed import Feed
+from atlas_server.services.housekeeping import Housekeeping
+from atlas_server.services.jobs import Jobs
+from atlas_server.services.leases import Leases
+from atlas_server.services.listings import Listings
+from atlas_server.services.permissions import Permissions
+from atlas_server.services.queries import Queries
+from atlas_server.services.results import Results
+from atlas_server.services.runners import Runners
+from atlas_server.services.snapshots import Snapshots
+from atlas_server.services.tensorboard_program import tensorboard_command
+from atlas_server.services.tensorboards import TensorBoards
+from atlas_server.services.views import Views
+from atlas_server.services.workers import Workers
+from atlas_server.store.engine import Store
+from foundations.blobs import BlobDir
+
+
+class SystemClock:
+    """Real time and chance."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return time.time()
+
+    def new_id(self) -> str:
+        """Return a job ID."""
+        return str(uuid.uuid4())  # noqa: TID251 - the one place
+
+    def new_token(self) -> str:
+        """Return a secret for one attempt."""
+        return secrets.token_urlsafe(24)
+
+
+@dataclass
+class Surroundings:
+    """What a server is told besides its configuration.
+
+    `url` gives the API's address once it is known; `umask` is the one that jobs get.
+    """
+
+    config: ServerConfig
+    url: Callable[[], str]
+    umask: int
+
+
+class Assembly:
+    """A server's objects. `start` sets its threads to work, `closers` end them, last one first."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.config = around.config
+        self.closers: list[Callable[[], None]] = []
+        self._around = around
+        self._clock, self._feed = SystemClock(), Feed()
+        self._instance = _instance(self.config.database.parent / "instance", self._clock)
+        self._make_stores()
+        self._make_scheduler()
+        self.app = self._make_app()
+
+    @property
+    def nodes(self) -> Callable[[], Sequence[Node]]:
+        """What jobs can run on."""
+        return self._executor.nodes
+
+    def start(self) -> None:
+        """Set every thread to work."""
+        containers = self._containers.remove_orphans
+        housekeeping = Housekeeping(
+            self._store, self._archives, self.config.home / "work", containers
+        )
+        self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+        self._scheduler.start()
+        housekeeping.start()
+        self._arrivals.start()
+        self.closers += [self._store.close, self._executor.close, self._scheduler.close]
+        self.closers += [housekeeping.close, self._arrivals.close, self._boards.close]
+
+    def _make_stores(self) -> None:
+        config = self.config
+        self._store = Store(config.database)
+        self._logs, self._bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
+        self._synced = DirectoryArchive(config.archive)
+        self._samples = SampleArchive(config.samples)
+        self._views = Views(self._store, self._logs)
+        kept = (self._logs, self._synced, self._samples)
+        self._archives = Archives(self._store, self._bundles, kept)
+
+    def _make_scheduler(self) -> None:
+        config, store, clock = self.config, self._store, self._clock
+        declared = DeclaredInventory(
+            config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
+        )
+        umask = f"{self._around.umask:03o}"
+        self._executor = executor = LocalExecutor(declared, environment(config, ATLAS_UMASK=umask))
+        self._containers = ContainerHost(self._instance, config.run_dir)
+        workers = _workers(config, self._containers)
+        self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers)
+        launcher = Launcher(self._jobs, _runner_settings(self._around, self._instance))
+        leases = Leases(store, clock, config.lease)
+        self._scheduler = Scheduler(
+            Snapshots(store),
+            self._feed,
+            {executor.name: executor},
+            launcher,
+            Reconciler(self._jobs, leases, launcher, config.grace),
+            clock,
+            Policy(patience=config.patience),
+        )
+        self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
+        self._archives.also_in_use = self._arrivals.bundles
+
+    def _make_app(self) -> FastAPI:
+        config, store, feed, clock = self.config, self._store, self._feed, self._clock
+        jobs, views, instance = self._jobs, self._views, self._instance
+        runners = Runners(store, feed, self._logs, self._samples, jobs, clock, config.lease)
+        content, queries = Content(self._bundles, self._logs), Queries(clock)
+        listings = Listings(store, queries, clock)
+        batches = Batches(store, feed, self._bundles, clock, jobs)
+        terms = Terms(instance, config.heartbeat, config.grace, config.lease)
+        executed = ExecutedJobs(store, feed, self._bundles, jobs, clock, terms)
+        identity = Identity(str(config.home), instance, clock.now())
+        app = create_app(
+            JobRoutes(
+                jobs, batches, executed, views, listings, self._archives, content, feed,
+                self._scheduler,
+            ).router(),
+            SystemRoutes(identity, jobs, views, runners, self._scheduler).router(),
+            TableRoutes(listings, Completions(store, queries)).router(),
+            curve_routes.routes(CurveReads(store)),
+            live_routes.routes(feed, Changes(store), instance),
+            bundle_routes.routes(content),
+            result_routes.routes(Results(store)),
+            DirectoryRoutes(Directories(store, self._synced, self._samples), views, instance)
+            .router(),
+        )  # fmt: skip
+        self._boards = _add_tensorboards(app, config, self._synced, views)
+        return app
+
+
+def _add_tensorboards(
+    app: FastAPI, config: ServerConfig, archive: DirectoryArchive, views: Views
+) -> TensorBoards:
+    boards = TensorBoards(
+        archive,
+        config.run_dir / "tensorboard",
+        lambda: tensorboard_command(config.home / "cache"),
+        config.tensorboard_idle,
+    )
+    routes = TensorBoardRoutes(boards, views)
+    app.include_router(routes.router(), prefix="/api/v1")
+    app.include_router(routes.pages())
+    return boards
+
+
+def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:
+    permissions = Permissions(
+        config.allow_volumes or (),
+        config.allow_networks or (),
+        config.allow_privileges or (),
+        engine_sockets(),
+    )
+    return Workers(
+        config.default_image,
+        permissions,
+        lambda spec: containers.problem(gpus=spec.resources.gpus),
+    )
+
+
+def _runner_settings(around: Surroundings, instance: str) -> RunnerSettings:
+    config = around.config
+    return RunnerSettings(
+        server=around.url,
+        instance=instance,
+        home=str(config.home),
+        blobs=str(config.blobs),
+        interpreter=config.python,
+        heartbeat=config.heartbeat,
+        grace=config.grace,
+        lease=config.lease,
+    )
+
+
+def _instance(path: Path, clock: SystemClock) -> str:
+    """The identity of the server that this home is, made when it first starts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        partial.write_text(clock.new_id())
+        partial.replace(path)
+    return path.read_text()
