@@ -54,6 +54,7 @@ class Builds:
         self.engine = engine
         self.tag = f"atlas-test/built-{secrets.token_hex(4)}"
         self._bases: list[str] = []
+        self._made: set[str] = set()
 
     def base(self, image: str, *lines: str) -> str:
         """Return an image like `image` with a name that no other test has."""
@@ -72,6 +73,7 @@ class Builds:
     def well(self, folder: Path, *options: str, **env: str) -> str:
         done = self.run(folder, *options, **env)
         assert done.returncode == 0, done.stdout + done.stderr
+        self._made.add(self.image().id)
         return done.stdout
 
     def say(self, program: str) -> str:
@@ -87,7 +89,7 @@ class Builds:
         return self.engine.images.get(self.tag)
 
     def forget(self) -> None:
-        for name in (self.tag, *self._bases):
+        for name in (self.tag, *self._made, *self._bases):
             with contextlib.suppress(NotFound):
                 self.engine.images.remove(name, force=True)
 
@@ -230,7 +232,7 @@ def test_a_killed_build_leaves_no_container(atlas, built, image):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    until(lambda: built.containers(base))
+    until(lambda: any(each.status == "running" for each in built.containers(base)))
     process.kill()
     process.wait()
     until(lambda: not built.containers(base))
