@@ -11,15 +11,8 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from atlas_server.api import bundles as bundle_routes
-from atlas_server.api import curves as curve_routes
-from atlas_server.api import live as live_routes
-from atlas_server.api import results as result_routes
 from atlas_server.api.app import create_app
-from atlas_server.api.directories import DirectoryRoutes
-from atlas_server.api.jobs import JobRoutes
-from atlas_server.api.system import Identity, SystemRoutes
-from atlas_server.api.tables import TableRoutes
+from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
@@ -28,6 +21,7 @@ from atlas_server.archive.samples import SampleArchive
 from atlas_server.config import ServerConfig, engine_sockets, environment
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.resources import Node
+from atlas_server.endpoints import Parts, routers
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
@@ -36,21 +30,12 @@ from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.archives import Archives
-from atlas_server.services.batches import Batches
-from atlas_server.services.changes import Changes
-from atlas_server.services.completions import Completions
-from atlas_server.services.content import Content
-from atlas_server.services.curves import CurveReads
-from atlas_server.services.directories import Directories
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
-from atlas_server.services.listings import Listings
 from atlas_server.services.permissions import Permissions
-from atlas_server.services.queries import Queries
-from atlas_server.services.results import Results
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
@@ -136,7 +121,8 @@ class Assembly:
             config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
         )
         umask = f"{self._around.umask:03o}"
-        self._executor = executor = LocalExecutor(declared, environment(config, ATLAS_UMASK=umask))
+        inherited = environment(config, ATLAS_UMASK=umask)
+        self._executor = executor = LocalExecutor(declared, inherited, str(config.home))
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers = _workers(config, self._containers)
         self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers)
@@ -156,29 +142,26 @@ class Assembly:
 
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
-        jobs, views, instance = self._jobs, self._views, self._instance
-        runners = Runners(store, feed, self._logs, self._samples, jobs, clock, config.lease)
-        content, queries = Content(self._bundles, self._logs), Queries(clock)
-        listings = Listings(store, queries, clock)
-        batches = Batches(store, feed, self._bundles, clock, jobs)
+        jobs, bundles, instance = self._jobs, self._bundles, self._instance
         terms = Terms(instance, config.heartbeat, config.grace, config.lease)
-        executed = ExecutedJobs(store, feed, self._bundles, jobs, clock, terms)
-        identity = Identity(str(config.home), instance, clock.now())
-        app = create_app(
-            JobRoutes(
-                jobs, batches, executed, views, listings, self._archives, content, feed,
-                self._scheduler,
-            ).router(),
-            SystemRoutes(identity, jobs, views, runners, self._scheduler).router(),
-            TableRoutes(listings, Completions(store, queries)).router(),
-            curve_routes.routes(CurveReads(store)),
-            live_routes.routes(feed, Changes(store), instance),
-            bundle_routes.routes(content),
-            result_routes.routes(Results(store)),
-            DirectoryRoutes(Directories(store, self._synced, self._samples), views, instance)
-            .router(),
-        )  # fmt: skip
-        self._boards = _add_tensorboards(app, config, self._synced, views)
+        parts = Parts(
+            identity=Identity(str(config.home), instance, clock.now()),
+            store=store,
+            feed=feed,
+            clock=clock,
+            logs=self._logs,
+            bundles=bundles,
+            synced=self._synced,
+            samples=self._samples,
+            jobs=jobs,
+            executed=ExecutedJobs(store, feed, bundles, jobs, clock, terms),
+            runners=Runners(store, feed, self._logs, self._samples, jobs, clock, config.lease),
+            archives=self._archives,
+            views=self._views,
+            scheduler=self._scheduler,
+        )
+        app = create_app(*routers(parts))
+        self._boards = _add_tensorboards(app, config, self._synced, self._views)
         return app
 
 

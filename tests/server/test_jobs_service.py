@@ -26,8 +26,10 @@ from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain.lifecycle import TRANSITIONS
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
+from atlas_server.services.archives import Archives
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
+from atlas_server.services.removal import Removal
 from atlas_server.services.runners import Runners
 from atlas_server.store import events, jobs
 from atlas_server.store.engine import Store
@@ -96,8 +98,11 @@ class LifeOfJobs(RuleBasedStateMachine):
         blobs = BlobDir(str(root / "blobs"))
         self.digest = blobs.put_bytes(encode([]), durable=False)
         feed = Feed()
-        self.jobs = Jobs(self.store, feed, Bundles(blobs), self.clock, lambda: [NODE])
-        logs, samples = LogArchive(root / "logs"), SampleArchive(root / "measured")
+        bundles, logs = Bundles(blobs), LogArchive(root / "logs")
+        samples = SampleArchive(root / "measured")
+        self.jobs = Jobs(self.store, feed, bundles, self.clock, lambda: [NODE])
+        archives = Archives(self.store, bundles, [logs, samples])
+        self.removal = Removal(self.store, feed, archives, self.clock)
         self.runners = Runners(self.store, feed, logs, samples, self.jobs, self.clock, 30.0)
         self.ended: dict[str, JobState] = {}
         self.points: dict[int, int] = {}
@@ -132,12 +137,12 @@ class LifeOfJobs(RuleBasedStateMachine):
     def delete(self, job_id: str) -> None:
         job = self._job(job_id)
         if job is not None and job.state.is_final:
-            self.jobs.delete(job)
+            self.removal.delete(job)
             assert self._job(job_id) is None
             self.ended.pop(job_id, None)
         elif job is not None:
             with pytest.raises(Refused):
-                self.jobs.delete(job)
+                self.removal.delete(job)
 
     @rule()
     def clear(self) -> None:

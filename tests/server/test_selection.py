@@ -381,8 +381,7 @@ def test_columns_are_counted_as_jobs_change(store, given_jobs, later, removed, d
             job.tags = {key: value for key, value in job.tags.items() if key not in gone}
         doomed = [job for index, job in enumerate(made) if index in removed]
         catalogue.forget(connection, [job.key for job in doomed])
-        for job in doomed:
-            rows.remove(connection, job.key)
+        rows.remove(connection, [job.key for job in doomed])
         left = [job for job in made if job not in doomed]
         for project in (None, "vision", "speech"):
             here = [job for job in left if project in (None, job.project)]

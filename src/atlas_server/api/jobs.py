@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import TypeAdapter, ValidationError
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse, Response
 
-from atlas_server.api.bodies import FileLike, written_by
 from atlas_server.api.schema import answers
-from atlas_server.api.streams import JobStream
+from atlas_server.api.specs import read_spec
+from atlas_server.domain.answers.curves import Points
 from atlas_server.domain.answers.jobs import (
     Difference,
     JobDetails,
     JobGone,
     JobList,
+    JobRow,
     JobStateNow,
     PlainJob,
 )
-from atlas_server.domain.records import JobFilter, JobRecord
+from atlas_server.domain.answers.system import Reproduction
+from atlas_server.domain.records import JobFilter
+from atlas_server.domain.reproduction import rerun_command, submit_commands
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches, Member
-from atlas_server.services.content import Content
+from atlas_server.services.edits import Edit, Edits
 from atlas_server.services.executed import ExecutedJobs
-from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.listings import Listings
 from atlas_server.services.queries import Asked
+from atlas_server.services.removal import Removal
 from atlas_server.services.views import Views
-from foundations.bundle.archive import write_tar
 from foundations.contract.codec import plain
-from foundations.contract.manifest import Entry
 from foundations.contract.report import Executed
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobKind, JobState
@@ -44,7 +43,17 @@ from foundations.errors import InvalidRequest, NotFound
 _PAGE = 10_000
 # Numbers that the database and files can count to.
 _Whole = Annotated[int, Query(ge=0, lt=1 << 63)]
-_SPEC = TypeAdapter(JobSpec)
+
+
+class JobEdit(BaseModel):
+    """What to change of a job; what is not there stays. `tags` are set, `untag` removed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    notes: str | None = None
+    tags: dict[str, str] = {}
+    untag: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,8 @@ class JobRoutes:
         views: Views,
         listings: Listings,
         archives: Archives,
-        content: Content,
-        feed: Feed,
+        edits: Edits,
+        removal: Removal,
         scheduler: Scheduler,
     ) -> None:
         self._jobs = jobs
@@ -76,8 +85,8 @@ class JobRoutes:
         self._views = views
         self._listings = listings
         self._archives = archives
-        self._content = content
-        self._feed = feed
+        self._edits = edits
+        self._removal = removal
         self._scheduler = scheduler
 
     def router(self) -> APIRouter:
@@ -90,17 +99,15 @@ class JobRoutes:
         add("/check", self.check, methods=["POST"])
         add("/executed", self.take, methods=["POST"])
         add("/{reference}", self.show, methods=["GET"], **answers(JobDetails))
+        add("/{reference}", self.edit, methods=["PATCH"], **answers(JobRow))
         add("/{reference}", self.delete, methods=["DELETE"], **answers(JobGone))
         add("/{reference}/stop", self.stop, methods=["POST"], **answers(JobStateNow))
         add(
             "/{reference}/rerun", self.rerun, methods=["POST"], status_code=201, **answers(PlainJob)
         )
         add("/{reference}/diff/{other}", self.diff, methods=["GET"], **answers(Difference))
-        add("/{reference}/logs", self.log, methods=["GET"], response_class=Response)
-        add("/{reference}/stream", self.stream, methods=["GET"], response_class=Response)
-        add("/{reference}/metrics", self.metric, methods=["GET"])
-        add("/{reference}/archive", self.archive, methods=["GET"], response_class=Response)
-        add("/{reference}/artifacts.tgz", self.artifacts, methods=["GET"], response_class=Response)
+        add("/{reference}/metrics", self.metric, methods=["GET"], **answers(Points))
+        add("/{reference}/reproduce", self.reproduce, methods=["GET"], **answers(Reproduction))
         return router
 
     def submit(self, spec: JobSpec, job_id: str | None = None) -> Response:
@@ -162,12 +169,23 @@ class JobRoutes:
             details["jobs_ahead"], details["waits_because"] = waits
         return JSONResponse(details)
 
+    def edit(self, reference: str, edit: JobEdit) -> Response:
+        """Change a job's name, notes or tags."""
+        job = self._views.resolve(reference)
+        values = edit.model_dump(include=edit.model_fields_set & {"name", "notes"})
+        self._edits.edit([job.job_id], Edit(values, edit.tags, edit.untag))
+        return JSONResponse(self._views.row(self._views.resolve(job.job_id)))
+
+    def reproduce(self, reference: str) -> Response:
+        """Return what to type to run the job again."""
+        job = self._views.resolve(reference)
+        told = {"command": rerun_command(job), "from_code": submit_commands(job)}
+        return JSONResponse(told)
+
     def delete(self, reference: str) -> dict[str, str]:
         """Delete a finished job, its logs, and the files that no other job has."""
         job = self._views.resolve(reference)
-        artifacts = self._archives.artifact_digests(job)
-        self._jobs.delete(job)
-        self._archives.remove(job, artifacts)
+        self._removal.delete(job)
         return {"job_id": job.job_id}
 
     def stop(self, reference: str) -> dict[str, str]:
@@ -178,7 +196,8 @@ class JobRoutes:
     def rerun(self, reference: str, changes: dict[str, Any]) -> Response:
         """Queue a copy of a job; `changes` replaces fields of its spec."""
         job = self._views.resolve(reference)
-        spec = _spec_with({**job.spec, **changes})
+        # The project may have another name by now.
+        spec = read_spec({**job.spec, "project": job.project, **changes})
         again = self._jobs.rerun(job, spec, same_worker="worker" not in changes)
         return JSONResponse(self._views.plain_row(again), 201)
 
@@ -187,33 +206,6 @@ class JobRoutes:
         first, second = self._views.resolve(reference), self._views.resolve(other)
         difference = self._archives.diff(first, second)
         return JSONResponse({"jobs": [first.job_id, second.job_id], **difference})
-
-    def log(self, reference: str, tail: _Whole | None = None) -> Response:
-        """Return the log of the newest attempt as it stands, or its last `tail` lines."""
-        job = self._views.resolve(reference)
-        begin = 0 if tail is None else self._content.log_tail(job, tail)
-        end = self._content.log_size(job)
-        headers = {
-            "Content-Length": str(max(0, end - begin)),
-            "X-Atlas-Job": job.job_id,
-            "X-Atlas-State": job.state.value,
-        }
-        return StreamingResponse(
-            self._content.log_between(job, begin, end), media_type="text/plain", headers=headers
-        )
-
-    def stream(
-        self, reference: str, attempt: _Whole = 0, offset: _Whole = 0, tail: _Whole | None = None
-    ) -> Response:
-        """Follow a job until it is over, as server-sent events `state` and `log`."""
-        job = self._views.resolve(reference)
-        if tail is not None:
-            offset = self._content.log_tail(job, tail)
-        stream = JobStream(self._views, self._content, self._feed, job.job_id)
-        events = stream.events(attempt, offset)
-        return StreamingResponse(
-            events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
 
     def metric(self, reference: str, name: str, after: _Whole = 0, ranks: bool = False) -> Response:
         """Return points `[seq, time, step, value]` of one metric that follow `after`.
@@ -231,37 +223,6 @@ class JobRoutes:
                 )
         return JSONResponse({"name": name, "points": points})
 
-    def archive(self, reference: str, source: bool = True, results: bool = True) -> Response:
-        """Return a gzipped tarball of the code as submitted and the files the job made."""
-        job = self._views.resolve(reference)
-        return self._tarball(job, self._archives.members(job, source=source, results=results))
-
-    def artifacts(self, reference: str) -> Response:
-        """Return a gzipped tarball of the newest version of each artifact."""
-        job = self._views.resolve(reference)
-        return self._tarball(job, self._archives.artifact_members(job))
-
-    def _tarball(self, job: JobRecord, entries: Iterable[Entry]) -> Response:
-        def members() -> Iterator[tuple[str, str, Any, Any]]:
-            for entry in entries:
-                if entry.kind in ("f", "x"):
-                    yield (
-                        entry.path,
-                        entry.kind,
-                        entry.size,
-                        partial(self._content.open_blob, entry.value),
-                    )
-                else:
-                    yield entry.path, entry.kind, entry.value, None
-
-        def write(pipe: FileLike) -> None:
-            write_tar(pipe, members(), job.job_id, mtime=job.submitted_at)  # type: ignore[arg-type]
-
-        name = f'attachment; filename="{job.job_id}.tgz"'
-        return StreamingResponse(
-            written_by(write), media_type="application/gzip", headers={"Content-Disposition": name}
-        )
-
 
 def _states(words: list[str]) -> tuple[JobState, ...]:
     states = []
@@ -278,12 +239,3 @@ def _states(words: list[str]) -> tuple[JobState, ...]:
 def _tag(text: str) -> tuple[str, str | None]:
     key, separator, value = text.partition("=")
     return key, value if separator else None
-
-
-def _spec_with(values: dict[str, Any]) -> JobSpec:
-    try:
-        return _SPEC.validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{where}: {first['msg']}.") from error

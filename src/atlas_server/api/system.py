@@ -1,17 +1,23 @@
-"""Endpoints of the server as such: health, resources, queue, projects, runners."""
+"""Endpoints of the server as such: health, resources, nodes, queue, runners."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Header
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.schema import answers
+from atlas_server.domain.answers.jobs import PlainJob
+from atlas_server.domain.answers.system import Cleared, Health, NodeJob, Nodes, Queue, ServerShown
+from atlas_server.domain.records import JobRecord
 from atlas_server.domain.resources import Allocation, Node
 from atlas_server.scheduler.loop import Scheduler
+from atlas_server.services.edits import Edits
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.runners import Runners
 from atlas_server.services.views import Views
@@ -19,7 +25,7 @@ from foundations._version import __version__
 from foundations.contract.codec import plain
 from foundations.contract.report import Report
 from foundations.contract.version import API_VERSION
-from foundations.errors import WrongServer
+from foundations.errors import InvalidRequest, Refused, WrongServer
 
 _SHOWN_WAITING = 1000
 
@@ -33,14 +39,32 @@ class Identity:
     started_at: float
 
 
+class Move(BaseModel):
+    """Where a waiting job is to go: `before` another job, `to` one of the ends, or a priority."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job: str
+    priority: int | None = None
+    before: str | None = None
+    to: Literal["front", "back"] | None = None
+
+
 class SystemRoutes:
     """The endpoints, and what they work with."""
 
     def __init__(
-        self, identity: Identity, jobs: Jobs, views: Views, runners: Runners, scheduler: Scheduler
+        self,
+        identity: Identity,
+        jobs: Jobs,
+        edits: Edits,
+        views: Views,
+        runners: Runners,
+        scheduler: Scheduler,
     ) -> None:
         self._identity = identity
         self._jobs = jobs
+        self._edits = edits
         self._views = views
         self._runners = runners
         self._scheduler = scheduler
@@ -49,11 +73,12 @@ class SystemRoutes:
         """Return the endpoints."""
         router = APIRouter(tags=["system"])
         add = router.add_api_route
-        add("/health", self.health, methods=["GET"])
-        add("/server", self.server, methods=["GET"])
-        add("/queue", self.queue, methods=["GET"])
-        add("/queue", self.clear_queue, methods=["DELETE"])
-        add("/projects", self.projects, methods=["GET"])
+        add("/health", self.health, methods=["GET"], **answers(Health))
+        add("/server", self.server, methods=["GET"], **answers(ServerShown))
+        add("/nodes", self.nodes, methods=["GET"], **answers(Nodes))
+        add("/queue", self.queue, methods=["GET"], **answers(Queue))
+        add("/queue", self.clear_queue, methods=["DELETE"], **answers(Cleared))
+        add("/queue/move", self.move, methods=["POST"], **answers(PlainJob))
         add("/runner/report", self.report, methods=["POST"])
         return router
 
@@ -78,6 +103,24 @@ class SystemRoutes:
             "jobs": self._views.counts(),
         }
 
+    def nodes(self) -> Response:
+        """Return nodes with what goes on there: what they do, and which jobs have what."""
+        held, live = self._scheduler.allocations(), self._scheduler.usage()
+        known = self._views.by_ids(held)
+        nodes = [
+            {
+                **_described(node, held),
+                "live": live.get(node.name),
+                "jobs": [
+                    _on_node(known[job_id], one)
+                    for job_id, one in held.items()
+                    if one.node == node.name and job_id in known
+                ],
+            }
+            for node in self._scheduler.nodes()
+        ]
+        return JSONResponse({"nodes": nodes})
+
     def queue(self) -> Response:
         """Return the running jobs and the waiting ones, in the order of their turns."""
         total, waiting = self._scheduler.waiting(_SHOWN_WAITING)
@@ -94,9 +137,23 @@ class SystemRoutes:
         """Stop every waiting job, of a project or a user where one is given."""
         return {"cleared": self._jobs.clear_queue(project, user)}
 
-    def projects(self) -> dict[str, Any]:
-        """Return every project with the number of its jobs in each state."""
-        return {"projects": self._views.projects()}
+    def move(self, wanted: Move) -> Response:
+        """Give a waiting job another turn: before another job, in front, behind, or by priority."""
+        given = [wanted.priority, wanted.before, wanted.to]
+        if len([value for value in given if value is not None]) != 1:
+            raise InvalidRequest("Give one of `priority`, `before` and `to`.")
+        job = self._views.resolve(wanted.job)
+        if wanted.priority is not None:
+            refused = self._edits.set_priority([job.job_id], wanted.priority)
+            if refused:
+                raise Refused(refused[job.job_id])
+        elif wanted.before is not None:
+            self._edits.move_before(job, self._views.resolve(wanted.before))
+        elif wanted.to == "front":
+            self._edits.move_to_front(job)
+        else:
+            self._edits.move_to_back(job)
+        return JSONResponse(self._views.plain_row(self._views.resolve(job.job_id)))
 
     def report(self, body: Report, authorization: str = Header(default="")) -> Response:
         """Take in a runner's report."""
@@ -123,3 +180,15 @@ def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
         "gpus": [uuid for uuid, jobs in users.items() if jobs],
     }
     return {**plain(node), "gpus": gpus, "used": used}
+
+
+def _on_node(job: JobRecord, held: Allocation) -> NodeJob:
+    return {
+        "job_id": job.job_id,
+        "project": job.project,
+        "name": job.name,
+        "user": job.user,
+        "cpus": held.cpus,
+        "memory": held.memory,
+        "gpus": [uuid for uuid, _ in held.gpus],
+    }

@@ -71,6 +71,10 @@ class LogArchive:
             position = start
         return 0 if lines > 0 else size
 
+    def index_path(self, job_id: str, attempt: int) -> Path:
+        """Return where the index of a log's lines is kept; it goes with the log."""
+        return self._path(job_id, attempt).with_suffix(".lines")
+
     def remove(self, job_id: str) -> None:
         """Delete every log of a job."""
         shutil.rmtree(self._path(job_id, 0).parent, ignore_errors=True)

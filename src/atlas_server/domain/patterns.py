@@ -5,12 +5,10 @@ Python's own `re` can be made to run for years by a short pattern, and nothing c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
-
-Search = Callable[[str], "tuple[int, int] | None"]
 
 
 def problem(pattern: str) -> str | None:
@@ -22,32 +20,43 @@ def problem(pattern: str) -> str | None:
     return None
 
 
-def searcher(pattern: str, *, folded: bool = False) -> Search:
-    """A function that tells where in a text the pattern is found first, None where it is not.
-
-    With `folded` the case of letters makes no difference. Raises ValueError, see `problem`.
-    """
-    find = _compiled(pattern, not folded).search
-
-    def search(text: str) -> tuple[int, int] | None:
-        found = find(text)
-        return None if found is None else found.span()
-
-    return search
-
-
 def matches(pattern: str, text: str) -> bool:
     """Whether the pattern is found in a text. Raises ValueError."""
     return _compiled(pattern, True).search(text) is not None
 
 
+def line_finder(
+    text: str, *, is_pattern: bool, folded: bool
+) -> Callable[[bytes], Iterator[tuple[int, int]]]:
+    """A function that tells where in UTF-8 lines a text or pattern is: (begin, end), in order.
+
+    No match goes beyond its line; `^` and `$` are the line's. Raises ValueError.
+    """
+    wanted = text if is_pattern else _escaped(text)
+    find = _compiled(f"(?m){wanted}", not folded, of_lines=True).finditer
+
+    def spans(lines: bytes) -> Iterator[tuple[int, int]]:
+        for found in find(lines):
+            begin, end = found.span()
+            if end > begin:
+                yield begin, end
+
+    return spans
+
+
+def _escaped(text: str) -> str:
+    re2: Any = import_module("re2")
+    return re2.escape(text)
+
+
 @lru_cache(maxsize=64)
-def _compiled(pattern: str, case_sensitive: bool) -> Any:
+def _compiled(pattern: str, case_sensitive: bool, of_lines: bool = False) -> Any:
     # Late: few servers ever meet a pattern. It brings no types along.
     re2: Any = import_module("re2")
     options = re2.Options()
     options.log_errors = False
     options.case_sensitive = case_sensitive
+    options.never_nl = of_lines
     try:
         return re2.compile(pattern, options)
     except re2.error as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.resources import Allocation, Node
 
 # A string that names a launched runner and survives a server restart.
@@ -42,6 +43,10 @@ class Executor(Protocol):
 
     def nodes(self) -> Sequence[Node]:
         """Return what can be placed on now."""
+        ...
+
+    def usage(self) -> Mapping[str, NodeLive]:
+        """Return what goes on at nodes now, of those that can be seen from here, by name."""
         ...
 
     def launch(self, launch: Launch) -> Handle:

@@ -19,9 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from atlas_runner.limits import sweep as remove_memory_groups
 from atlas_runner.process import process_alive
+from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.ports import Handle, Launch, LaunchFailed, Observation
 from atlas_server.domain.resources import Node
 from atlas_server.executors.inventory import DeclaredInventory, Inventory
+from atlas_server.executors.usage import UsageMeter
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,18 @@ _END_TIMEOUT = 3.0
 
 
 class LocalExecutor:
-    """The executor of a single machine; `environment` is what runners get, ATLAS_UMASK in it."""
+    """The executor of a single machine.
+
+    `environment` is what runners get, ATLAS_UMASK in it; `home` is where jobs' files are.
+    """
 
     name = "local"
 
-    def __init__(self, declared: DeclaredInventory, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, declared: DeclaredInventory, environment: Mapping[str, str], home: str = "/"
+    ) -> None:
         self._machine = Inventory(declared)
+        self._meter = UsageMeter(home)
         self._forks = ForkServer(environment)
         self._exits = ExitWatch()
         self._with_gpus: set[Handle] = set()
@@ -60,6 +68,11 @@ class LocalExecutor:
     def nodes(self) -> Sequence[Node]:
         """Return this machine."""
         return (self._machine.node,)
+
+    def usage(self) -> Mapping[str, NodeLive]:
+        """Return what goes on at this machine."""
+        node = self._machine.node
+        return {node.name: self._meter.usage(gpus=any(gpu.memory for gpu in node.gpus))}
 
     def launch(self, launch: Launch) -> Handle:
         """Fork a runner and hand it its assignment."""

@@ -117,7 +117,12 @@ class Launcher:
         recover: bool,
     ) -> dict[str, Any]:
         settings = self._settings
-        spec = {**job.spec, "interpreter": job.spec.get("interpreter") or settings.interpreter}
+        # The project may have another name by now.
+        spec = {
+            **job.spec,
+            "project": job.project,
+            "interpreter": job.spec.get("interpreter") or settings.interpreter,
+        }
         return plain(
             Assignment(
                 attempt=attempt.id,

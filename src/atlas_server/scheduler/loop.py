@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Mapping
 
+from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.explanation import explain, explain_many
 from atlas_server.domain.placement import (
     Decision,
@@ -88,6 +89,14 @@ class Scheduler:
     def nodes(self) -> list[Node]:
         """Return every node of every executor."""
         return [node for executor in self._executors.values() for node in executor.nodes()]
+
+    def usage(self) -> dict[str, NodeLive]:
+        """Return what goes on at the nodes that can be seen from here."""
+        return {
+            name: live
+            for executor in self._executors.values()
+            for name, live in executor.usage().items()
+        }
 
     def allocations(self) -> dict[str, Allocation]:
         """Return what each running job holds."""

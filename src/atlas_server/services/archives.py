@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from atlas_server.archive.bundles import Bundles, InUse
 from atlas_server.domain.records import JobRecord
+from atlas_server.domain.reports import readable
 from atlas_server.store import jobs, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite
@@ -122,11 +123,6 @@ class Archives:
                 found[digest] = folder or found.get(digest, False)
             return InUse(found, jobs.oldest_unfinished(connection))
 
-    def artifact_digests(self, job: JobRecord) -> set[tuple[str, bool]]:
-        """Return (digest, is a folder) of the job's artifacts."""
-        with self._store.read() as connection:
-            return tracking.artifact_digests(connection, job.id)
-
     def _changed_files(self, first: JobRecord, second: JobRecord) -> Iterator[dict[str, Any]]:
         old = {entry.path: entry for entry in self._bundles.entries(first.bundle)}
         new = {entry.path: entry for entry in self._bundles.entries(second.bundle)}
@@ -135,7 +131,8 @@ class Archives:
             if before == after:
                 continue
             change = "added" if before is None else "removed" if after is None else "changed"
-            yield {"path": path, "change": change, "diff": self._text_diff(path, before, after)}
+            name = str(readable(path))
+            yield {"path": name, "change": change, "diff": self._text_diff(name, before, after)}
 
     def _text_diff(self, path: str, before: Entry | None, after: Entry | None) -> str | None:
         old, new = self._lines(before), self._lines(after)
@@ -170,7 +167,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[Any]]:
 def _comparable(job: JobRecord) -> dict[str, Any]:
     apart = ("params", "bundle", "origin", "rerun_of", "parent", "resources")
     settings = {name: value for name, value in job.spec.items() if name not in apart}
-    return {**settings, **job.spec["resources"]}
+    return {**settings, **job.spec["resources"], "project": job.project}
 
 
 def _values(latest: dict[int, dict[str, dict[str, Any]]], job: JobRecord) -> dict[str, Any]:

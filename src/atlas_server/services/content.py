@@ -37,22 +37,22 @@ class Content:
         """Return the size of a blob in bytes. Raises NotFound."""
         return self._bundles.blobs.size(digest)
 
-    def log_size(self, job: JobRecord) -> int:
-        """Return the size of the newest attempt's log in bytes."""
-        return self._logs.size(job.job_id, job.attempts)
+    def log_size(self, job: JobRecord, attempt: int) -> int:
+        """Return the size of an attempt's log in bytes."""
+        return self._logs.size(job.job_id, attempt)
 
-    def log_tail(self, job: JobRecord, lines: int) -> int:
-        """Return the offset at which the last `lines` lines of the newest log begin."""
-        return self._logs.tail_offset(job.job_id, job.attempts, lines)
+    def log_tail(self, job: JobRecord, attempt: int, lines: int) -> int:
+        """Return the offset at which the last `lines` lines of an attempt's log begin."""
+        return self._logs.tail_offset(job.job_id, attempt, lines)
 
     def log_part(self, job_id: str, attempt: int, offset: int, limit: int) -> bytes:
         """Return up to `limit` bytes of an attempt's log."""
         return self._logs.read(job_id, attempt, offset, limit)
 
-    def log_between(self, job: JobRecord, begin: int, end: int) -> Iterator[bytes]:
-        """Yield the newest log from byte `begin` to `end`."""
+    def log_between(self, job: JobRecord, attempt: int, begin: int, end: int) -> Iterator[bytes]:
+        """Yield an attempt's log from byte `begin` to `end`."""
         while begin < end:
-            data = self.log_part(job.job_id, job.attempts, begin, min(_CHUNK, end - begin))
+            data = self.log_part(job.job_id, attempt, begin, min(_CHUNK, end - begin))
             if not data:
                 return
             begin += len(data)

@@ -21,7 +21,7 @@ from atlas_server.services.endings import ending_of, is_retried, message_of
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import MASK, check_spec, checked_id, queued_row, split_secrets
 from atlas_server.services.workers import Workers, repeated
-from atlas_server.store import catalogue, events, jobs, projects, texts, tracking
+from atlas_server.store import events, jobs, projects, texts, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
 from foundations.contract.flattening import flatten
@@ -246,6 +246,21 @@ class Jobs:
         self._feed.notify(job.job_id)
         return state
 
+    def stop_all(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Stop many jobs in one transaction; return of each that cannot be stopped why."""
+        refused: dict[str, str] = {}
+        with self._store.write(durable=True) as connection:
+            found = {job.job_id: job for job in jobs.with_ids(connection, job_ids)}
+            for job_id in job_ids:
+                job = found.get(job_id)
+                if job is None or job.state.is_final:
+                    refused[job_id] = f"Job '{job_id}' {_OVER[job.state if job else None]}."
+                else:
+                    self._stop(connection, job)
+        for job_id in found.keys() - refused.keys():
+            self._feed.notify(job_id)
+        return refused
+
     def clear_queue(self, project: str | None, user: str | None) -> list[str]:
         """Stop every waiting job (of a project, of a user) and return their IDs."""
         reason = StateReason.STOP_REQUESTED
@@ -260,20 +275,6 @@ class Jobs:
         for job_id in cleared:
             self._feed.notify(job_id)
         return cleared
-
-    def delete(self, job: JobRecord) -> None:
-        """Forget a finished job. Raises Refused for one that is not over."""
-        if not job.state.is_final:
-            raise Refused(
-                f"Job '{job.job_id}' is {job.state.value}: only finished jobs can be deleted.",
-                f"Stop it first: foundations stop scheduler {job.job_id}",
-            )
-        with self._store.write(durable=True) as connection:
-            catalogue.forget(connection, [job.id])
-            jobs.remove(connection, job.id)
-            payload = {"project": job.project}
-            events.append(connection, self._clock.now(), "job.deleted", job.job_id, payload)
-        self._feed.notify(job.job_id)
 
     def _stop(self, connection: Connection, job: JobRecord) -> JobState:
         reason = StateReason.STOP_REQUESTED

@@ -26,7 +26,7 @@ class Results:
         null, recorded parameters, newest values of the metrics, tags]`. Raises NotFound.
         """
         with self._store.read() as connection:
-            if not projects.exists(connection, project):
+            if not projects.is_there(connection, project):
                 raise NotFound(f"There is no project '{project}'.", "See: foundations projects")
         return self._pages(project)
 

@@ -78,7 +78,7 @@ def queued_row(
 
 def check_project(name: str) -> str:
     """Return the name if a project may have it. Raises InvalidRequest."""
-    if not name.strip() or "/" in name or not name.isprintable():
+    if not name.strip() or "/" in name or not name.isprintable() or name in (".", ".."):
         raise InvalidRequest(
             f"The project name {name!r} cannot be used.",
             "Give it printable characters, without '/'.",

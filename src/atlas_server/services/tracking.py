@@ -110,15 +110,11 @@ def samples_in(batches: Sequence[JournalBatch], now: float) -> list[Sample]:
 
 
 def _point(line: dict[str, Any], now: float) -> Point:
-    value, step = line["value"], line.get("step")
+    value = line["value"]
     value = readable(value) if isinstance(value, str) else _number(value)
-    if step is not None:
-        step = _number(step)
-        step = step if math.isfinite(step) else None
     rank = line.get("r")
-    return Point(
-        _text(line["key"]), _time(line, now), step, value, rank if type(rank) is int else None
-    )
+    rank = rank if type(rank) is int else None
+    return Point(_text(line["key"]), _time(line, now), _step(line), value, rank)
 
 
 def _error(line: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +142,7 @@ def _artifact(line: dict[str, Any], now: float) -> dict[str, Any]:
         "size": size,
         "folder": bool(line.get("folder")),
         "created_at": _time(line, now),
+        "step": _step(line),
     }
 
 
@@ -157,6 +154,13 @@ def _mapping(values: object) -> dict[str, Any]:
 
 def _text(value: object) -> str:
     return str(readable(str(value)))
+
+
+def _step(line: dict[str, Any]) -> float | None:
+    if line.get("step") is None:
+        return None
+    step = _number(line["step"])
+    return step if math.isfinite(step) else None
 
 
 def _time(line: dict[str, Any], now: float) -> float:

@@ -1,4 +1,4 @@
-"""What the API shows of jobs, the queue and projects: JSON-ready objects."""
+"""What the API shows of jobs and the queue: JSON-ready objects."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.answers.jobs import JobRow, PlainJob
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
+from atlas_server.services.files import artifacts_told
 from atlas_server.services.rows import plain_row, rows_of
-from atlas_server.store import events, jobs, projects, tracking
+from atlas_server.store import events, jobs, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
 from foundations.contract.ids import is_job_id
@@ -74,7 +75,7 @@ class Views:
         """Return everything about one job."""
         with self._store.read() as connection:
             row: dict[str, Any] = {**rows_of(connection, [job])[0]}
-            row["artifacts"] = tracking.artifacts_of(connection, job.id)
+            row["artifacts"] = artifacts_told(tracking.artifacts_of(connection, job.id))
             row["history"] = [
                 {"time": event.time, "kind": event.kind, **event.payload}
                 for event in events.of_job(connection, job.job_id)
@@ -100,11 +101,6 @@ class Views:
         """Return every version of the job's artifacts."""
         with self._store.read() as connection:
             return tracking.artifacts_of(connection, job.id)
-
-    def projects(self) -> list[dict[str, Any]]:
-        """Return every project with the number of its jobs by state."""
-        with self._store.read() as connection:
-            return projects.listing(connection)
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs in each state."""

@@ -24,8 +24,9 @@ from atlas_server.domain.records import SPACING, AttemptRecord, JobFilter, JobRe
 from atlas_server.store.engine import parts
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
-from foundations.contract.states import JobKind, JobState, StateReason
+from foundations.contract.states import FINAL_STATES, JobKind, JobState, StateReason
 
+_MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 _ACTIVE = (JobState.STARTING.value, JobState.RUNNING.value, JobState.STOPPING.value)
 
 
@@ -110,6 +111,16 @@ def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
     return found
 
 
+def ids_of(connection: Connection, keys: Sequence[int]) -> list[str]:
+    """Return the IDs of the jobs with these row keys, in this order."""
+    found: dict[int, str] = {}
+    for start in range(0, len(keys), _MOST_ASKED):
+        part = keys[start : start + _MOST_ASKED]
+        query = select(jobs.c.id, jobs.c.job_id).where(jobs.c.id.in_(part))
+        found.update((key, job_id) for key, job_id in connection.execute(query))
+    return [found[key] for key in keys if key in found]
+
+
 def projects_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, str]:
     """Return the project of each of these jobs that exists."""
     query = select(jobs.c.job_id, projects.c.name).join_from(
@@ -139,9 +150,43 @@ def set_values(connection: Connection, key: int, values: dict[str, Any]) -> None
     connection.execute(_SET_VALUES, {**values, "wanted": key})
 
 
-def remove(connection: Connection, key: int) -> None:
-    """Delete the job and everything that refers to it."""
-    connection.execute(delete(jobs).where(jobs.c.id == key))
+def remove(connection: Connection, keys: Sequence[int]) -> None:
+    """Delete jobs and everything that refers to them."""
+    connection.execute(delete(jobs).where(jobs.c.id.in_(keys)))
+
+
+def of_project(connection: Connection, project: str, limit: int) -> list[JobRecord]:
+    """Return some of a project's jobs, without their environments."""
+    query = _select(lean=True).where(projects.c.name == project).limit(limit)
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def unfinished_of(connection: Connection, project: str) -> int:
+    """Return how many jobs of a project are not over."""
+    over = [state.value for state in FINAL_STATES]
+    query = select(func.count()).join_from(jobs, projects, jobs.c.project_id == projects.c.id)
+    query = query.where(projects.c.name == project, jobs.c.state.not_in(over))
+    return connection.execute(query).scalar_one()
+
+
+def last_place(connection: Connection) -> int:
+    """Return the place in the queue of the job submitted last."""
+    return (connection.execute(select(func.max(jobs.c.id))).scalar() or 0) * SPACING
+
+
+def queued(connection: Connection, priority: int) -> list[tuple[int, int, str]]:
+    """Return (place, row key, job ID) of the waiting jobs of a priority, the first one first."""
+    place = func.coalesce(jobs.c.place, jobs.c.id * SPACING)
+    query = select(place, jobs.c.id, jobs.c.job_id).where(
+        jobs.c.state == JobState.QUEUED.value, jobs.c.priority == priority
+    )
+    return [(at, key, job_id) for at, key, job_id in connection.execute(query.order_by(place))]
+
+
+def top_priority(connection: Connection) -> int | None:
+    """Return the highest priority of a waiting job, None where none waits."""
+    query = select(func.max(jobs.c.priority)).where(jobs.c.state == JobState.QUEUED.value)
+    return connection.execute(query).scalar()
 
 
 def oldest_unfinished(connection: Connection) -> float | None:
