@@ -1,6 +1,6 @@
 """What tables of jobs are filtered, sorted and searched by, and what people say about jobs.
 
-Revision ID: 0003
+Revision ID: 0002
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0002"
+down_revision = "0001"
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _LISTED = (
@@ -27,6 +27,7 @@ _BASE, _FACTOR = 32, 4
 
 def upgrade() -> None:
     """Add tables and columns, and fill them from what is there."""
+    _add_executed_jobs()
     _add_columns()
     _add_tables()
     connection = op.get_bind()
@@ -42,6 +43,14 @@ def upgrade() -> None:
     for job, key in connection.execute(sa.text("SELECT job, key FROM latest_metrics")).all():
         _fill_rollups(connection, job, key)
     _fill_columns(connection)
+
+
+def _add_executed_jobs() -> None:
+    """Jobs that run without a scheduler, the errors that end programs, and ranks of metrics."""
+    kind = sa.Column("kind", sa.String(16), nullable=False, server_default="scheduled")
+    op.add_column("jobs", kind)
+    op.add_column("attempts", sa.Column("error", sa.JSON(), nullable=True))
+    op.add_column("metrics", sa.Column("rank", sa.Integer(), nullable=True))
 
 
 def _add_columns() -> None:
