@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
 import logging
@@ -41,6 +40,7 @@ from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.listening import listen, url_of
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
@@ -64,7 +64,6 @@ from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations._version import __version__
 from foundations.blobs import BlobDir
-from foundations.errors import FoundationsError
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +101,12 @@ class Server:
     @property
     def url(self) -> str:
         """The API's address for clients on this machine."""
-        return _url(self.sockets[0])
+        return url_of(self.sockets[0])
 
     @property
-    def gui_url(self) -> str:
+    def guiurl_of(self) -> str:
         """The GUI's address."""
-        return _url(self.sockets[-1])
+        return url_of(self.sockets[-1])
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -117,7 +116,7 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     cannot be opened.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    server = Server(config, _listen(config), umask)
+    server = Server(config, listen(config), umask)
     try:
         _prepare_home(config)
         web = _WebServer(_build(server), lambda: _announce(server, ready))
@@ -165,10 +164,7 @@ def _build(server: Server) -> FastAPI:
     logs, bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
     synced, samples = DirectoryArchive(config.archive), SampleArchive(config.samples)
     views, archives = Views(store, logs), Archives(store, bundles, (logs, synced, samples))
-    declared = DeclaredInventory(
-        config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
-    )
-    executor = LocalExecutor(declared, environment(config, ATLAS_UMASK=f"{server.umask:03o}"))
+    executor = _executor(server)
     containers = ContainerHost(instance, config.run_dir)
     server.nodes = executor.nodes
     jobs = Jobs(store, feed, bundles, clock, executor.nodes, _workers(config, containers))
@@ -197,20 +193,28 @@ def _build(server: Server) -> FastAPI:
         result_routes.routes(Results(store)),
         DirectoryRoutes(Directories(store, synced, samples), views, instance).router(),
     )
-    boards = _add_tensorboards(app, config, synced, views)
+    _add_tensorboards(app, server, synced, views)
     housekeeping = Housekeeping(store, archives, config.home / "work", containers.remove_orphans)
     executor.prepare(scheduler.runner_ended, scheduler.nodes_changed)
-    scheduler.start()
-    housekeeping.start()
-    arrivals.start()
-    server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
-    server.closers += [arrivals.close, boards.close]
+    for part in (scheduler, housekeeping, arrivals):
+        part.start()
+    parts = (store, executor, scheduler, housekeeping, arrivals)
+    server.closers += [part.close for part in parts]
     return app
 
 
+def _executor(server: Server) -> LocalExecutor:
+    config = server.config
+    declared = DeclaredInventory(
+        config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
+    )
+    return LocalExecutor(declared, environment(config, ATLAS_UMASK=f"{server.umask:03o}"))
+
+
 def _add_tensorboards(
-    app: FastAPI, config: ServerConfig, archive: DirectoryArchive, views: Views
-) -> TensorBoards:
+    app: FastAPI, server: Server, archive: DirectoryArchive, views: Views
+) -> None:
+    config = server.config
     boards = TensorBoards(
         archive,
         config.run_dir / "tensorboard",
@@ -220,7 +224,7 @@ def _add_tensorboards(
     routes = TensorBoardRoutes(boards, views)
     app.include_router(routes.router(), prefix="/api/v1")
     app.include_router(routes.pages())
-    return boards
+    server.closers.append(boards.close)
 
 
 def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:
@@ -301,57 +305,3 @@ def _link_sdk(run_dir: Path) -> None:
         for package in packages:
             assert package.__file__ is not None
             (place / package.__name__).symlink_to(Path(package.__file__).parent)
-
-
-def _listen(config: ServerConfig) -> list[socket.socket]:
-    ports = [("port", config.port)]
-    if config.gui_port != config.port or config.port == 0:
-        ports.append(("gui_port", config.gui_port))
-    sockets: list[socket.socket] = []
-    try:
-        for name, port in ports:
-            sockets.append(_bind(config.host, port, name))
-    except FoundationsError:
-        for listening in sockets:
-            listening.close()
-        raise
-    return sockets
-
-
-def _bind(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY); without, the
-    # second part of an answer waits 40 ms for the client's acknowledgement of the first.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        if error.errno != errno.EADDRINUSE:
-            raise FoundationsError(f"Port {port} cannot be used: {error.strerror}.") from error
-        flag = "--" + setting.replace("_", "-")
-        raise FoundationsError(
-            f"Port {port} is taken by {_owner_of(port)}.",
-            f"Stop that, or choose another port: atlas-server start {flag} PORT",
-        ) from error
-    listening.listen(512)
-    return listening
-
-
-def _owner_of(port: int) -> str:
-    import psutil  # noqa: PLC0415 - only when something is wrong
-
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN":
-                process = psutil.Process(connection.pid)
-                return f"'{process.name()}' (process {connection.pid})"
-    except (psutil.Error, OSError):
-        return "another process"
-    return "another process, of another user"
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
