@@ -104,7 +104,7 @@ class Server:
         return url_of(self.sockets[0])
 
     @property
-    def guiurl_of(self) -> str:
+    def gui_url(self) -> str:
         """The GUI's address."""
         return url_of(self.sockets[-1])
 
