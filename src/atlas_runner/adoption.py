@@ -16,6 +16,7 @@ from atlas_runner import inotify
 from atlas_runner.bystander import Bystander, Stopping
 from atlas_runner.conclusion import conclude, last_sign
 from atlas_runner.descendants import identify, process_alive, with_descendants
+from atlas_runner.gpumetrics import NO_GPUS
 from atlas_runner.interpreter import interpreter_identity, packages
 from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.shipper import Shipper
@@ -77,7 +78,7 @@ class _Adoption:
         facts = self._folder.facts()
         self._shipper.worker_started(_environment(facts, self._assignment), facts["started_at"])
         logdirs = LogdirWatch(self._workspace, Path, lambda text: _remark(self._folder, text))
-        sampler = Sampler(self._workspace, self._pids, [])
+        sampler = Sampler(self._workspace, self._pids, NO_GPUS)
         logdirs.start()
         sampler.start()
         result = self._workspace.result() or self._result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
 import logging
@@ -23,8 +22,8 @@ from atlas_server.assembly import Assembly, Surroundings
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
+from atlas_server.listening import listen, url_of
 from foundations._version import __version__
-from foundations.errors import FoundationsError
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +45,12 @@ class Server:
     @property
     def url(self) -> str:
         """The API's address for clients on this machine."""
-        return _url(self.sockets[0])
+        return url_of(self.sockets[0])
 
     @property
     def gui_url(self) -> str:
         """The GUI's address."""
-        return _url(self.sockets[-1])
+        return url_of(self.sockets[-1])
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -61,7 +60,7 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     cannot be opened.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    server = Server(config, _listen(config), umask)
+    server = Server(config, listen(config), umask)
     try:
         _prepare_home(config)
         assembly = Assembly(Surroundings(config, lambda: server.url, umask))
@@ -146,57 +145,3 @@ def _link_sdk(run_dir: Path) -> None:
         for package in packages:
             assert package.__file__ is not None
             (place / package.__name__).symlink_to(Path(package.__file__).parent)
-
-
-def _listen(config: ServerConfig) -> list[socket.socket]:
-    ports = [("port", config.port)]
-    if config.gui_port != config.port or config.port == 0:
-        ports.append(("gui_port", config.gui_port))
-    sockets: list[socket.socket] = []
-    try:
-        for name, port in ports:
-            sockets.append(_bind(config.host, port, name))
-    except FoundationsError:
-        for listening in sockets:
-            listening.close()
-        raise
-    return sockets
-
-
-def _bind(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY); without, the
-    # second part of an answer waits 40 ms for the client's acknowledgement of the first.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        if error.errno != errno.EADDRINUSE:
-            raise FoundationsError(f"Port {port} cannot be used: {error.strerror}.") from error
-        flag = "--" + setting.replace("_", "-")
-        raise FoundationsError(
-            f"Port {port} is taken by {_owner_of(port)}.",
-            f"Stop that, or choose another port: atlas-server start {flag} PORT",
-        ) from error
-    listening.listen(512)
-    return listening
-
-
-def _owner_of(port: int) -> str:
-    import psutil  # noqa: PLC0415 - only when something is wrong
-
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN":
-                process = psutil.Process(connection.pid)
-                return f"'{process.name()}' (process {connection.pid})"
-    except (psutil.Error, OSError):
-        return "another process"
-    return "another process, of another user"
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

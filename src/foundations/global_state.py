@@ -19,7 +19,7 @@ class FoundationsJob:
     @property
     def job_id(self) -> str:
         """The job's ID. Raises ValueError outside of a job."""
-        job = context.current()
+        job = context.for_recording()
         if job is None:
             raise ValueError("Job ID is currently undefined: this program is not run as a job.")
         return job.job_id

@@ -60,7 +60,6 @@ def submit(
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
     key by key. Raises FoundationsError with nothing submitted.
     """
-    context.asks_for_others()
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params, "ram": ram,
         "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,
@@ -124,6 +123,7 @@ def set_job_resources(
 def _prepared(
     scheduler_config: Optional[str], folder: Optional[str], given: Dict[str, Any]
 ) -> Tuple[Submission, config.SchedulerConfig]:
+    context.asks_for_others()
     folder = os.path.abspath(folder or os.getcwd())
     scheduler = config.wanted_scheduler(scheduler_config, folder)
     for name, value in _defaults.items():

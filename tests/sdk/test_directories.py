@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -45,8 +46,15 @@ def test_what_is_new_or_changed_is_uploaded(job, capsys):
     (out / "b").unlink()
     directory.upload()
     assert uploaded(job)["deep/a"] == "two"
-    # Nobody serves this job: what an earlier attempt may have left cannot be asked for.
-    assert "is not fetched: No Atlas server is running." in capsys.readouterr().err
+    assert capsys.readouterr().err == ""
+
+
+def test_a_server_that_does_not_answer_is_remarked_on(job, capsys):
+    job.journal_dir.mkdir()
+    with socket.socket(socket.AF_UNIX) as nobody_listens:
+        nobody_listens.bind(str(job.journal_dir / "api.sock"))
+    foundations.create_syncable_directory("c", "out")
+    assert "What was uploaded to `c` before is not fetched: " in capsys.readouterr().err
 
 
 def test_without_a_folder_a_temporary_one_is_made(job, monkeypatch, tmp_path):

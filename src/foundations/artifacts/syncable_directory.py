@@ -8,7 +8,7 @@ import os
 from foundations import config, context
 from foundations.contract import environment, events
 from foundations.contract.manifest import check_path
-from foundations.errors import NotFound, Unreachable
+from foundations.errors import Unreachable
 from foundations.notices import warn
 from foundations.tracking import record, set_tag
 
@@ -38,7 +38,7 @@ def create_syncable_directory(
         from tempfile import mkdtemp
 
         directory_path = mkdtemp()
-    job = context.current()
+    job = context.current() if source_job_id else context.for_recording()
     own = None if job is None else job.job_id
     return SyncableDirectory(key, directory_path, own, source_job_id or own)
 
@@ -84,8 +84,8 @@ class SyncableDirectory:
         The copies are made at once; they reach the server while the program goes on. A full disk
         only warns.
         """
-        job = context.current()
-        if job is None or self._local_job_id is None:
+        job = context.for_recording()
+        if job is None:
             warn("Cannot upload the directory `{}` outside of job.".format(self.key))
             return
         found: List[Dict[str, Any]] = []
@@ -113,6 +113,8 @@ class SyncableDirectory:
         if source is None:
             return
         own = source == self._local_job_id
+        if own and config.job_socket() is None:
+            return  # it was not scheduled: there was no attempt before this one
         try:
             api = _api()
             for file in api.directory(source, self.key):
@@ -121,10 +123,6 @@ class SyncableDirectory:
                     self._uploaded[path] = stamp
                 self._fetch(api, source, path, stamp[1])
             api.close()
-        except NotFound:
-            if not own:
-                raise
-            # A job that no server knows of yet has nothing there.
         except Unreachable as error:
             if not own:
                 raise
@@ -155,7 +153,7 @@ def set_tensorboard_logdir(path: Path) -> None:
     import json
 
     folder = os.path.abspath(os.fsdecode(path))
-    job = context.current()
+    job = context.for_recording()
     if job is not None:
         os.makedirs(folder, exist_ok=True)
         os.makedirs(job.journal_dir, exist_ok=True)
