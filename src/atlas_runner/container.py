@@ -27,9 +27,10 @@ _ENDED_BY_ENGINE = (_KILLED, 128 + 15, 255)
 _AWAY_INTERVAL = 0.5
 _LOOK_INTERVAL = 0.5
 _INIT_FAILED = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: ([^\r\n]*)")
+_EXEC_FAILED = re.compile(r'exec: "([^"]*)": (.*?)(?:: unknown)?\.?$')
 _PROGRAM_HINT = (
-    "Without an entrypoint the first word of the command must be a program of the image, "
-    "or a script of the job's folder that ends in .py."
+    "Without an entrypoint the command begins with a program of the image, a script of the job's "
+    "folder that ends in .py, or an option of Python."
 )
 
 
@@ -267,21 +268,26 @@ def _refused(beginning: bytes) -> str | None:
     found = _INIT_FAILED.match(beginning.decode(errors="replace"))
     if found is None:
         return None
-    name, reason = found.groups()
-    if reason == "No such file or directory":
-        return f"The image has no program '{name}'. {_PROGRAM_HINT}"
-    return f"The image's '{name}' cannot be executed: {reason}. {_PROGRAM_HINT}"
+    return str(_not_executed(*found.groups()))
 
 
 def _start_failed(error: StartFailed) -> StartFailed:
     """Say what users can do about the engine's commonest complaints."""
     text = error.message
     if lacks_program(error):
-        name = text.split('exec: "')[-1].split('"')[0] if 'exec: "' in text else "the command"
-        return StartFailed(f"The image has no program '{name}'. {text}", _PROGRAM_HINT)
+        found = _EXEC_FAILED.search(text)
+        return _not_executed(*found.groups()) if found else StartFailed(text, _PROGRAM_HINT)
     if "could not select device driver" in text or "nvidia" in text.lower():
         return StartFailed(text, "Install nvidia-container-toolkit, and restart the engine.")
     return error
+
+
+def _not_executed(name: str, reason: str) -> StartFailed:
+    if "not found" in reason or "no such file" in reason.lower():
+        script = ", or none that its first line names" if "/" in name else ""
+        return StartFailed(f"The image has no program '{name}'{script}.", _PROGRAM_HINT)
+    hint = "Make it executable: chmod +x." if "denied" in reason.lower() else _PROGRAM_HINT
+    return StartFailed(f"'{name}' cannot be executed in the image: {reason}.", hint)
 
 
 def _seconds(text: str) -> float | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
+import posixpath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from atlas_runner.container import ContainerWorker, kept_log
@@ -163,12 +164,18 @@ class ContainerWay:
                 # The image's interpreter, as it is with the requirements.
                 return [self._interpreter(), *image.entrypoint[1:]], command
             return None, command
-        if command and command[0].endswith(".py") and self._python is not None:
-            script = self._workspace.job_dir / command[0]
-            if script.is_file():
-                # As everywhere: what is submitted without an entrypoint is given to Python.
-                return [self._interpreter()], command
+        if command and self._python is not None and self._is_for_python(command[0]):
+            # As everywhere: what is submitted without an entrypoint is given to Python.
+            return [self._interpreter()], command
         return None, command
+
+    def _is_for_python(self, word: str) -> bool:
+        """Whether the first word of a command is an option of Python, or a script of the job."""
+        layout = self._layout
+        inside = PurePosixPath(posixpath.normpath(posixpath.join(layout.working_dir, word)))
+        if not word.endswith(".py") or not inside.is_relative_to(layout.code):
+            return word.startswith("-")
+        return (self._workspace.job_dir / inside.relative_to(layout.code)).is_file()
 
     def _options(self, name: str) -> dict[str, Any]:
         engine, image = self._ready()

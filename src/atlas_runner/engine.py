@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import threading
 import time
@@ -23,8 +24,9 @@ Write = Callable[[bytes], object]
 _ANSWER_SECONDS = 120
 # Seconds between two looks whether an engine that is away has come back.
 _LOOK_INTERVAL = 0.5
-_NO_PROGRAM = ("executable file not found", "no such file or directory", "exec format error",
-               "permission denied: unknown", "is a directory")  # fmt: skip
+# How runtimes name the program that they could not execute. Of a folder or device that is not there
+# they say the rest of it, too.
+_NO_PROGRAM = re.compile(r'exec: "|executable file .*not found|exec format error', re.IGNORECASE)
 _HINT = "Start it (systemctl start docker), or say where it is: DOCKER_HOST=unix:///path."
 
 
@@ -160,8 +162,9 @@ def refusal(error: Any) -> str:
 
 def lacks_program(error: StartFailed) -> bool:
     """Whether the engine refused because the image has no such program, or none of that kind."""
-    said = error.message.lower()
-    return any(words in said for words in _NO_PROGRAM)
+    if isinstance(error, EngineUnavailable):
+        return False  # "no such file" is said of its socket
+    return _NO_PROGRAM.search(error.message) is not None
 
 
 def is_missing(error: BaseException) -> bool:

@@ -128,6 +128,55 @@ def test_a_program_that_the_image_lacks_is_named(
     assert "'no-such-program'" in shown["message"]
 
 
+def test_a_file_that_cannot_be_executed_is_told_from_one_that_is_not_there(
+    project: Project, image: Callable[[str], str]
+) -> None:
+    script = project.folder / "script"
+    script.write_text("#!/no/such/shell\n")
+    shown, _ = project.configure({"image": image("busybox")}).failed("./script")
+    assert "chmod +x" in shown["message"]
+    script.chmod(0o755)
+    shown, _ = project.failed("./script")
+    assert "no program './script', or none that its first line names" in shown["message"]
+    shown, _ = project.configure({"image": image("busybox"), "init": False}).failed("./other")
+    assert "no program './other'" in shown["message"]
+
+
+@pytest.mark.parametrize(
+    ("worker", "words"),
+    [
+        ({"devices": "/dev/no-such-device"}, "/dev/no-such-device"),
+        ({"sysctls": {"net.no.such": 1}}, "/proc/sys/net/no/such"),
+        ({"network": "no-such-network"}, "no-such-network not found"),
+    ],
+    ids=["device", "setting", "network"],
+)
+def test_what_the_engine_refuses_is_not_put_down_to_the_command(
+    project: Project, image: Callable[[str], str], worker: dict[str, Any], words: str
+) -> None:
+    shown, _ = project.configure({"image": image("busybox"), **worker}).failed("true")
+    assert shown["reason"] == "start_failed"
+    assert words in shown["message"]
+    assert "program" not in shown["message"]
+
+
+def test_what_only_python_can_mean_is_given_to_it(
+    project: Project, image: Callable[[str], str]
+) -> None:
+    script = "import os, sys; print(os.path.basename(sys.argv[0]), sys.argv[1:], os.getcwd())\n"
+    (project.folder / "package").mkdir()
+    for name in ("main.py", "package/__main__.py", "package/script.py"):
+        (project.folder / name).write_text(script)
+    worker = {"image": image("python")}
+    project.configure(worker)
+    assert python_lines(project.run("-m", "package", "x")) == ["__main__.py ['x'] /job/job_source"]
+    assert python_lines(project.run("-c", "print(1)")) == ["1"]
+    assert python_lines(project.run("/job/job_source/main.py")) == ["main.py [] /job/job_source"]
+    project.configure({**worker, "working_dir": "/job/job_source/package"})
+    for command, name in (("script.py", "script.py"), ("../main.py", "main.py")):
+        assert python_lines(project.run(command)) == [f"{name} [] /job/job_source/package"]
+
+
 def test_a_jobs_entrypoint_goes_before_the_images(
     project: Project, image: Callable[[str], str]
 ) -> None:
