@@ -180,8 +180,7 @@ def _build(server: Server) -> FastAPI:
     runners = Runners(store, feed, logs, samples, jobs, clock, config.lease)
     content = Content(bundles, logs)
     batches = Batches(store, feed, bundles, clock, jobs)
-    terms = Terms(instance, config.heartbeat, config.grace, config.lease)
-    executed = ExecutedJobs(store, feed, bundles, jobs, clock, terms)
+    executed = ExecutedJobs(store, feed, bundles, jobs, clock, _terms(config, instance))
     arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
     archives.also_in_use = arrivals.bundles
     identity = Identity(str(config.home), instance, clock.now())
@@ -199,6 +198,10 @@ def _build(server: Server) -> FastAPI:
     server.closers += [store.close, executor.close, scheduler.close, housekeeping.close]
     server.closers.append(arrivals.close)
     return app
+
+
+def _terms(config: ServerConfig, instance: str) -> Terms:
+    return Terms(instance, config.heartbeat, config.grace, config.lease)
 
 
 def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:

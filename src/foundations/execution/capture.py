@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     # Returns the log that output belongs to at this moment, or None.
     Target = Callable[[], Optional["LogFile"]]
 
+_frame = sys._getframe  # pyright: ignore[reportPrivateUsage]
 _LONGEST_LINE = 8192
 
 
@@ -139,12 +140,10 @@ class _Tee(io.BufferedIOBase):
 class CopiedStream(io.TextIOWrapper):
     """A text stream that is like the one it stands for, and is copied."""
 
-    mode = "w"
-
     def __init__(self, original: io.TextIOWrapper, target: Target) -> None:
         self.original = original
         super().__init__(
-            _Tee(original.buffer, _Copy(target)),  # pyright: ignore[reportArgumentType]
+            _Tee(original.buffer, _Copy(target)),
             encoding=original.encoding,
             errors=original.errors,
             newline="\n",
@@ -152,11 +151,12 @@ class CopiedStream(io.TextIOWrapper):
             # What is printed is in the log now, and below in its own time.
             write_through=True,
         )
+        vars(self)["mode"] = "w"  # as the interpreter's own
 
     def flush(self) -> None:
         """Flush, and where the interpreter itself asks for it, look how the program ends."""
         super().flush()
-        if at_top_level is not None and sys._getframe().f_back is None:
+        if at_top_level is not None and _frame().f_back is None:
             at_top_level()
 
 

@@ -85,7 +85,7 @@ def frame_of_main() -> Optional[FrameType]:
     main = sys.modules.get("__main__")
     scope: Any = getattr(main, "__dict__", None)
     found = None
-    frame: Optional[FrameType] = sys._getframe()
+    frame: Optional[FrameType] = sys._getframe()  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         if frame.f_globals is scope and frame.f_code.co_name == "<module>":
             found = frame

@@ -1,6 +1,6 @@
 """Keeps the code of an executed job as it was when the job began, then offers the job to a server.
 
-A process of its own, for it reads files: see `helper`. Nobody reads what it prints: what there is
+A process of its own, for it reads files: see `keeping`. Nobody reads what it prints: what there is
 to say goes into the job's log.
 """
 
@@ -192,7 +192,7 @@ def _described(facts: Json, command: List[str], bundle: str) -> Json:
 
 def _asked_for(facts: Json) -> Json:
     """Return what job.config.yaml says, for whoever runs the job again with a scheduler."""
-    from foundations.submission import Submission
+    from foundations.sending import Submission
 
     # A YAML parser may be among the program's packages.
     sys.path.extend(path for path in facts["search_path"] if path not in sys.path)

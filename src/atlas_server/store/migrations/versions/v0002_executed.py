@@ -10,6 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
+    """Add columns."""
     kind = sa.Column("kind", sa.String(16), nullable=False, server_default="scheduled")
     op.add_column("jobs", kind)
     op.add_column("attempts", sa.Column("error", sa.JSON(), nullable=True))
