@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from foundations import config
+from foundations import config, context
 from foundations.client.server import connect
 from foundations.contract.numbers import from_text
 
@@ -45,6 +45,7 @@ def get_metrics_for_all_jobs(
     if as_ not in _FORMS:
         raise ValueError("as_ should be one of {}, not {!r}.".format(", ".join(_FORMS), as_))
     found = _Jobs()
+    context.asks_for_others()
     api = connect(config.wanted_scheduler(scheduler_config))
     try:
         cursor = None

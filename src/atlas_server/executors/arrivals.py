@@ -14,7 +14,7 @@ from pathlib import Path
 from atlas_runner import inotify
 from atlas_runner.descendants import process_alive
 from atlas_server.domain.ports import Handle, LaunchFailed
-from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, TAKEN_FILE
+from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, REMOTE_FILE, TAKEN_FILE
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Arrivals:
             begun = facts.stat().st_mtime
         except FileNotFoundError:
             return False  # removed this very moment
-        if (folder / TAKEN_FILE).exists():
+        if (folder / TAKEN_FILE).exists() or (folder / REMOTE_FILE).exists():
             return False
         return self._mark(folder.name).exists() or time.time() - begun > _OVERDUE
 

@@ -5,6 +5,7 @@
       processes/     <process>.json for each process that is the job, <process>.end.json at its end
       journal/  artifacts/  log     as in the folder of an attempt
       spec.json      what the server is told of the job, once its code has been kept
+      remote.json    which server is to have the job, if not this machine's
       attempt.json   how the server knows the job, once it does
       lock           held by whoever takes the job in, or throws it away
     FOUNDATIONS_HOME/local/<job ID>.ready      the job may be taken in now
@@ -18,7 +19,7 @@ import json
 import os
 
 from foundations.contract import events
-from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, TAKEN_FILE
+from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, REMOTE_FILE, TAKEN_FILE
 from foundations.execution.processes import identify, is_alive
 
 TYPE_CHECKING = False
@@ -93,6 +94,11 @@ class JobFolder:
         return self._path("log")
 
     @property
+    def blobs_dir(self) -> str:
+        """The content store of a job that is for a server on another machine."""
+        return self._path("blobs")
+
+    @property
     def ready_path(self) -> str:
         """The mark beside the folder that says that a server may take the job in."""
         return self.root + READY_SUFFIX
@@ -118,6 +124,17 @@ class JobFolder:
     def set_spec(self, spec: Json) -> None:
         """Write the spec down."""
         _write(self._path("spec.json"), spec)
+
+    def remote(self) -> Optional[str]:
+        """Return the address of the server that is to have the job; None: this machine's own."""
+        try:
+            return str(_read(self._path(REMOTE_FILE))["url"])
+        except FileNotFoundError:
+            return None
+
+    def set_remote(self, url: str) -> None:
+        """Note that the job is for a server on another machine."""
+        _write(self._path(REMOTE_FILE), {"url": url})
 
     def taken(self) -> Optional[Json]:
         """Return how the server knows the job; None: it does not, yet."""

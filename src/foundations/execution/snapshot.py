@@ -22,7 +22,7 @@ from foundations.execution.folder import JobFolder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Optional
 
     Json = Dict[str, Any]
 
@@ -37,6 +37,10 @@ _CODE = (
 _SHARED = ("/root", "/tmp", "/var/tmp", "/usr", "/var", "/etc", "/opt", "/mnt", "/srv")  # noqa: S108
 _LARGEST_CODE = 1_000_000
 _NOTEBOOK = ("-m", "nbconvert", "--to", "notebook", "--execute")
+_OUTPOST = (
+    "import sys; sys.path.extend(sys.argv[2:]); "
+    "from atlas_runner.outpost import main; main(sys.argv[1])"
+)
 _LOOK_INTERVAL = 0.05
 # A program that has recorded nothing for this long may still turn out to be none that trains.
 _PATIENCE = 2.0
@@ -52,13 +56,40 @@ def main(root: str) -> None:
     folder = JobFolder(root)
     try:
         facts = folder.facts()
+        url = _remote_server()
+        if url is not None:
+            folder.set_remote(url)
         folder.set_spec(_spec(folder, facts))
         _await_first_record(folder, facts)
-        folder.mark_ready()
+        if url is not None:
+            _ship(folder, facts)
+        else:
+            folder.mark_ready()
     except FileNotFoundError:
         pass  # the program was no job after all, and the folder is gone
     if not os.path.exists(root):
         folder.remove()
+
+
+def _remote_server() -> Optional[str]:
+    """Return where jobs of this home go, unless that is this machine's own server."""
+    try:
+        scheduler = config.scheduler(config.default_scheduler())
+    except FoundationsError:
+        return None
+    return None if scheduler.is_local else scheduler.url
+
+
+def _ship(folder: JobFolder, facts: Json) -> None:
+    """Become the process that brings the job to its server."""
+    # Behind the standard library: what a program calls its own modules does not matter.
+    known = facts["search_path"]
+    if not any(os.path.isdir(os.path.join(path, "atlas_runner")) for path in known):
+        remark = "The job stays here: {} has no package foundations-atlas to bring it to its server."
+        _say(folder, [remark.format(sys.executable)])
+        return
+    command = [sys.executable, "-I", "-c", _OUTPOST, folder.root, *known]
+    os.execv(command[0], command)  # noqa: S606 - a shell has nothing to do here
 
 
 def spec_without_code(facts: Json) -> Json:
@@ -72,7 +103,7 @@ def _spec(folder: JobFolder, facts: Json) -> Json:
     remarks: List[str] = []
     try:
         bundle = _bundle(root, path, remarks)
-        digest = _store(bundle, remarks)
+        digest = _store(bundle, folder, remarks)
     except (FoundationsError, OSError) as error:
         remarks.append("The job's code is not kept: {}".format(error))
         return spec_without_code(facts)
@@ -129,9 +160,10 @@ def _reduce(listing: Listing, path: str, remarks: List[str]) -> None:
     )
 
 
-def _store(bundle: Bundle, remarks: List[str]) -> str:
-    """Put the code into the home's content store; return the digest of its manifest."""
-    blobs = BlobDir(os.path.join(config.home(), "blobs"))
+def _store(bundle: Bundle, folder: JobFolder, remarks: List[str]) -> str:
+    """Put the code where whoever takes the job in finds it; return its manifest's digest."""
+    of_home = os.path.join(config.home(), "blobs")
+    blobs = BlobDir(of_home if folder.remote() is None else folder.blobs_dir)
     lost = set()
     for digest in blobs.missing(sorted(manifest.blob_digests(bundle.entries))):
         try:
