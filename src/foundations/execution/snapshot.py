@@ -56,7 +56,9 @@ def main(root: str) -> None:
     folder = JobFolder(root)
     try:
         facts = folder.facts()
-        url = _remote_server()
+        # A YAML parser may be among the program's packages.
+        sys.path.extend(path for path in facts["search_path"] if path not in sys.path)
+        url = _remote_server(folder)
         if url is not None:
             folder.set_remote(url)
         folder.set_spec(_spec(folder, facts))
@@ -71,11 +73,12 @@ def main(root: str) -> None:
         folder.remove()
 
 
-def _remote_server() -> Optional[str]:
+def _remote_server(folder: JobFolder) -> Optional[str]:
     """Return where jobs of this home go, unless that is this machine's own server."""
     try:
         scheduler = config.scheduler(config.default_scheduler())
-    except FoundationsError:
+    except FoundationsError as error:
+        _say(folder, ["The job stays on this machine: {}".format(error)])
         return None
     return None if scheduler.is_local else scheduler.url
 
@@ -85,7 +88,7 @@ def _ship(folder: JobFolder, facts: Json) -> None:
     # Behind the standard library: what a program calls its own modules does not matter.
     known = facts["search_path"]
     if not any(os.path.isdir(os.path.join(path, "atlas_runner")) for path in known):
-        remark = "The job stays here: {} has no package foundations-atlas to bring it to its server."
+        remark = "The job is not brought to its server: {} lacks the package foundations-atlas."
         _say(folder, [remark.format(sys.executable)])
         return
     command = [sys.executable, "-I", "-c", _OUTPOST, folder.root, *known]
@@ -226,8 +229,6 @@ def _asked_for(facts: Json) -> Json:
     """Return what job.config.yaml says, for whoever runs the job again with a scheduler."""
     from foundations.sending import Submission
 
-    # A YAML parser may be among the program's packages.
-    sys.path.extend(path for path in facts["search_path"] if path not in sys.path)
     try:
         return dict(Submission(str(facts["directory"]), {}).spec)
     except FoundationsError:
