@@ -47,7 +47,8 @@ def begin(
     wanted = job_id or _wanted()
     process = this_process(ranks.rank(), group.round if group else 0, started_at)
     place = place_of(config.home())
-    os.makedirs(place, mode=0o700, exist_ok=True)
+    for folder in (config.home(), place):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     made: List[JobFolder] = []
 
     def make(meeting: Optional[str]) -> JobFolder:

@@ -195,11 +195,16 @@ at_top_level: Optional[Callable[[], None]] = None
 """Called when the interpreter flushes the streams with no Python code running: at its end."""
 
 
-def start(target: Target) -> None:
-    """Copy what is printed from now on; streams that have been replaced meanwhile, too."""
-    for name in _NAMES:
+def start(target: Target, places: Optional[str] = None) -> None:
+    """Copy what is printed from now on; streams that have been replaced meanwhile, too.
+
+    With `places`, what another process said of its own streams, only what goes there as well.
+    """
+    for number, name in enumerate(_NAMES, start=1):
         stream = getattr(sys, name)
         if stream is None or isinstance(stream, (CopiedStream, _CopiedText)):
+            continue
+        if places is not None and _place(number) not in places.split(","):
             continue
         if type(stream) is io.TextIOWrapper:
             setattr(sys, name, CopiedStream(stream, target))
@@ -225,11 +230,6 @@ def flush() -> None:
 def places() -> str:
     """Return which files the standard streams are, so that children can compare theirs."""
     return ",".join(_place(number) for number in (1, 2))
-
-
-def same_places(places: str) -> bool:
-    """Whether a standard stream is one of those that `places` described."""
-    return any(_place(number) in places.split(",") for number in (1, 2))
 
 
 def _place(descriptor: int) -> str:

@@ -63,8 +63,7 @@ class JobFolder:
 
     @classmethod
     def create(cls, place: str, job_id: str, facts: Json, process: Json) -> JobFolder:
-        """Make the folder below `place`, with its first process. Raises FileExistsError."""
-        os.makedirs(place, mode=0o700, exist_ok=True)
+        """Make the folder in `place`, with its first process. Raises FileExistsError."""
         partial = JobFolder(os.path.join(place, ".{}-{}".format(job_id, os.urandom(4).hex())))
         os.mkdir(partial.root, 0o700)
         for name in ("journal", "artifacts", "processes"):

@@ -104,7 +104,7 @@ def notebook() -> Optional[str]:
 
 def _is_worker() -> bool:
     """Whether `multiprocessing` has started this process: its parent is the program."""
-    if "__mp_main__" in sys.modules:
+    if getattr(sys.modules.get("__main__"), "__name__", "") == "__mp_main__":
         return True
     process = sys.modules.get("multiprocessing.process")
     return process is not None and getattr(process, "_parent_process", None) is not None

@@ -101,8 +101,8 @@ def spec_without_code(facts: Json) -> Json:
 
 
 def _spec(folder: JobFolder, facts: Json) -> Json:
-    directory, path = str(facts["directory"]), str(facts["path"])
-    root = directory if not path or _contains(directory, path) else os.path.dirname(path)
+    path = str(facts["path"])
+    root = _root(str(facts["directory"]), path)
     remarks: List[str] = []
     try:
         bundle = _bundle(root, path, remarks)
@@ -120,6 +120,14 @@ def _spec(folder: JobFolder, facts: Json) -> Json:
 # --- the code --------------------------------------------------------------------------------
 
 
+def _root(directory: str, path: str) -> str:
+    """Return the folder whose code a script is: where it was started, or where it lies."""
+    own = os.path.dirname(path) if path else directory
+    return (
+        directory if _contains(directory, path or directory) and not is_private(directory) else own
+    )
+
+
 def _bundle(root: str, path: str, remarks: List[str]) -> Bundle:
     skipped: List[BundleError] = []
     if not is_private(root):
@@ -130,7 +138,8 @@ def _bundle(root: str, path: str, remarks: List[str]) -> Bundle:
         listing = Listing(root)
         if path:
             listing.files.append((os.path.basename(path), os.stat(path)))
-        remarks.append("Only the script is kept of {}, which is no project's folder.".format(root))
+        what = "Only the script" if path else "Nothing"
+        remarks.append("{} is kept of {}, which is no project's folder.".format(what, root))
     bundle = hash_listing(listing, config.cache_dir("hashes"), None, skipped.append)
     remarks.extend("Not kept with the code: {}".format(error.message) for error in skipped)
     return bundle

@@ -73,9 +73,9 @@ def join(folder: JobFolder, found: Program) -> None:
     if folder.has_process(identify()):
         # This process was that job already, and has replaced its program by another one.
         _be(ExecutedJob(folder, folder.facts()), found)
-    elif capture.same_places(os.environ.get(environment.OUTPUTS, "")):
+    else:
         log = capture.LogFile(folder.log_path)
-        capture.start(lambda: log)
+        capture.start(lambda: log, os.environ.get(environment.OUTPUTS, ""))
 
 
 def tell_error(frame: Optional[FrameType]) -> None:
