@@ -105,7 +105,7 @@ class JobFolder:
     def call_also(self, job_id: str) -> None:
         """Let the job be found by the ID that a server has given it, too."""
         try:
-            os.symlink(self.root, os.path.join(os.path.dirname(self.root), job_id))
+            os.symlink(self.root, self._link(job_id))
         except FileExistsError:
             pass
 
@@ -214,18 +214,24 @@ class JobFolder:
         """Delete the folder and what lies beside it."""
         import shutil
 
+        beside = [self.ready_path]
         try:
-            group = self.facts().get("group") or {}
+            known = self.taken()
+            if known is not None and known["job_id"] != self.job_id:
+                beside.append(self._link(known["job_id"]))
+            meeting = (self.facts().get("group") or {}).get("meeting")
+            if meeting is not None:
+                beside.append(meeting)
         except (OSError, ValueError):
-            group = {}
+            pass  # only half of it is there, and now nothing will be
         shutil.rmtree(os.path.realpath(self.root), ignore_errors=True)
-        links = [self.root] if os.path.islink(self.root) else []
-        for path in (*links, self.ready_path, group.get("meeting")):
-            if path:
-                try:
-                    os.unlink(path)
-                except FileNotFoundError:
-                    pass
+        if os.path.islink(self.root):
+            beside.append(self.root)
+        for path in beside:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:  # noqa: PERF203 - each by itself
+                pass
 
     def remove_unless_taken(self) -> None:
         """Delete the folder, or leave it to the one who is about to take the job in."""
@@ -248,6 +254,9 @@ class JobFolder:
         """Whether a journal is not the one of whoever measures the program."""
         with open(self._path("journal", name), "rb") as file:
             return _MEASURED not in file.read(_FIRST_BYTES)
+
+    def _link(self, job_id: str) -> str:
+        return os.path.join(os.path.dirname(self.root), job_id)
 
     def _end(self, name: str) -> Optional[Json]:
         try:
