@@ -21,6 +21,7 @@ from atlas_runner.interpreter import interpreter_identity, packages
 from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.shipper import Shipper
 from atlas_runner.sysmetrics import Sampler
+from atlas_runner.uploads import bring
 from atlas_runner.workspace import AlreadyTaken, Workspace
 from foundations.blobs import BlobDir
 from foundations.client.api import Api
@@ -44,11 +45,14 @@ _LOOK_INTERVAL = 1.0
 _LONGEST_WAIT = 30.0
 
 
-def adopt(assignment: Assignment) -> None:
-    """Take in the job in the folder `assignment.adopt`; returns when the server knows its end."""
+def adopt(assignment: Assignment, *, wait: bool = True) -> None:
+    """Take in the job in the folder `assignment.adopt`; returns when the server knows its end.
+
+    Without `wait` a folder that somebody else has is left to them at once.
+    """
     folder = JobFolder(str(assignment.adopt))
     try:
-        workspace = Workspace.adopted(Path(folder.root))
+        workspace = Workspace.adopted(Path(folder.root), wait=wait)
     except (AlreadyTaken, FileNotFoundError):
         return  # whoever has the folder sees to it, or has done so
     if folder.is_withdrawn() and folder.taken() is None:
@@ -198,18 +202,15 @@ def _take(api: Api, told: dict[str, Any], assignment: Assignment) -> dict[str, A
     try:
         return api.take(told)
     except BlobsMissing:
-        _send_code(api, told, BlobDir(assignment.blobs))
+        _send_code(api, told, assignment.blobs)
         return api.take(told)
 
 
-def _send_code(api: Api, told: dict[str, Any], blobs: BlobDir) -> None:
+def _send_code(api: Api, told: dict[str, Any], blobs: str) -> None:
     """Send the job's code to a server that lacks it; where it is gone, an empty folder."""
+    digest = told["spec"]["bundle"]
     try:
-        with blobs.open(told["spec"]["bundle"]) as file:
-            data = file.read()
-        digest, missing = api.send_manifest(data)
-        if missing:
-            api.send_blobs(_packed(blobs, missing))
+        bring(api, BlobDir(blobs), manifest.FOLDER, digest)
     except FoundationsError as error:
         if isinstance(error, (Unreachable, WrongServer, StorageFull)):
             raise
@@ -218,16 +219,10 @@ def _send_code(api: Api, told: dict[str, Any], blobs: BlobDir) -> None:
     told["spec"] = {**told["spec"], "bundle": digest}
 
 
-def _packed(blobs: BlobDir, digests: list[str]) -> Iterator[bytes]:
-    for digest in digests:
-        yield f"{digest}{blobs.size(digest):016x}".encode()
-        with blobs.open(digest) as file:
-            while part := file.read(1 << 18):
-                yield part
-
-
 def _server_now(assignment: Assignment, known: str) -> str:
     """Return where the server is now: it may have come back on another port."""
+    if assignment.remote:
+        return known
     try:
         state = json.loads((Path(assignment.home) / "run" / "server.json").read_text())
     except (OSError, ValueError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from atlas_runner.uploads import bring
 from atlas_runner.workspace import Workspace
 from foundations.blobs import BlobDir
 from foundations.client.api import Api
@@ -45,7 +46,11 @@ class Contents:
         Raises what sending it later may mend: Unreachable, StorageFull and the like.
         """
         if line["k"] == events.ARTIFACT:
-            return self._artifact(line)
+            told = self._artifact(line)
+            if self._assignment.remote and told["digest"]:
+                kind = manifest.FOLDER if told["folder"] else manifest.FILE
+                bring(api, self._blobs, kind, told["digest"])
+            return told
         if line["k"] == events.FILE:
             self._send_file(line, api)
         return line

@@ -278,6 +278,8 @@ class Shipper:
 
     def _find_server(self) -> None:
         """Look where the server is now: it may have come back on another port."""
+        if self._assignment.remote:
+            return  # what runs on this machine is not meant
         try:
             facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())
         except (OSError, ValueError):

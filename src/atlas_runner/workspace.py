@@ -71,12 +71,12 @@ class Workspace:
         return cls(root, lock)
 
     @classmethod
-    def adopted(cls, root: Path) -> Workspace:
+    def adopted(cls, root: Path, *, wait: bool) -> Workspace:
         """Return the folder of a job that runs without a runner, once nobody else has it.
 
-        Raises FileNotFoundError when it is gone by then.
+        Raises FileNotFoundError when it is gone by then, AlreadyTaken without `wait`.
         """
-        lock = _lock(root, wait=True)
+        lock = _lock(root, wait=wait)
         if not (root / "facts.json").exists():
             os.close(lock)
             raise FileNotFoundError(root)

@@ -187,7 +187,12 @@ def wanted_scheduler(name: Optional[str], job_dir: Optional[str] = None) -> Sche
     """Return the submission config `name` or, without one, the one to use then."""
     if not name and _chosen:
         return _chosen[0]
-    return scheduler(name or LOCAL_SCHEDULER, job_dir)
+    return scheduler(name or default_scheduler(), job_dir)
+
+
+def default_scheduler() -> str:
+    """Return the name of the submission config that is used where none is named."""
+    return os.environ.get("FOUNDATIONS_SCHEDULER") or LOCAL_SCHEDULER
 
 
 def schedulers() -> List[SchedulerConfig]:

@@ -108,6 +108,11 @@ def inherited() -> Optional[JobContext]:
     return _inherited
 
 
+def is_executed(attempt_dir: str) -> bool:
+    """Whether a folder is that of a job that runs without a scheduler."""
+    return os.path.basename(os.path.dirname(attempt_dir)) == environment.LOCAL_FOLDER
+
+
 def set_program(job: Optional[JobContext]) -> None:
     """Make `job` the one that this program is by being run."""
     global _program  # noqa: PLW0603 - there is one program

@@ -115,7 +115,7 @@ def _start(project: Optional[str], name: Optional[str], job_id: Optional[str]) -
     context.asks_for_others()  # the program as a whole is no job, if it begins its own
     _begun.append(name or "")
     around = context.inherited()
-    if around is not None and whole.inherited_folder() is None and _claims(around):
+    if around is not None and not context.is_executed(around.attempt_dir) and _claims(around):
         return PartOfJob(around.job_id, around.project, around.user, around.attempt_dir)
     part = "{} {}".format(len(_begun), "" if around is None else around.job_id)
     found = program.look()

@@ -47,6 +47,7 @@ def get_metrics_for_all_jobs(
         raise ValueError("as_ should be one of {}, not {!r}.".format(", ".join(_FORMS), as_))
     context.asks_for_others()
     found = _Jobs()
+    context.asks_for_others()
     api = connect(config.wanted_scheduler(scheduler_config))
     try:
         for row in api.results(project_name):

@@ -40,6 +40,7 @@ READERS_OF_THE_ENVIRONMENT = (
     "foundations/config.py",
     "foundations/context.py",
     "foundations/cli/",      # NO_COLOR and the terminal
+    "foundations/execution/",  # which program this is, and what its children inherit
     "atlas_server/config.py",
     "atlas_runner/",         # hands its own environment on to the worker
 )  # fmt: skip
@@ -93,9 +94,11 @@ def test_the_server_uses_only_the_wire_part_of_the_sdk(modules):
 
 
 def test_only_the_executor_of_this_machine_knows_the_runner(modules):
-    # It finds runners again by their process, and what they left in the container engine; all
-    # others start an argv somewhere else.
-    of_this_machine = {"atlas_server/executors/local.py", "atlas_server/executors/containers.py"}
+    # It finds runners again by their process, what they left in the container engine, and jobs
+    # that run without it; all others start an argv somewhere else.
+    of_this_machine = {
+        f"atlas_server/executors/{name}.py" for name in ("arrivals", "containers", "local")
+    }
     offenders = [
         f"{module.path}:{line} imports {name}"
         for module in modules

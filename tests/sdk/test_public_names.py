@@ -1,4 +1,4 @@
-"""`import foundations`: every name is there, and nothing happens."""
+"""`import foundations`: every name is there, and nothing happens in what is no script."""
 
 from __future__ import annotations
 
@@ -145,7 +145,10 @@ before = set(sys.modules)
 hook = sys.excepthook
 import foundations
 new = {name for name in set(sys.modules) - before if not name.startswith("__editable__")}
-assert new <= {"foundations", "foundations._version", "__future__"}, new
+own = ("", "._version", ".context", ".contract", ".contract.environment", ".execution",
+    ".execution.program", ".execution.startup")
+others = {"__future__", "contextvars", "_contextvars"}
+assert new <= {"foundations" + name for name in own} | others, new
 assert sys.excepthook is hook
 assert os.listdir(os.environ["FOUNDATIONS_HOME"]) == []
 """

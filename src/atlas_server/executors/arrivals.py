@@ -14,7 +14,7 @@ from pathlib import Path
 from atlas_runner import inotify
 from atlas_runner.descendants import process_alive
 from atlas_server.domain.ports import Handle, LaunchFailed
-from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, TAKEN_FILE
+from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, REMOTE_FILE, TAKEN_FILE
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Arrivals:
         return watcher
 
     def _look(self) -> None:
-        for folder in self._folders():
+        for folder in sorted(self._folders(), key=_begun_at):
             name = folder.name
             tries = self._started.setdefault(name, [])
             if tries and (process_alive(tries[-1]) or len(tries) == _MOST_TRIES):
@@ -98,14 +98,10 @@ class Arrivals:
 
     def _is_wanted(self, folder: Path) -> bool:
         """Whether a folder holds a job that the server is to know and does not."""
-        facts = folder / "facts.json"
-        try:
-            begun = facts.stat().st_mtime
-        except FileNotFoundError:
-            return False  # removed this very moment
-        if (folder / TAKEN_FILE).exists():
+        if (folder / TAKEN_FILE).exists() or (folder / REMOTE_FILE).exists():
             return False
-        return self._mark(folder.name).exists() or time.time() - begun > _OVERDUE
+        begun = _begun_at(folder)
+        return self._mark(folder.name).exists() or 0 < begun < time.time() - _OVERDUE
 
     def _folders(self) -> Iterator[Path]:
         with os.scandir(self._place) as entries:
@@ -121,3 +117,10 @@ class Arrivals:
         for name in gone:
             del self._started[name]
             self._mark(name).unlink(missing_ok=True)
+
+
+def _begun_at(folder: Path) -> float:
+    try:
+        return (folder / "facts.json").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # removed this very moment

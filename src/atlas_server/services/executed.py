@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -57,10 +57,8 @@ class ExecutedJobs:
             raise InvalidRequest(f"{told.job_id!r} cannot be a job's ID.")
         if not math.isfinite(told.started_at):
             raise InvalidRequest("started_at is no time.")
-        # It asks for nothing here; what its folder's file asks for is for whoever runs it again.
-        spec = replace(told.spec, retries=0, timeout=None)
-        check_spec(spec)
-        with self._bundles.in_use(spec.bundle), self._store.write(durable=True) as connection:
+        check_spec(told.spec)
+        with self._bundles.in_use(told.spec.bundle), self._store.write(durable=True) as connection:
             known = rows.find(connection, told.job_id)
             if known is None:
                 job_id, attempt = told.job_id, self._begin(connection, told.job_id, told)
@@ -89,7 +87,8 @@ class ExecutedJobs:
         executor = leases.LOCAL if own else leases.ELSEWHERE
         nothing = Allocation(node=spec.origin.host or "unknown", cpus=0.0, memory=0)
         lease = leases.length(executor, self._terms.lease)
-        rows.set_values(connection, job.id, {"attempts": 1})
+        # What the folder's file asks for is for whoever runs it again: nobody else repeats it.
+        rows.set_values(connection, job.id, {"attempts": 1, "retries": 0, "timeout": None})
         return self._jobs.insert_attempt(
             connection, job, 1, nothing, executor, self._clock.now() + lease, job.started_at
         )

@@ -17,7 +17,7 @@ from atlas_server.store import events, jobs, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
 from foundations.contract.ids import is_job_id
-from foundations.contract.states import JobState
+from foundations.contract.states import JobKind, JobState
 from foundations.errors import Ambiguous, NotFound
 
 _ID_LETTERS = frozenset("0123456789abcdef-")
@@ -113,10 +113,11 @@ class Views:
             return {job.job_id: job for job in jobs.with_ids(connection, job_ids)}
 
     def active(self) -> list[JobRecord]:
-        """Return the jobs that hold resources, oldest first."""
+        """Return the jobs that hold resources, oldest first; none that run by themselves."""
         states = (JobState.STARTING, JobState.RUNNING, JobState.STOPPING)
+        condition = JobFilter(states=states, kind=JobKind.SCHEDULED)
         with self._store.read() as connection:
-            return jobs.listing(connection, JobFilter(states=states), -1)[::-1]
+            return jobs.listing(connection, condition, -1)[::-1]
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:

@@ -19,6 +19,8 @@ COMMAND_LINE = "FOUNDATIONS_COMMAND_LINE"
 LOCAL_FOLDER = "local"
 # Beside such a folder: a server may take the job in.
 READY_SUFFIX = ".ready"
+# In it: the job is for a server on another machine.
+REMOTE_FILE = "remote.json"
 # In it: the server knows the job.
 TAKEN_FILE = "attempt.json"
 

@@ -26,8 +26,9 @@ class Assignment:
     JobSpec. `environment` is added to the worker's; `devices` are the GPUs it may see (UUIDs).
     `recover` means that an earlier runner of this attempt died: what it left is to be taken in,
     nothing to be run. `adopt` is the folder of a job that runs, or ran, without a scheduler: it is
-    to be taken in; with `attempt` 0 the server does not know of it yet. `heartbeat` and `grace` are
-    in seconds.
+    to be taken in; with `attempt` 0 the server does not know of it yet. `remote` means that the
+    server does not share this machine: all content has to be sent to it. `heartbeat` and `grace`
+    are in seconds.
     """
 
     attempt: int
@@ -45,6 +46,7 @@ class Assignment:
     grace: float = 10.0
     recover: bool = False
     adopt: Optional[str] = None
+    remote: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from foundations.contract import environment
 from foundations.contract.ids import is_job_id
 from foundations.execution import ranks
 from foundations.execution.folder import JobFolder, meet, place_of, this_process
-from foundations.execution.helper import keep_code
 from foundations.execution.job import ExecutedJob
+from foundations.execution.keeping import keep_code
 from foundations.execution.program import INTERACTIVE, notebook
 from foundations.execution.projects import project_of, usable
 from foundations.ids import new_job_id
@@ -47,7 +47,8 @@ def begin(
     wanted = job_id or _wanted()
     process = this_process(ranks.rank(), group.round if group else 0, started_at)
     place = place_of(config.home())
-    os.makedirs(place, mode=0o700, exist_ok=True)
+    for folder in (config.home(), place):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     made: List[JobFolder] = []
 
     def make(meeting: Optional[str]) -> JobFolder:

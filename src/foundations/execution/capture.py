@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     # Returns the log that output belongs to at this moment, or None.
     Target = Callable[[], Optional["LogFile"]]
 
+_frame = sys._getframe  # pyright: ignore[reportPrivateUsage]
 _LONGEST_LINE = 8192
 
 
@@ -139,12 +140,10 @@ class _Tee(io.BufferedIOBase):
 class CopiedStream(io.TextIOWrapper):
     """A text stream that is like the one it stands for, and is copied."""
 
-    mode = "w"
-
     def __init__(self, original: io.TextIOWrapper, target: Target) -> None:
         self.original = original
         super().__init__(
-            _Tee(original.buffer, _Copy(target)),  # pyright: ignore[reportArgumentType]
+            _Tee(original.buffer, _Copy(target)),
             encoding=original.encoding,
             errors=original.errors,
             newline="\n",
@@ -152,11 +151,12 @@ class CopiedStream(io.TextIOWrapper):
             # What is printed is in the log now, and below in its own time.
             write_through=True,
         )
+        vars(self)["mode"] = "w"  # as the interpreter's own
 
     def flush(self) -> None:
         """Flush, and where the interpreter itself asks for it, look how the program ends."""
         super().flush()
-        if at_top_level is not None and sys._getframe().f_back is None:
+        if at_top_level is not None and _frame().f_back is None:
             at_top_level()
 
 
@@ -195,11 +195,16 @@ at_top_level: Optional[Callable[[], None]] = None
 """Called when the interpreter flushes the streams with no Python code running: at its end."""
 
 
-def start(target: Target) -> None:
-    """Copy what is printed from now on; streams that have been replaced meanwhile, too."""
-    for name in _NAMES:
+def start(target: Target, places: Optional[str] = None) -> None:
+    """Copy what is printed from now on; streams that have been replaced meanwhile, too.
+
+    With `places`, what another process said of its own streams, only what goes there as well.
+    """
+    for number, name in enumerate(_NAMES, start=1):
         stream = getattr(sys, name)
         if stream is None or isinstance(stream, (CopiedStream, _CopiedText)):
+            continue
+        if places is not None and _place(number) not in places.split(","):
             continue
         if type(stream) is io.TextIOWrapper:
             setattr(sys, name, CopiedStream(stream, target))
@@ -225,11 +230,6 @@ def flush() -> None:
 def places() -> str:
     """Return which files the standard streams are, so that children can compare theirs."""
     return ",".join(_place(number) for number in (1, 2))
-
-
-def same_places(places: str) -> bool:
-    """Whether a standard stream is one of those that `places` described."""
-    return any(_place(number) in places.split(",") for number in (1, 2))
 
 
 def _place(descriptor: int) -> str:

@@ -5,6 +5,7 @@
       processes/     <process>.json for each process that is the job, <process>.end.json at its end
       journal/  artifacts/  log     as in the folder of an attempt
       spec.json      what the server is told of the job, once its code has been kept
+      remote.json    which server is to have the job, if not this machine's
       attempt.json   how the server knows the job, once it does
       lock           held by whoever takes the job in, or throws it away
     FOUNDATIONS_HOME/local/<job ID>.ready      the job may be taken in now
@@ -18,7 +19,7 @@ import json
 import os
 
 from foundations.contract import events
-from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, TAKEN_FILE
+from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, REMOTE_FILE, TAKEN_FILE
 from foundations.execution.processes import identify, is_alive
 
 TYPE_CHECKING = False
@@ -62,8 +63,7 @@ class JobFolder:
 
     @classmethod
     def create(cls, place: str, job_id: str, facts: Json, process: Json) -> JobFolder:
-        """Make the folder below `place`, with its first process. Raises FileExistsError."""
-        os.makedirs(place, mode=0o700, exist_ok=True)
+        """Make the folder in `place`, with its first process. Raises FileExistsError."""
         partial = JobFolder(os.path.join(place, ".{}-{}".format(job_id, os.urandom(4).hex())))
         os.mkdir(partial.root, 0o700)
         for name in ("journal", "artifacts", "processes"):
@@ -93,6 +93,11 @@ class JobFolder:
         return self._path("log")
 
     @property
+    def blobs_dir(self) -> str:
+        """The content store of a job that is for a server on another machine."""
+        return self._path("blobs")
+
+    @property
     def ready_path(self) -> str:
         """The mark beside the folder that says that a server may take the job in."""
         return self.root + READY_SUFFIX
@@ -100,7 +105,7 @@ class JobFolder:
     def call_also(self, job_id: str) -> None:
         """Let the job be found by the ID that a server has given it, too."""
         try:
-            os.symlink(self.root, os.path.join(os.path.dirname(self.root), job_id))
+            os.symlink(self.root, self._link(job_id))
         except FileExistsError:
             pass
 
@@ -118,6 +123,17 @@ class JobFolder:
     def set_spec(self, spec: Json) -> None:
         """Write the spec down."""
         _write(self._path("spec.json"), spec)
+
+    def remote(self) -> Optional[str]:
+        """Return the address of the server that is to have the job; None: this machine's own."""
+        try:
+            return str(_read(self._path(REMOTE_FILE))["url"])
+        except FileNotFoundError:
+            return None
+
+    def set_remote(self, url: str) -> None:
+        """Note that the job is for a server on another machine."""
+        _write(self._path(REMOTE_FILE), {"url": url})
 
     def taken(self) -> Optional[Json]:
         """Return how the server knows the job; None: it does not, yet."""
@@ -198,18 +214,24 @@ class JobFolder:
         """Delete the folder and what lies beside it."""
         import shutil
 
+        beside = [self.ready_path]
         try:
-            group = self.facts().get("group") or {}
+            known = self.taken()
+            if known is not None and known["job_id"] != self.job_id:
+                beside.append(self._link(known["job_id"]))
+            meeting = (self.facts().get("group") or {}).get("meeting")
+            if meeting is not None:
+                beside.append(meeting)
         except (OSError, ValueError):
-            group = {}
+            pass  # only half of it is there, and now nothing will be
         shutil.rmtree(os.path.realpath(self.root), ignore_errors=True)
-        links = [self.root] if os.path.islink(self.root) else []
-        for path in (*links, self.ready_path, group.get("meeting")):
-            if path:
-                try:
-                    os.unlink(path)
-                except FileNotFoundError:
-                    pass
+        if os.path.islink(self.root):
+            beside.append(self.root)
+        for path in beside:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:  # noqa: PERF203 - each by itself
+                pass
 
     def remove_unless_taken(self) -> None:
         """Delete the folder, or leave it to the one who is about to take the job in."""
@@ -232,6 +254,9 @@ class JobFolder:
         """Whether a journal is not the one of whoever measures the program."""
         with open(self._path("journal", name), "rb") as file:
             return _MEASURED not in file.read(_FIRST_BYTES)
+
+    def _link(self, job_id: str) -> str:
+        return os.path.join(os.path.dirname(self.root), job_id)
 
     def _end(self, name: str) -> Optional[Json]:
         try:

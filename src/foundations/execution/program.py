@@ -85,7 +85,7 @@ def frame_of_main() -> Optional[FrameType]:
     main = sys.modules.get("__main__")
     scope: Any = getattr(main, "__dict__", None)
     found = None
-    frame: Optional[FrameType] = sys._getframe()
+    frame: Optional[FrameType] = sys._getframe()  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         if frame.f_globals is scope and frame.f_code.co_name == "<module>":
             found = frame
@@ -104,7 +104,7 @@ def notebook() -> Optional[str]:
 
 def _is_worker() -> bool:
     """Whether `multiprocessing` has started this process: its parent is the program."""
-    if "__mp_main__" in sys.modules:
+    if getattr(sys.modules.get("__main__"), "__name__", "") == "__mp_main__":
         return True
     process = sys.modules.get("multiprocessing.process")
     return process is not None and getattr(process, "_parent_process", None) is not None

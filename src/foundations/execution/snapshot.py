@@ -1,6 +1,6 @@
 """Keeps the code of an executed job as it was when the job began, then offers the job to a server.
 
-A process of its own, for it reads files: see `helper`. Nobody reads what it prints: what there is
+A process of its own, for it reads files: see `keeping`. Nobody reads what it prints: what there is
 to say goes into the job's log.
 """
 
@@ -22,7 +22,7 @@ from foundations.execution.folder import JobFolder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Optional
 
     Json = Dict[str, Any]
 
@@ -37,6 +37,10 @@ _CODE = (
 _SHARED = ("/root", "/tmp", "/var/tmp", "/usr", "/var", "/etc", "/opt", "/mnt", "/srv")  # noqa: S108
 _LARGEST_CODE = 1_000_000
 _NOTEBOOK = ("-m", "nbconvert", "--to", "notebook", "--execute")
+_OUTPOST = (
+    "import sys; sys.path.extend(sys.argv[2:]); "
+    "from atlas_runner.outpost import main; main(sys.argv[1])"
+)
 _LOOK_INTERVAL = 0.05
 # A program that has recorded nothing for this long may still turn out to be none that trains.
 _PATIENCE = 2.0
@@ -52,13 +56,43 @@ def main(root: str) -> None:
     folder = JobFolder(root)
     try:
         facts = folder.facts()
+        # A YAML parser may be among the program's packages.
+        sys.path.extend(path for path in facts["search_path"] if path not in sys.path)
+        url = _remote_server(folder)
+        if url is not None:
+            folder.set_remote(url)
         folder.set_spec(_spec(folder, facts))
         _await_first_record(folder, facts)
-        folder.mark_ready()
+        if url is not None:
+            _ship(folder, facts)
+        else:
+            folder.mark_ready()
     except FileNotFoundError:
         pass  # the program was no job after all, and the folder is gone
     if not os.path.exists(root):
         folder.remove()
+
+
+def _remote_server(folder: JobFolder) -> Optional[str]:
+    """Return where jobs of this home go, unless that is this machine's own server."""
+    try:
+        scheduler = config.scheduler(config.default_scheduler())
+    except FoundationsError as error:
+        _say(folder, ["The job stays on this machine: {}".format(error)])
+        return None
+    return None if scheduler.is_local else scheduler.url
+
+
+def _ship(folder: JobFolder, facts: Json) -> None:
+    """Become the process that brings the job to its server."""
+    # Behind the standard library: what a program calls its own modules does not matter.
+    known = facts["search_path"]
+    if not any(os.path.isdir(os.path.join(path, "atlas_runner")) for path in known):
+        remark = "The job is not brought to its server: {} lacks the package foundations-atlas."
+        _say(folder, [remark.format(sys.executable)])
+        return
+    command = [sys.executable, "-I", "-c", _OUTPOST, folder.root, *known]
+    os.execv(command[0], command)  # noqa: S606 - a shell has nothing to do here
 
 
 def spec_without_code(facts: Json) -> Json:
@@ -67,12 +101,12 @@ def spec_without_code(facts: Json) -> Json:
 
 
 def _spec(folder: JobFolder, facts: Json) -> Json:
-    directory, path = str(facts["directory"]), str(facts["path"])
-    root = directory if not path or _contains(directory, path) else os.path.dirname(path)
+    path = str(facts["path"])
+    root = _root(str(facts["directory"]), path)
     remarks: List[str] = []
     try:
         bundle = _bundle(root, path, remarks)
-        digest = _store(bundle, remarks)
+        digest = _store(bundle, folder, remarks)
     except (FoundationsError, OSError) as error:
         remarks.append("The job's code is not kept: {}".format(error))
         return spec_without_code(facts)
@@ -86,6 +120,14 @@ def _spec(folder: JobFolder, facts: Json) -> Json:
 # --- the code --------------------------------------------------------------------------------
 
 
+def _root(directory: str, path: str) -> str:
+    """Return the folder whose code a script is: where it was started, or where it lies."""
+    own = os.path.dirname(path) if path else directory
+    return (
+        directory if _contains(directory, path or directory) and not is_private(directory) else own
+    )
+
+
 def _bundle(root: str, path: str, remarks: List[str]) -> Bundle:
     skipped: List[BundleError] = []
     if not is_private(root):
@@ -96,7 +138,8 @@ def _bundle(root: str, path: str, remarks: List[str]) -> Bundle:
         listing = Listing(root)
         if path:
             listing.files.append((os.path.basename(path), os.stat(path)))
-        remarks.append("Only the script is kept of {}, which is no project's folder.".format(root))
+        what = "Only the script" if path else "Nothing"
+        remarks.append("{} is kept of {}, which is no project's folder.".format(what, root))
     bundle = hash_listing(listing, config.cache_dir("hashes"), None, skipped.append)
     remarks.extend("Not kept with the code: {}".format(error.message) for error in skipped)
     return bundle
@@ -129,9 +172,10 @@ def _reduce(listing: Listing, path: str, remarks: List[str]) -> None:
     )
 
 
-def _store(bundle: Bundle, remarks: List[str]) -> str:
-    """Put the code into the home's content store; return the digest of its manifest."""
-    blobs = BlobDir(os.path.join(config.home(), "blobs"))
+def _store(bundle: Bundle, folder: JobFolder, remarks: List[str]) -> str:
+    """Put the code where whoever takes the job in finds it; return its manifest's digest."""
+    of_home = os.path.join(config.home(), "blobs")
+    blobs = BlobDir(of_home if folder.remote() is None else folder.blobs_dir)
     lost = set()
     for digest in blobs.missing(sorted(manifest.blob_digests(bundle.entries))):
         try:
@@ -192,10 +236,8 @@ def _described(facts: Json, command: List[str], bundle: str) -> Json:
 
 def _asked_for(facts: Json) -> Json:
     """Return what job.config.yaml says, for whoever runs the job again with a scheduler."""
-    from foundations.submission import Submission
+    from foundations.sending import Submission
 
-    # A YAML parser may be among the program's packages.
-    sys.path.extend(path for path in facts["search_path"] if path not in sys.path)
     try:
         return dict(Submission(str(facts["directory"]), {}).spec)
     except FoundationsError:

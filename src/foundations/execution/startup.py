@@ -63,6 +63,22 @@ def _consider() -> None:
             _undecided.append(True)
 
 
+def _tell_error_at_exit() -> None:
+    """Record the exception that ends this program, which is a submitted job."""
+    import atexit
+
+    from foundations.execution.program import frame_of_main
+
+    frame = frame_of_main()
+
+    def tell() -> None:
+        from foundations.execution import whole
+
+        whole.tell_error(frame)
+
+    atexit.register(tell)
+
+
 def _begin_later() -> Optional[context.JobContext]:
     from foundations.execution.whole import begin_at_first_record
 
@@ -71,12 +87,14 @@ def _begin_later() -> Optional[context.JobContext]:
 
 def _joins(found: Program) -> bool:
     """Be a part of the job that started this process; False: it is over, and long ago perhaps."""
-    from foundations.execution import whole
-
-    folder = whole.inherited_folder()
-    if folder is None:
-        whole.tell_errors(found)
+    if not context.is_executed(os.environ[environment.ATTEMPT_DIR]):
+        if found.kind == "script":
+            _tell_error_at_exit()
         return True
+    from foundations.execution import whole
+    from foundations.execution.folder import JobFolder
+
+    folder = JobFolder(os.environ[environment.ATTEMPT_DIR])
     if folder.goes_on(time.time()):
         whole.join(folder, found)
         return True

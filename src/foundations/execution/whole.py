@@ -11,15 +11,16 @@ from foundations.contract import environment
 from foundations.execution import capture, program
 from foundations.execution.beginning import begin
 from foundations.execution.endings import INTERRUPTED, Ending, Listener, stay_interrupted
-from foundations.execution.folder import JobFolder
 from foundations.execution.job import ExecutedJob, current_log, publish, record_error
 from foundations.execution.processes import identify
 from foundations.notices import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Dict, List, Optional
 
+    from foundations.execution.folder import JobFolder
     from foundations.execution.program import Program
 
 _started_at = time.time()
@@ -72,31 +73,15 @@ def join(folder: JobFolder, found: Program) -> None:
     if folder.has_process(identify()):
         # This process was that job already, and has replaced its program by another one.
         _be(ExecutedJob(folder, folder.facts()), found)
-    elif capture.same_places(os.environ.get(environment.OUTPUTS, "")):
+    else:
         log = capture.LogFile(folder.log_path)
-        capture.start(lambda: log)
+        capture.start(lambda: log, os.environ.get(environment.OUTPUTS, ""))
 
 
-def inherited_folder() -> Optional[JobFolder]:
-    """Return the folder of the job that has started this process, if that is an executed one."""
+def tell_error(frame: Optional[FrameType]) -> None:
+    """Record the exception that ends a program that is a submitted job."""
     job = context.inherited()
-    if (
-        job is None
-        or os.path.basename(os.path.dirname(job.attempt_dir)) != environment.LOCAL_FOLDER
-    ):
-        return None
-    return JobFolder(job.attempt_dir)
-
-
-def tell_errors(found: Program) -> None:
-    """Record the exception that ends this program, which is a submitted job."""
-    if found.kind == program.SCRIPT:
-        listener = Listener(program.frame_of_main(), lambda _: None)
-        atexit.register(lambda: _tell(listener.ending()))
-
-
-def _tell(ending: Ending) -> None:
-    job = context.inherited()
+    ending = Listener(frame, lambda _: None).ending()
     if job is not None and ending.error is not None:
         record_error(job.journal_dir, ending.error)
         if ending.exit_code == INTERRUPTED:
