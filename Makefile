@@ -4,7 +4,7 @@ PATHS := src tests examples
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart format lint types imports check test test-sdk wheel clean
+.PHONY: help setup quickstart format lint types imports check test test-sdk test-integrations wheel clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -36,8 +36,11 @@ check: lint types imports  ## All of the above
 test: setup  ## The whole test suite, in parallel
 	scripts/test $(ARGS)
 
-test-sdk: setup  ## The SDK's tests on Python 3.8 (PYTHON38 names it)
+test-sdk: setup  ## The SDK's tests on every Python that is found, the oldest and newest at least
 	scripts/test-sdk $(ARGS)
+
+test-integrations: setup  ## Tests with PyTorch, Lightning, Keras, Transformers (some GB)
+	scripts/test-integrations $(ARGS)
 
 wheel: setup  ## dist/foundations_atlas-*.whl
 	$(BIN)/uv build --wheel --out-dir dist $(ARGS)
