@@ -238,9 +238,16 @@ print(sorted(os.listdir(foundations.create_syncable_directory("c", source_job_id
 
 
 def test_a_job_moves_to_another_project(server: LiveServer, tmp_path: Path) -> None:
-    code = "import foundations\nfoundations.set_project_name('elsewhere')\n"
+    code = """
+import foundations
+foundations.log_metric("m", 1)
+foundations.set_project_name("elsewhere")
+foundations.log_param("p", 2)
+"""
     job = server.completed(server.send(make_folder(tmp_path / "p", main=code), "main.py"))
     assert job["project"] == "elsewhere"
+    columns = server.api().connection.call("GET", "/api/v1/columns?project=elsewhere")
+    assert [found["name"] for found in columns["metrics"] + columns["params"]] == ["m", "p"]
 
 
 @pytest.mark.cc

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 from tests.live import LiveServer
 
+import foundations
 from atlas_server.config import ServerConfig
 from foundations import config
 from foundations.cli.main import COMMANDS
@@ -129,6 +130,12 @@ def test_blocks_work_in_order(document, base_image, tmp_path):
         server.close()
     assert done.code == 0, f"{done.out[-3000:]}\n{done.err[-3000:]}\n{server.log()[-2000:]}"
     assert "Traceback" not in done.out + done.err
+
+
+def test_every_name_of_the_sdk_is_described():
+    described = (ROOT / "docs" / "sdk.md").read_text()
+    names = set(foundations.__all__) - {"__version__"}
+    assert {name for name in names if not re.search(rf"\b{name}\b", described)} == set()
 
 
 @pytest.mark.parametrize("document", LINKED, ids=name_of)

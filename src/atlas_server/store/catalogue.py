@@ -65,6 +65,18 @@ def forget(connection: Connection, keys: Sequence[int]) -> None:
     connection.execute(_DROP_EMPTY)
 
 
+def move(connection: Connection, key: int, project_id: int) -> None:
+    """Move a job (row key) to another project, with all that it has."""
+    held: dict[str, list[Change]] = {}
+    for kind, query in _HELD.items():
+        rows: Any = connection.execute(query, {"keys": [key]})
+        held[kind] = [Change(name, *numbers) for _, name, *numbers in rows]
+    forget(connection, [key])
+    connection.execute(update(jobs).where(jobs.c.id == key).values(project_id=project_id))
+    for kind, changes in held.items():
+        count(connection, key, kind, changes)
+
+
 def of_project(connection: Connection, project: str | None) -> list[Counted]:
     """Return the columns of a project, of all projects where it is None, by kind and name."""
     query = (
