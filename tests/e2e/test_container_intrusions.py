@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from tests.live import LiveServer, make_folder
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
-SECRET = "known only to " + uuid4().hex
+SECRET = "known only to " + secrets.token_hex()
 WRITE = """
 import json, os, sys
 
