@@ -81,7 +81,11 @@ class _Adoption:
         """Ship what the program writes until it is over, then how it ended."""
         facts = self._folder.facts()
         self._shipper.worker_started(_environment(facts, self._assignment), facts["started_at"])
-        logdirs = LogdirWatch(self._workspace, Path, lambda text: _remark(self._folder, text))
+        logdirs = LogdirWatch(
+            self._workspace,
+            lambda path: Path(path).resolve(),
+            lambda text: _remark(self._folder, text),
+        )
         sampler = Sampler(self._workspace, self._pids, NO_GPUS)
         logdirs.start()
         sampler.start()

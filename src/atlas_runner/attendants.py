@@ -55,7 +55,9 @@ class Attendants:
 
     def _see(self, path: str) -> Path | None:
         worker = self._assignment.spec["worker"]
-        return seen_here(self._workspace, worker, path) if worker.get("image") else Path(path)
+        if worker.get("image"):
+            return seen_here(self._workspace, worker, path)
+        return Path(path).resolve()
 
     def _warn(self, text: str) -> None:
         self._write(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))

@@ -5,7 +5,7 @@ It outlives this process: another runner finds it again by its ID and goes on wh
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import re
 import threading
@@ -19,6 +19,8 @@ from atlas_runner.descendants import identify, process_alive, with_descendants
 from atlas_runner.ending import Watched, WorkerExit, wait_for_end
 from atlas_runner.engine import Engine, is_missing, lacks_program, words
 from atlas_runner.errors import EngineUnavailable, StartFailed
+
+log = logging.getLogger(__name__)
 
 _PREFIX = "container:"
 _KILLED = 128 + 9
@@ -66,11 +68,16 @@ class ContainerWorker:
         return cls(engine, options["name"], log)
 
     def start(self, stop_signal: str | None = None) -> None:
-        """Start it. Raises StartFailed with the engine's words; the container is removed then."""
+        """Start it. Raises StartFailed with the engine's words; the container is removed then.
+
+        After EngineUnavailable it is there, and may have been started: see `adopt`.
+        """
         self._stop_signal = stop_signal or self._stop_signal
         try:
             with words():
                 self._engine.api.start(self.container_id)
+        except EngineUnavailable:
+            raise
         except StartFailed as error:
             self.remove()
             raise _start_failed(error) from error
@@ -84,12 +91,14 @@ class ContainerWorker:
         One that was never started is removed.
         """
         worker = cls(engine, identity.removeprefix(_PREFIX), log)
-        state = worker._inspect()
-        if state is None:
+        found = worker._inspect()
+        if found is None:
             return None
+        state = found["State"]
         if state["Status"] == "created":
             worker.remove()
             return None
+        worker._stop_signal = found["Config"].get("StopSignal") or worker._stop_signal
         worker.started_at = _seconds(state["StartedAt"])
         worker._watch()
         return worker
@@ -105,10 +114,10 @@ class ContainerWorker:
         None where it has ended, or while the engine is away.
         """
         try:
-            state = self._inspect()
+            found = self._inspect()
         except StartFailed:
             return None
-        return int(state["Pid"]) or None if state else None
+        return int(found["State"]["Pid"]) or None if found else None
 
     def pids(self) -> list[int]:
         """Return its processes on this machine, the main one first; none once it has ended."""
@@ -140,16 +149,23 @@ class ContainerWorker:
         return self._exit(asked)
 
     def remove(self) -> None:
-        """Remove the container and its anonymous volumes; harmless where it is gone."""
+        """Remove the container and its anonymous volumes; harmless where it is gone.
+
+        One that the engine does not remove is left to whoever sweeps: how the job ended is more
+        urgent.
+        """
         from docker.errors import APIError  # noqa: PLC0415 - loaded with the engine
 
-        with contextlib.suppress(EngineUnavailable), words():
-            try:
-                self._engine.api.remove_container(self.container_id, v=True, force=True)
-            except APIError as error:
-                # Somebody else is removing it, or has.
-                if not is_missing(error) and error.status_code != 409:
-                    raise
+        try:
+            with words():
+                try:
+                    self._engine.api.remove_container(self.container_id, v=True, force=True)
+                except APIError as error:
+                    # Somebody else is removing it, or has.
+                    if not is_missing(error) and error.status_code != 409:
+                        raise
+        except StartFailed as error:
+            log.warning("The container %s is left for now: %s", self.container_id, error)
 
     def _watch(self) -> None:
         self._log.start(self._engine, self.container_id)
@@ -205,7 +221,7 @@ class ContainerWorker:
 
         with words():
             try:
-                return self._engine.api.inspect_container(self.container_id)["State"]
+                return self._engine.api.inspect_container(self.container_id)
             except APIError as error:
                 if not is_missing(error):
                     raise
@@ -238,7 +254,8 @@ class ContainerWorker:
     def _state_at_end(self) -> dict[str, Any] | None:
         while True:
             try:
-                return self._inspect()
+                found = self._inspect()
+                return found["State"] if found else None
             except EngineUnavailable:
                 time.sleep(_AWAY_INTERVAL)
 

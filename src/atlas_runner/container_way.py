@@ -21,7 +21,7 @@ from atlas_runner.container_options import check_sources, container_options
 from atlas_runner.devices import without_devices
 from atlas_runner.engine import Engine, await_engine
 from atlas_runner.environment import ALREADY_INSTALLED, INSTALLING, NO_REQUIREMENTS, banner
-from atlas_runner.errors import RequirementsFailed, StartFailed
+from atlas_runner.errors import EngineUnavailable, RequirementsFailed, StartFailed
 from atlas_runner.image_python import ImagePython, image_python, is_python
 from atlas_runner.images import Image, obtain
 from atlas_runner.ownership import is_needed, take_back
@@ -81,10 +81,18 @@ class ContainerWay:
         self._workspace.output_begins()
         log = LogPump(self._workspace.log_path, tty=bool(self._given.get("tty")))
         worker = ContainerWorker.create(engine, image.id, self._options(name), log)
+        try:
+            worker.start(self._given.get("stop_signal") or image.stop_signal)
+        except EngineUnavailable:
+            # It may have been started all the same, and must not run twice.
+            self._around.takes_long()
+            found = take_up(self._workspace, self._assignment, self._around.stop_fd)
+            if found is None:
+                raise
+            worker = found
         worker.afterwards = lambda: _take_files_back(
             engine, image.id, self._worker, self._workspace
         )
-        worker.start(self._given.get("stop_signal") or image.stop_signal)
         return worker
 
     def facts(self) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import Any
 
+from atlas_runner.job_files import files_below, held
 from atlas_runner.uploads import bring
 from atlas_runner.workspace import Workspace
 from foundations.blobs import BlobDir
@@ -60,35 +61,36 @@ class Contents:
         staged = str(line.get("staged"))
         if staged not in self._kept.entries:
             try:
-                self._kept.note(staged, *self._adopt(self._staged(line)))
+                with self._staged(line) as place:
+                    self._kept.note(staged, *self._adopt(place))
             except (BundleError, OSError) as error:
                 self._kept.entries[staged] = (manifest.FILE, "", 0)
-                self._warn(f"artifact {line.get('key')!r} cannot be kept: {error}")
+                self._warn(f"artifact {line.get('key')!r} cannot be kept: {_reason(error)}")
         kind, digest, size = self._kept.entries[staged]
         return {**line, "digest": digest, "size": size, "folder": kind == manifest.FOLDER}
 
-    def _staged(self, line: dict[str, Any]) -> Path:
-        """Where a staged copy is: never a file that lies elsewhere. Raises BundleError."""
-        return self._workspace.artifacts_dir / manifest.check_path(str(line.get("staged")))
+    def _staged(self, line: dict[str, Any]) -> contextlib.AbstractContextManager[str]:
+        """Name a staged copy: never a file that lies elsewhere. Raises BundleError."""
+        path = manifest.check_path(str(line.get("staged")))
+        return held(self._workspace.artifacts_dir, path)
 
-    def _adopt(self, path: Path) -> tuple[str, str, int]:
-        if not path.is_dir():
+    def _adopt(self, place: str) -> tuple[str, str, int]:
+        if not S_ISDIR(os.lstat(place).st_mode):
             try:
-                return manifest.FILE, *self._blobs.adopt(str(path))
+                return manifest.FILE, *self._blobs.adopt(place)
             except PermissionError:
                 # A container's worker may be another user, out of whose folder nothing is moved.
-                return manifest.FILE, *self._blobs.put_file(str(path), durable=False)
+                return manifest.FILE, *self._blobs.put_file(place, durable=False)
         entries = []
-        for file in sorted(path.rglob("*")):
-            name = str(file.relative_to(path))
-            if file.is_symlink():
+        for path, file, state in files_below(place):
+            if S_ISLNK(state.st_mode):
                 target = os.readlink(file)
-                if manifest.is_inside(name, target):
-                    entries.append((name, manifest.SYMLINK, target, 0))
-            elif file.is_file():
+                if manifest.is_inside(path, target):
+                    entries.append((path, manifest.SYMLINK, target, 0))
+            elif S_ISREG(state.st_mode):
                 # Copied, not moved: what a full disk interrupts begins again from the start.
-                digest, size = self._blobs.put_file(str(file), durable=False)
-                entries.append((name, manifest.FILE, digest, size))
+                digest, size = self._blobs.put_file(file, durable=False)
+                entries.append((path, manifest.FILE, digest, size))
         data = manifest.encode(entries)
         manifest.decode(data)  # what nobody could read back is not kept
         return manifest.FOLDER, self._blobs.put_bytes(data), manifest.total_size(entries)
@@ -96,31 +98,43 @@ class Contents:
     def _send_file(self, line: dict[str, Any], api: Api) -> None:
         """Send a file of a synchronised directory; its copy is deleted once the server has it."""
         try:
-            path = self._staged(line)
-            if not path.exists():
-                return  # sent before: a report that was lost on the way comes again
-            place = {name: line.get(name) for name in ("directory", "path", "offset", "mtime_ns")}
-            place["attempt"] = self._assignment.attempt
-            place["instance"] = self._assignment.instance
-            api.send_file(place, _content(path))
+            with self._staged(line) as file:
+                if not os.path.lexists(file):
+                    return  # sent before: a report that was lost on the way comes again
+                place = {name: line.get(name) for name in ("directory", "path", "offset")}
+                place["mtime_ns"] = line.get("mtime_ns")
+                place["attempt"] = self._assignment.attempt
+                place["instance"] = self._assignment.instance
+                api.send_file(place, _content(file))
+                os.unlink(file)
+            self._remove_folder_of(str(line.get("staged")))
+        except FileNotFoundError:
+            return  # sent before, as above
         except (BundleError, InvalidRequest, NotFound, OSError) as error:
             name = f"{line.get('directory')}/{line.get('path')}"
-            self._warn(f"{name[:200]!r} cannot be kept: {error}")
-            return
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
+            self._warn(f"{name[:200]!r} cannot be kept: {_reason(error)}")
+
+    def _remove_folder_of(self, staged: str) -> None:
+        parent = staged.rpartition("/")[0]
+        with contextlib.suppress(OSError):  # another copy lies there, or it is gone
+            if parent:
+                with held(self._workspace.artifacts_dir, parent) as folder:
+                    os.rmdir(folder)
 
 
-def _content(path: Path) -> bytes | Iterator[bytes]:
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _content(file: str) -> bytes | Iterator[bytes]:
     """What a file holds; a small one at once, which needs no connection of its own."""
-    chunks = _chunks(path)
-    return b"".join(chunks) if path.stat().st_size <= _SMALL else chunks
+    small = os.lstat(file).st_size <= _SMALL
+    return b"".join(_chunks(file)) if small else _chunks(file)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    descriptor = open_regular(str(path))
+def _chunks(file: str) -> Iterator[bytes]:
+    descriptor = open_regular(file)
     try:
-        yield from read_chunks(descriptor, str(path))
+        yield from read_chunks(descriptor, file)
     finally:
         os.close(descriptor)

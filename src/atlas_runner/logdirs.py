@@ -14,11 +14,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
+from atlas_runner.job_files import files_below, held
 from atlas_runner.workspace import Workspace
+from foundations.bundle.tree import TreeWriter
 from foundations.contract import events
 from foundations.contract.environment import LOGDIRS_FILE
 from foundations.disk import open_regular
@@ -46,7 +49,7 @@ class _Sent:
 
 
 class LogdirWatch:
-    """`see` gives a worker's path as it is on this machine, None where it cannot be seen.
+    """`see` gives a worker's path as it is on this machine, without links; None: it is not here.
 
     `warn` puts a sentence into the job's log.
     """
@@ -59,8 +62,8 @@ class LogdirWatch:
         self._warn = warn
         self._writer = Writer(str(workspace.journal_dir))
         self._named: list[str] = []
-        # Folder -> the prefix of its files in the directory; the first one's have none.
-        self._folders: dict[Path, str] = {}
+        # Folder -> its name to the job, the prefix of its files in the directory, "" for the first.
+        self._folders: dict[Path, tuple[str, str]] = {}
         self._sent: dict[str, _Sent] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="logdirs", daemon=True)
@@ -86,18 +89,26 @@ class LogdirWatch:
     def _look(self, *, last: bool = False) -> None:
         try:
             self._find_folders()
-            for folder, prefix in self._folders.items():
-                for full in _files(folder):
-                    path = prefix + full.relative_to(folder).as_posix()
-                    with contextlib.suppress(FileNotFoundError, BundleError):
-                        self._take(path, full, last=last)
+            for named, prefix in self._folders.values():
+                folder = self._see(named)
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError, BundleError):
+                    if folder is not None:
+                        self._look_below(folder, prefix, last=last)
         except OSError as error:
             log.warning("TensorBoard's files cannot be kept: %s", error)
 
+    def _look_below(self, folder: Path, prefix: str, *, last: bool) -> None:
+        # What was seen just now may be a link by now.
+        with held(Path("/"), str(folder).lstrip("/")) as place:
+            for path, file, state in files_below(place):
+                if S_ISREG(state.st_mode):
+                    with contextlib.suppress(FileNotFoundError, BundleError):
+                        self._take(prefix + path, file, state, last=last)
+
     def _find_folders(self) -> None:
         try:
-            lines = (self._workspace.journal_dir / LOGDIRS_FILE).read_text().splitlines()
-        except (OSError, UnicodeDecodeError):
+            lines = _text_of(self._workspace.journal_dir / LOGDIRS_FILE).splitlines()
+        except (OSError, BundleError, UnicodeDecodeError):
             return
         for line in lines[len(self._named) :]:
             self._named.append(line)
@@ -112,22 +123,22 @@ class LogdirWatch:
                 "kept where they lie in the job's folder or a volume."
             )
         elif folder not in self._folders:
-            self._folders[folder] = f"{folder.name}-{len(self._folders)}/" if self._folders else ""
+            prefix = f"{folder.name}-{len(self._folders)}/" if self._folders else ""
+            self._folders[folder] = named, prefix
 
-    def _take(self, path: str, full: Path, *, last: bool) -> None:
-        status = os.lstat(full)
+    def _take(self, path: str, file: str, status: os.stat_result, *, last: bool) -> None:
         known = self._sent.get(path)
         offset = None
         if known is not None:
             same = known.inode == status.st_ino and known.size <= status.st_size
-            appended = same and _EVENT_FILE in full.name
+            appended = same and _EVENT_FILE in path.rpartition("/")[2]
             unchanged = appended or known.mtime_ns == status.st_mtime_ns
             if same and unchanged and known.size == status.st_size:
                 return
             if not last and known.staged.exists():
                 return  # one copy after the other: the server has not even that one yet
             offset = known.size if appended else None
-        staged, size = self._stage(full, offset or 0)
+        staged, size = self._stage(file, offset or 0)
         event = {
             "directory": events.TENSORBOARD,
             "path": path.encode("utf-8", "replace").decode(),
@@ -142,26 +153,23 @@ class LogdirWatch:
             end = (offset or 0) + size
             self._sent[path] = _Sent(status.st_ino, end, status.st_mtime_ns, staged)
 
-    def _stage(self, full: Path, offset: int) -> tuple[Path, int]:
+    def _stage(self, file: str, offset: int) -> tuple[Path, int]:
         """Copy what comes at `offset`; return the copy and its size."""
-        folder = self._workspace.artifacts_dir / os.urandom(8).hex()
-        folder.mkdir()
-        target = folder / "part"
+        artifacts, name = self._workspace.artifacts_dir, os.urandom(8).hex()
         try:
-            with os.fdopen(open_regular(str(full)), "rb") as source, target.open("wb") as copy:
+            with TreeWriter(str(artifacts)) as writer:
+                copied = writer.file(f"{name}/part", 0o644)
+            with os.fdopen(copied, "wb") as copy, os.fdopen(open_regular(file), "rb") as source:
                 source.seek(offset)
                 shutil.copyfileobj(source, copy, _CHUNK)
+                size = copy.tell()
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(artifacts / name, ignore_errors=True)
             raise
-        return target, target.stat().st_size
+        return artifacts / name / "part", size
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder; links are left out, for a job decides where they lead."""
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            if not path.is_symlink() and path.is_file():
-                yield path
+def _text_of(path: Path) -> str:
+    """Return what a file of the job holds, or its beginning where no program of ours wrote it."""
+    with os.fdopen(open_regular(str(path)), "rb") as file:
+        return file.read(_CHUNK).decode()

@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import socket
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +84,7 @@ def _listen(path: Path) -> socket.socket:
     try:
         listening.bind(f"/proc/self/fd/{folder}/{path.name}")
         # A container may run as another user; nobody else gets past the attempt's folder.
-        path.chmod(0o666)
+        _open_to_all(folder, path.name)
         listening.listen(_BACKLOG)
     except OSError:
         listening.close()
@@ -91,6 +92,16 @@ def _listen(path: Path) -> socket.socket:
     finally:
         os.close(folder)
     return listening
+
+
+def _open_to_all(folder: int, name: str) -> None:
+    """Change a socket's mode: of the socket itself, whatever a job puts in its place."""
+    found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if stat.S_ISSOCK(os.fstat(found).st_mode):
+            os.chmod(f"/proc/self/fd/{found}", 0o666)  # noqa: S103 - see where it is called
+    finally:
+        os.close(found)
 
 
 def _pass_on(one: socket.socket, other: socket.socket) -> None:

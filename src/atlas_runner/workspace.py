@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from foundations.contract import manifest
 from foundations.contract.codec import plain
 from foundations.contract.environment import PARAMETERS_FILE
 from foundations.contract.report import Result
+from foundations.disk import remove_tree
 from foundations.errors import BundleError, NotFound, StorageFull
 
 Write = Callable[[bytes], None]
@@ -236,7 +236,7 @@ class Workspace:
 
     def remove(self) -> None:
         """Delete the folder, and the job's when it holds no other attempt."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove_tree(str(self.root))
         try:
             self.root.parent.rmdir()
         except OSError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from tests.engines import PrivateEngine
+from tests.gateway import Gateway
 from tests.live import LiveServer, make_folder
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -121,3 +124,76 @@ def test_an_engine_that_hangs_holds_nothing_up_for_ever(here: Machine) -> None:
     here.engine.go_on()
     assert here.server.ended(running)["state"] == "stopped"
     here.server.completed(waiting)
+
+
+# -- away at a single step
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def behind(tmp_path: Path, gateway: Gateway) -> Iterator[LiveServer]:
+    with LiveServer(tmp_path, environment=gateway.env) as server:
+        yield server
+
+
+def send_python(server: LiveServer, image: Callable[[str], str], script: str) -> str:
+    folder = make_folder(server.root / "job", main=script)
+    return server.send(folder, "main.py", worker={"image": image("python")}, retries=0)
+
+
+def known_image(server: LiveServer, image: Callable[[str], str]) -> None:
+    """Let the server find out what the image has."""
+    server.completed(send_python(server, image, "print('first')"))
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["after", "before"])
+def test_a_job_whose_start_nobody_confirmed_runs_once(
+    behind: LiveServer, gateway: Gateway, image: Callable[[str], str], answered: bool
+) -> None:
+    known_image(behind, image)
+    gateway.cut(b"/start HTTP", answered=answered)
+    job = send_python(behind, image, "print('first')")
+    assert gateway.was_cut.wait(60)
+    behind.has_logged(job, b"Waiting for it")
+    gateway.open()
+    ended = behind.completed(job)
+    assert ended["attempts"] == (1 if answered else 2)
+    assert behind.job_log(job).count(b"first") == 1
+    assert no_container_of(behind, job)
+
+
+def test_an_engine_that_leaves_while_an_image_is_asked_says_nothing_about_the_image(
+    behind: LiveServer, gateway: Gateway, image: Callable[[str], str]
+) -> None:
+    gateway.cut(b"/start HTTP", answered=False)
+    job = send_python(behind, image, "print('ran')")
+    assert gateway.was_cut.wait(60)
+    behind.has_logged(job, b"Waiting for it")
+    gateway.open()
+    behind.completed(job)
+    assert b"ran" in behind.job_log(job)
+
+
+def test_a_container_that_cannot_be_removed_does_not_hold_the_end_up(
+    behind: LiveServer, gateway: Gateway, image: Callable[[str], str]
+) -> None:
+    known_image(behind, image)
+    gateway.cut(b"DELETE ", answered=False)
+    job = send_python(behind, image, "print('first')")
+    assert behind.completed(job)["exit_code"] == 0
+    assert gateway.was_cut.is_set()
+    gateway.open()
+    behind.stop()
+    behind.restart()
+    behind.wait_for(lambda: no_container_of(behind, job), "sweep")
+
+
+def no_container_of(server: LiveServer, job: str) -> bool:
+    label = {"label": f"atlas.job={job}"}
+    with contextlib.closing(docker.from_env()) as client:
+        return not client.api.containers(all=True, filters=label)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from atlas_server.domain.records import JobRecord
 from atlas_server.services.archives import Archives
 from atlas_server.store import jobs
 from atlas_server.store.engine import Store
+from foundations.disk import remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Housekeeping:
             # One that cannot be removed, or is no attempt at all, does not keep the others.
             with contextlib.suppress(OSError):
                 if self._is_over(attempt.parent.name) and not _is_taken(attempt):
-                    shutil.rmtree(attempt, ignore_errors=True)
+                    remove_tree(str(attempt))
         for folder in self._work.iterdir():
             with contextlib.suppress(OSError):
                 if self._is_over(folder.name):
