@@ -107,6 +107,8 @@ class _Adoption:
                 self._look(watcher, stopping)
                 if stopping is not None and not stopping.patience:
                     stopping.enforce()
+                    if not any(self._is_within_reach()):
+                        break
                 elif stopping is None and self._is_asked_to_stop():
                     stopping = Stopping(self._processes(), self._assignment.grace)
             if stopping is not None:
@@ -124,7 +126,8 @@ class _Adoption:
         for identity in processes:
             self._bystander.watch(identity)
         # A launcher says nothing when it has ended all that it is going to start.
-        patience = _LOOK_INTERVAL if watcher is None or len(processes) > 1 else _LONGEST_WAIT
+        quiet = watcher is not None and len(processes) == 1 and all(self._is_within_reach())
+        patience = _LONGEST_WAIT if quiet else _LOOK_INTERVAL
         if stopping is not None:
             patience = min(patience, max(stopping.patience, 0.05))
         others = [] if stopping is not None else [self._stop_fd]
@@ -147,6 +150,12 @@ class _Adoption:
         members = [member.identity for member in self._folder.members() if member.end is None]
         alive = [int(each.partition(":")[0]) for each in members if process_alive(each)]
         return [*alive, *sorted(with_descendants(alive) - set(alive))]
+
+    def _is_within_reach(self) -> Iterator[bool]:
+        """Tell of each process that is left whether it can be ended from here."""
+        for member in self._folder.members():
+            if not member.is_over:
+                yield member.is_here
 
     def _is_asked_to_stop(self) -> bool:
         return bool(self._bystander.wait([self._stop_fd], 0))

@@ -44,7 +44,7 @@ class _End:
 
     def __init__(self, member: Member, status: int | None) -> None:
         said = member.end or {}
-        self.identity = member.identity
+        self._restarted = member.is_here and not same_boot(member.identity)
         self.usage: dict[str, float] = said.get("usage") or {}
         self.ended_at: float | None = said.get("ended_at")
         self.said = member.end is not None
@@ -67,7 +67,7 @@ class _End:
     @property
     def reason(self) -> StateReason:
         """Why the job failed."""
-        if not self.said and not same_boot(self.identity):
+        if not self.said and self._restarted:
             return StateReason.LOST
         return StateReason.NONZERO_EXIT
 
@@ -80,7 +80,7 @@ class _End:
             return f"The program was ended by {signal_name(self._signal)}."
         if self.code is not None:
             return f"The program exited with code {self.code}."
-        return _KILLED if same_boot(self.identity) else _RESTARTED
+        return _RESTARTED if self._restarted else _KILLED
 
 
 def _used(ends: Sequence[_End]) -> dict[str, float]:

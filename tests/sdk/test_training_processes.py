@@ -218,3 +218,21 @@ def test_programs_that_share_an_id_by_wish_are_one_job(place):
         process.communicate(timeout=60)
     keys = sorted(event["key"] for job in place.jobs() for event in job.events("metric"))
     assert keys == ["first", "second"]
+
+
+def test_a_process_that_cannot_be_seen_is_known_by_its_file(place):
+    # In a container its number means something else, and elsewhere it means nothing.
+    text = "import foundations, sys, time\nprint('up', flush=True)\ntime.sleep(600)\n"
+    place.write("main.py", text)
+    process = place.start("main.py")
+    try:
+        assert process.stdout.readline() == b"up\n"
+        job = place.job()
+        (path,) = (place.home / "local" / job.job_id / "processes").iterdir()
+        path.write_text(path.read_text().replace('"where": "', '"where": "elsewhere '))
+        (member,) = job.members()
+        assert (member.is_here, member.is_over) == (False, False)
+    finally:
+        process.kill()
+        process.communicate()
+    assert job.is_over(0.0)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ _LOOK_INTERVAL = 30.0
 # Where the kernel cannot tell of new files.
 _POLL_INTERVAL = 1.0
 _MOST_TRIES = 3
+_ABANDONED = 3600.0
 
 
 class Arrivals:
@@ -113,6 +115,10 @@ class Arrivals:
         return self._place / f"{name}{READY_SUFFIX}"
 
     def _forget_the_gone(self) -> None:
+        for partial in self._place.glob(".*-*"):
+            # Of programs that were killed while they began.
+            if time.time() - partial.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(partial, ignore_errors=True)
         gone = [name for name in self._started if not (self._place / name).exists()]
         for name in gone:
             del self._started[name]

@@ -7,6 +7,7 @@ import sys
 
 from foundations import config
 from foundations.client.api import Api
+from foundations.contract.environment import OF_A_JOB
 from foundations.errors import Unreachable
 
 TYPE_CHECKING = False
@@ -81,8 +82,11 @@ def _start() -> str:
     command = [sys.executable, "-m", "atlas_server.main", "start"]
     if sys.version_info >= (3, 11):
         command.insert(1, "-P")  # else a logging.py of the folder we are in would be imported
+    # It is no part of the job that this program may be.
+    variables = config.variables()
     done = subprocess.run(
         command,
+        env={name: value for name, value in variables.items() if name not in OF_A_JOB},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -11,9 +11,10 @@ from foundations._version import __version__
 from foundations.contract import environment
 from foundations.contract.ids import is_job_id
 from foundations.execution import ranks
-from foundations.execution.folder import JobFolder, meet, place_of, this_process
+from foundations.execution.folder import JobFolder, meet, place_of
 from foundations.execution.job import ExecutedJob
 from foundations.execution.keeping import keep_code
+from foundations.execution.members import this_process
 from foundations.execution.program import INTERACTIVE, notebook
 from foundations.execution.projects import project_of, usable
 from foundations.ids import new_job_id
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from foundations.execution.program import Program
 
     Json = Dict[str, Any]
+
+
+_PATHS = (str, os.PathLike)
 
 
 def begin(
@@ -115,7 +119,7 @@ def _facts(
         "host": os.uname().nodename,
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "executable": sys.executable,
-        "search_path": sys.path,
+        "search_path": [os.fspath(path) for path in sys.path if isinstance(path, _PATHS)],
         "client": __version__,
     }
 

@@ -20,7 +20,8 @@ import os
 
 from foundations.contract import events
 from foundations.contract.environment import LOCAL_FOLDER, READY_SUFFIX, REMOTE_FILE, TAKEN_FILE
-from foundations.execution.processes import identify, is_alive
+from foundations.execution.members import Member, hold
+from foundations.execution.processes import is_alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,24 +35,6 @@ _MEASURED = '"k":"{}"'.format(events.SYSTEM).encode()
 _FIRST_BYTES = 100
 # A launcher that lives on although all that it started has ended: the training is over, too.
 _LINGERING = 60.0
-
-
-class Member:
-    """A process that is the job, or a part of it; `end` is what it said when it ended."""
-
-    __slots__ = ("end", "identity", "rank", "round", "started_at")
-
-    def __init__(self, values: Json, end: Optional[Json]) -> None:
-        self.identity = str(values["process"])
-        self.rank: Optional[int] = values.get("rank")
-        self.round = int(values.get("round") or 0)
-        self.started_at = float(values["started_at"])
-        self.end = end
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, with or without a word, or left the job."""
-        return self.end is not None or not is_alive(self.identity)
 
 
 class JobFolder:
@@ -154,6 +137,10 @@ class JobFolder:
         """Note that a process is a part of the job."""
         _write(self._process_path(process["process"], ".json"), process)
 
+    def hold(self, identity: str) -> int:
+        """Return the descriptor by which others see that this process lives, until it is closed."""
+        return hold(self._process_path(identity, ".json"))
+
     def has_process(self, identity: str) -> bool:
         """Whether this very process is a part of the job."""
         return os.path.exists(self._process_path(identity, ".json"))
@@ -168,8 +155,9 @@ class JobFolder:
         for name in self._names("processes"):
             if name.endswith(".json") and not name.endswith(_END):
                 try:
-                    values = _read(self._path("processes", name))
-                    found.append(Member(values, self._end(name[: -len(".json")] + _END)))
+                    path = self._path("processes", name)
+                    end = self._end(name[: -len(".json")] + _END)
+                    found.append(Member(path, _read(path), end))
                 except (OSError, KeyError, TypeError, ValueError):
                     continue  # half written by a process that was killed just then
         return sorted(found, key=lambda member: member.started_at)
@@ -305,11 +293,6 @@ def meet(place: str, key: str, begin: Callable[[str], JobFolder], now: float) ->
 def place_of(home: str) -> str:
     """Return where a home keeps the folders of executed jobs."""
     return os.path.join(home, LOCAL_FOLDER)
-
-
-def this_process(rank: Optional[int], number: int, started_at: float) -> Json:
-    """Return what is noted of this process when it begins."""
-    return {"process": identify(), "rank": rank, "round": number, "started_at": started_at}
 
 
 def _read(path: str) -> Json:

@@ -26,7 +26,7 @@ class ExecutedJob(context.JobContext):
     `name` is for people, `directory` where the program was started, `folder` what is on the disk.
     """
 
-    __slots__ = ("_at_end", "_identity", "_log", "_pid", "directory", "folder", "name")
+    __slots__ = ("_at_end", "_held", "_identity", "_log", "_pid", "directory", "folder", "name")
 
     def __init__(self, folder: JobFolder, facts: Dict[str, Any]) -> None:
         super().__init__(folder.job_id, facts["project"], facts["user"], folder.root)
@@ -35,6 +35,7 @@ class ExecutedJob(context.JobContext):
         self.directory = str(facts["directory"])
         self._identity = identify()
         self._pid = os.getpid()
+        self._held = folder.hold(self._identity)
         self._log: Optional[capture.LogFile] = capture.LogFile(folder.log_path)
         self._at_end: List[Callable[[], None]] = []
 
@@ -99,6 +100,10 @@ class ExecutedJob(context.JobContext):
         if self._log is not None:
             self._log.close()
             self._log = None
+        try:
+            os.close(self._held)
+        except OSError:
+            pass  # the program has closed all that it did not know
         for action in self._at_end:
             action()
 

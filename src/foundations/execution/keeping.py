@@ -15,6 +15,7 @@ _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from foundations.execution.snapshot import main; main(sys.argv[2])"
 )
+_INTERPRETERS = ("python", "pypy")
 # The shell ends at once and leaves it to the system: no child of ours that a program could meet in
 # its own os.wait().
 _SHELL = ["/bin/sh", "-c", '"$@" &', "sh"]
@@ -26,8 +27,11 @@ def keep_code(folder: JobFolder) -> None:
     Takes about a millisecond; the process itself has nothing to do with this one any more. Raises
     OSError.
     """
-    if not sys.executable:
-        return  # embedded in another program; a server takes the job in without its code
+    name = os.path.basename(sys.executable or "")
+    if getattr(sys, "frozen", False) or not name.startswith(_INTERPRETERS):
+        # Part of another program, which must not be started in Python's place.
+        folder.mark_ready()
+        return
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     # Nothing of the user's environment is imported: neither slow nor broken packages matter.
     command = [sys.executable, "-I", "-S", "-c", _PROGRAM, package, folder.root]

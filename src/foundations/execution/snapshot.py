@@ -231,7 +231,18 @@ def _described(facts: Json, command: List[str], bundle: str) -> Json:
         "client": facts["client"],
         "environment_keys": [key for key in config.environment_keys() if key != COMMAND_LINE],
     }
-    return spec
+    return _readable(spec)
+
+
+def _readable(value: Any) -> Any:
+    """Return a JSON value with `?` for what is no character, such as odd bytes of a file's name."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_readable(name): _readable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    return value
 
 
 def _asked_for(facts: Json) -> Json:
