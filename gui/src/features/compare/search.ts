@@ -1,0 +1,15 @@
+/** What the address of a comparison holds. */
+
+export interface CompareSearch {
+  jobs: string[];
+  metric?: string;
+}
+
+export const MOST = 50;
+
+export function parseCompareSearch(raw: Record<string, unknown>): CompareSearch {
+  const jobs = Array.isArray(raw["jobs"]) ? raw["jobs"].map(String) : typeof raw["jobs"] === "string" ? raw["jobs"].split(",") : [];
+  const found: CompareSearch = { jobs: [...new Set(jobs)].slice(0, MOST) };
+  if (typeof raw["metric"] === "string" && raw["metric"]) found.metric = raw["metric"];
+  return found;
+}
