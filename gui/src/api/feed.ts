@@ -53,8 +53,8 @@ function greet(now: string): void {
   if (missed) tell({ kind: "reload" });
 }
 
-function read(event: MessageEvent<string>): Record<string, unknown> {
-  return JSON.parse(event.data) as Record<string, unknown>;
+function read(event: MessageEvent): Record<string, unknown> {
+  return JSON.parse(String(event.data)) as Record<string, unknown>;
 }
 
 function tell(change: Change): void {

@@ -15,7 +15,6 @@ import type {
   JobDetails,
   JobFile,
   JobPage,
-  JobRow,
   Node,
   Note,
   Project,
@@ -127,7 +126,7 @@ export function useJobSearch(text: string) {
     queryFn: async ({ signal }) => {
       const query = text === "" ? undefined : `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
       const page = await get<JobPage>("/listing", { query, limit: 8, columns: "" }, signal);
-      return page.jobs as JobRow[];
+      return page.jobs;
     },
     placeholderData: keepPreviousData,
     retry: false,

@@ -53,10 +53,15 @@ export function MenuItem({
 
 export function MenuLink({ icon, href, children }: { icon?: ReactNode; href: string; children: ReactNode }) {
   return (
-    <Base.Item className={styles["item"]} render={<a href={href} download />}>
-      {icon}
-      {children}
-    </Base.Item>
+    <Base.Item
+      className={styles["item"]}
+      render={
+        <a href={href} download>
+          {icon}
+          {children}
+        </a>
+      }
+    />
   );
 }
 

@@ -13,9 +13,7 @@ const MODES: Record<number, string> = { 1: "bold", 2: "dim", 3: "italic", 4: "un
 const ENDS: Record<number, readonly string[]> = { 22: ["bold", "dim"], 23: ["italic"], 24: ["underline"], 27: ["inverse"], 29: ["strike"] };
 
 // Colours and modes; other sequences (moves, titles) are left out of what is shown.
-// eslint-disable-next-line no-control-regex
 const SEQUENCE = /\u001b(?:\[([0-9;:]*)([A-Za-z])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
-// eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
 interface Style {

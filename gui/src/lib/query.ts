@@ -1,8 +1,8 @@
 /** Pieces of the query language (docs/api.md), put together and taken apart. */
 
-const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const PLAIN_NAME = /^[A-Za-z0-9_./@%+-]+$/;
 
-/** A name as the language takes it: in quotes where it holds other signs than letters. */
+/** A name as the language takes it: in quotes where it holds signs that mean something. */
 export function quoteName(name: string): string {
   return PLAIN_NAME.test(name) ? name : quoteText(name);
 }

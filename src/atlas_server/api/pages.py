@@ -48,7 +48,7 @@ def routes() -> APIRouter:
     """Return the endpoints; to be included last, for they answer every address that is left."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/{path:path}")
+    @router.api_route("/{path:path}", methods=["GET", "HEAD"])
     def page(path: str) -> Response:
         if path == "api" or path.startswith("api/"):
             raise HTTPException(404, "Not Found")

@@ -1,5 +1,7 @@
 /** What the address of a job's page holds. */
 
+import { textIn } from "@/lib/address";
+
 export const TABS = ["overview", "metrics", "logs", "artifacts", "code"] as const;
 
 export type JobTab = (typeof TABS)[number];
@@ -19,9 +21,9 @@ export interface JobSearch {
 export function parseJobSearch(raw: Record<string, unknown>): JobSearch {
   const found: JobSearch = {};
   if (TABS.includes(raw["tab"] as JobTab) && raw["tab"] !== "overview") found.tab = raw["tab"] as JobTab;
-  if (raw["show"] !== undefined && raw["show"] !== "") found.show = String(raw["show"]);
+  found.show = textIn(raw["show"]);
   if (raw["of"] === "results") found.of = "results";
-  if (raw["against"] !== undefined && raw["against"] !== "") found.against = String(raw["against"]);
+  found.against = textIn(raw["against"]);
   for (const name of ["line", "attempt"] as const) {
     const value = Number(raw[name]);
     if (Number.isInteger(value) && value > 0) found[name] = value;

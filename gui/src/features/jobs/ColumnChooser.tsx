@@ -64,7 +64,6 @@ export function ColumnChooser({
                       </button>
                     </div>
                     {own.slice(0, 200).map((column) => (
-                      // eslint-disable-next-line jsx-a11y/label-has-associated-control -- the box is in it
                       <label key={column.id} className={styles["item"]} title={column.title}>
                         <Checkbox label={column.title} checked={chosen.has(column.id)} onChange={(event) => set([column.id], event.target.checked)} />
                         <span>{column.title}</span>

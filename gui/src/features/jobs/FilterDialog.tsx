@@ -90,7 +90,6 @@ function WordFilter({ project, column, onClause }: KindProps) {
       {(data?.values.length ?? 0) > 8 && <SearchInput label="Find a value" value={find} onChange={(event) => setFind(event.target.value)} />}
       <div className={styles["values"]}>
         {fitting.map(({ value, jobs }) => (
-          // eslint-disable-next-line jsx-a11y/label-has-associated-control -- the box is in it
           <label key={literal(value)} className={styles["value"]}>
             <Checkbox label={formatValue(value)} checked={chosen.includes(value)} onChange={(event) => change(value, event.target.checked)} />
             <span>{formatValue(value) || "(empty)"}</span>

@@ -1,5 +1,7 @@
 /** What the address of a table of jobs holds: a view that can be sent to others. */
 
+import { textIn, textsIn } from "@/lib/address";
+
 export const PANELS = ["none", "parallel", "scatter", "curves", "groups"] as const;
 
 export type PanelKind = (typeof PANELS)[number];
@@ -21,10 +23,9 @@ export interface JobsSearch {
 
 export function parseJobsSearch(raw: Record<string, unknown>): JobsSearch {
   const found: JobsSearch = {};
-  if (raw["q"] !== undefined && raw["q"] !== "") found.q = String(raw["q"]);
+  found.q = textIn(raw["q"]);
   for (const name of ["sort", "cols", "pin", "axes"] as const) {
-    const value = raw[name];
-    if (Array.isArray(value)) found[name] = value.map(String);
+    found[name] = textsIn(raw[name]);
   }
   if (PANELS.includes(raw["panel"] as PanelKind) && raw["panel"] !== "none") found.panel = raw["panel"] as PanelKind;
   if (typeof raw["brush"] === "string" && raw["brush"]) found.brush = raw["brush"];

@@ -1,5 +1,7 @@
 /** What the address of the projects page holds. */
 
+import { textIn } from "@/lib/address";
+
 export const ORDERS = {
   active: "Last activity",
   name: "Name",
@@ -17,7 +19,7 @@ export interface ProjectsSearch {
 
 export function parseProjectsSearch(raw: Record<string, unknown>): ProjectsSearch {
   const found: ProjectsSearch = {};
-  if (raw["find"] !== undefined && raw["find"] !== "") found.find = String(raw["find"]);
+  found.find = textIn(raw["find"]);
   if (typeof raw["sort"] === "string" && raw["sort"] in ORDERS) found.sort = raw["sort"] as ProjectOrder;
   if (raw["archived"] === true) found.archived = true;
   return found;

@@ -32,12 +32,13 @@ export function LogsTab({ job }: { job: JobDetails }) {
   useEffect(() => {
     if (ready && line !== undefined) view.current?.show(line - 1);
   }, [ready, line]);
+  const { current } = search;
   useEffect(() => {
-    if (search.current !== null) {
+    if (current !== null) {
       setFollow(false);
-      view.current?.show(search.current);
+      view.current?.show(current);
     }
-  }, [search.current]);
+  }, [current]);
 
   if (job.attempts === 0) return <NotYet />;
   if (log.total === undefined) return log.error === null ? <Skeleton height={400} /> : <Trouble error={log.error} />;
@@ -96,7 +97,7 @@ export function LogsTab({ job }: { job: JobDetails }) {
           onFollow={setFollow}
           marked={search.text}
           hits={search.lines}
-          current={search.current ?? (line === undefined ? null : line - 1)}
+          current={current ?? (line === undefined ? null : line - 1)}
           onLine={(number) => change({ line: number + 1 })}
         />
       )}

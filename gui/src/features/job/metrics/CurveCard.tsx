@@ -6,15 +6,20 @@ import type { Curve, JobDetails } from "@/api/types";
 import { IconButton } from "@/components/Button";
 import { type Line, LineChart } from "@/components/LineChart";
 import { curveColor } from "@/lib/colors";
-import { axisOf, inOrder, numbersOf } from "@/lib/curves";
+import { axisOf, inOrder, numbersOf, type XKind } from "@/lib/curves";
 import { formatNumber, formatValue, plural } from "@/lib/format";
 import { smooth } from "@/lib/smoothing";
 import { useIsDark } from "@/lib/theme";
 
-import type { Looks } from "./MetricsTab";
 import styles from "./MetricsTab.module.css";
 
 const CLOSE_POINTS = 2000;
+
+export interface Looks {
+  xKind: XKind;
+  smoothing: number;
+  log: boolean;
+}
 
 /** A chart of one metric, or of several. Zooming into a thinned curve reads what lies between. */
 export function CurveCard({ job, title, curves, looks, big }: { job: JobDetails; title: string; curves: readonly Curve[]; looks: Looks; big: boolean }) {

@@ -5,22 +5,15 @@ import { useCurves } from "@/api/queries";
 import type { Curve, JobDetails } from "@/api/types";
 import { Range, SearchInput, Segments, Switch } from "@/components/Field";
 import { Empty, Skeleton, Trouble } from "@/components/Panel";
-import type { XKind } from "@/lib/curves";
 import { isFinal } from "@/lib/states";
 import { keep, recall } from "@/lib/storage";
 
-import { CurveCard } from "./CurveCard";
+import { CurveCard, type Looks } from "./CurveCard";
 import styles from "./MetricsTab.module.css";
 
 const POINTS = 1200;
 
 type Together = "each" | "prefix" | "all";
-
-export interface Looks {
-  xKind: XKind;
-  smoothing: number;
-  log: boolean;
-}
 
 /** Every metric of a job as a curve that grows while it runs. */
 export function MetricsTab({ job }: { job: JobDetails }) {
