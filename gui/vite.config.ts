@@ -21,6 +21,6 @@ export default defineConfig({
   },
   // Only Vitest reads it.
   ...({
-    test: { environment: "jsdom", globals: false, css: false, setupFiles: ["src/testing.ts"] },
+    test: { environment: "jsdom", globals: false, css: false, setupFiles: ["src/testing.tsx"] },
   } as object),
 });
