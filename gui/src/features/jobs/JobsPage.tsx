@@ -1,5 +1,5 @@
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Activity, ChartScatter, Download, FlaskConical, Rows3, SearchX, Sigma, Waypoints, X } from "lucide-react";
+import { Activity, ChartScatter, Download, FlaskConical, type LucideIcon, Rows3, SearchX, Sigma, Waypoints, X } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
 
 import { type Selection, useColumns, useProject } from "@/api/queries";
@@ -34,12 +34,21 @@ import { useHeadActions } from "./useHeadActions";
 import { useRows } from "./useRows";
 
 const VIEWS = [
-  ["none", <><Rows3 aria-hidden key="i" />Table</>],
-  ["parallel", <><Waypoints aria-hidden key="i" />Parallel</>],
-  ["scatter", <><ChartScatter aria-hidden key="i" />Scatter</>],
-  ["curves", <><Activity aria-hidden key="i" />Curves</>],
-  ["groups", <><Sigma aria-hidden key="i" />Groups</>],
+  ["none", <View key="v" icon={Rows3} name="Table" />],
+  ["parallel", <View key="v" icon={Waypoints} name="Parallel" />],
+  ["scatter", <View key="v" icon={ChartScatter} name="Scatter" />],
+  ["curves", <View key="v" icon={Activity} name="Curves" />],
+  ["groups", <View key="v" icon={Sigma} name="Groups" />],
 ] as const satisfies (readonly [PanelKind, unknown])[];
+
+function View({ icon: Icon, name }: { icon: LucideIcon; name: string }) {
+  return (
+    <>
+      <Icon aria-hidden />
+      <span className={styles["view"]}>{name}</span>
+    </>
+  );
+}
 
 export function JobsPage() {
   const { project } = useParams({ from: "/projects/$project/jobs" });
@@ -52,7 +61,9 @@ export function JobsPage() {
     [navigate],
   );
   const known = useColumns(project);
-  const columns = useMemo(() => columnsOf(known.data), [known.data]);
+  const { data: about } = useProject(project);
+  const main = about?.metric ?? about?.best?.metric;
+  const columns = useMemo(() => columnsOf(known.data, main), [known.data, main]);
   const layout = useLayout(columns, search, project);
   const brushes = useMemo(() => readBrushes(search.brush), [search.brush]);
   const setBrushes = useCallback((now: Brushes) => change({ brush: writeBrushes(now) }), [change]);

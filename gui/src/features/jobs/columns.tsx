@@ -31,10 +31,10 @@ export interface Column {
 const MANY_PARAMS = 16;
 const MANY_METRICS = 12;
 
-/** Every column of a project; which are usual depends on how many there are. */
-export function columnsOf(known: Columns | undefined): Column[] {
+/** Every column of a project, its main metric before the others; which are usual depends on how many there are. */
+export function columnsOf(known: Columns | undefined, main?: string | null): Column[] {
   const params = [...(known?.params ?? [])].sort((a, b) => b.jobs - a.jobs || a.name.localeCompare(b.name));
-  const metrics = [...(known?.metrics ?? [])].sort((a, b) => b.jobs - a.jobs || a.name.localeCompare(b.name));
+  const metrics = [...(known?.metrics ?? [])].sort((a, b) => Number(b.name === main) - Number(a.name === main) || b.jobs - a.jobs || a.name.localeCompare(b.name));
   return [
     ...FIXED,
     ...params.map(({ name, numbers, texts, others }, index) => paramColumn(name, numbers > 0 && texts + others === 0, index < MANY_PARAMS)),
@@ -48,7 +48,7 @@ function paramColumn(name: string, numeric: boolean, usual: boolean): Column {
     id: columnName("params", name),
     title: name,
     group: "params",
-    width: widthFor(name, 72),
+    width: widthFor(name, numeric ? 72 : 100),
     numeric,
     sortable: true,
     filter: numeric ? "number" : "word",

@@ -1,7 +1,6 @@
 import { type KeyboardEvent, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
 
-import { AnsiLine } from "@/components/AnsiLine";
-
+import { LogLine } from "./LogLine";
 import styles from "./LogView.module.css";
 
 const LINE = 20;
@@ -12,11 +11,10 @@ export interface LogHandle {
   show: (line: number) => void;
 }
 
-interface Props {
+export interface LogProps {
   total: number;
   lineAt: (index: number) => string | undefined;
   onWindow: (first: number, last: number) => void;
-  wrap: boolean;
   follow: boolean;
   /** The reader scrolled away from the end, or back to it. */
   onFollow: (follow: boolean) => void;
@@ -27,8 +25,8 @@ interface Props {
   handle: React.Ref<LogHandle>;
 }
 
-/** Lines by number, of which only those in sight exist, however many there are. */
-export function LogView({ total, lineAt, onWindow, wrap, follow, onFollow, marked, hits, current, onLine, handle }: Props) {
+/** Lines of one height, of which only those in sight exist, however many there are. */
+export function LogView({ total, lineAt, onWindow, follow, onFollow, marked, hits, current, onLine, handle }: LogProps) {
   const box = useRef<HTMLDivElement>(null);
   const [height, setHeight] = useState(400);
   const [top, setTop] = useState(0);
@@ -56,7 +54,7 @@ export function LogView({ total, lineAt, onWindow, wrap, follow, onFollow, marke
     },
     [last, exact, spacer],
   );
-  useImperativeHandle(handle, () => ({ show: (line: number) => scrollTo(line - (wrap ? 3 : Math.floor(visible / 2))) }), [scrollTo, visible, wrap]);
+  useImperativeHandle(handle, () => ({ show: (line: number) => scrollTo(line - Math.floor(visible / 2)) }), [scrollTo, visible]);
 
   useLayoutEffect(() => {
     if (follow) scrollTo(last);
@@ -101,29 +99,17 @@ export function LogView({ total, lineAt, onWindow, wrap, follow, onFollow, marke
     <div ref={box} className={styles["scroll"]} tabIndex={0} role="log" aria-live="off" aria-label="Log" onScroll={scrolled} onKeyDown={pressed} data-testid="log">
       <div style={{ height: spacer }}>
         <div className={styles["window"]} style={{ height }}>
-          {/* At the end the last line stands at the lower edge, however lines wrap. */}
+          {/* At the end the last line stands at the lower edge. */}
           <div
-            className={`${styles["lines"]} ${wrap ? "" : styles["nowrap"]}`}
+            className={`${styles["lines"]} ${styles["nowrap"]}`}
             style={atEnd ? { position: "absolute", bottom: 4, left: 0, right: 0 } : exact ? { transform: `translateY(${-(place - first) * LINE}px)` } : undefined}
           >
             {numbers.map((number) => (
-              <div key={number} className={`${styles["line"]} ${hits.has(number) ? styles["hit"] : ""} ${number === current ? styles["current"] : ""}`} data-line={number}>
-                <button type="button" tabIndex={-1} className={styles["number"]} aria-label={`Line ${number + 1}`} onClick={() => onLine(number)}>
-                  {number + 1}
-                </button>
-                <span className={styles["text"]}>
-                  <LineText line={lineAt(number)} marked={marked} />
-                </span>
-              </div>
+              <LogLine key={number} number={number} line={lineAt(number)} marked={marked} hit={hits.has(number)} current={number === current} onLine={onLine} />
             ))}
           </div>
         </div>
       </div>
     </div>
   );
-}
-
-function LineText({ line, marked }: { line: string | undefined; marked: string }) {
-  if (line === undefined) return <span className={styles["pending"]}>…</span>;
-  return <AnsiLine line={line} marked={marked} />;
 }

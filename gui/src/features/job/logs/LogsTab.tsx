@@ -16,6 +16,10 @@ import { type LogHandle, LogView } from "./LogView";
 import styles from "./LogsTab.module.css";
 import { useLog } from "./useLog";
 import { useLogSearch } from "./useLogSearch";
+import { WrappedLog } from "./WrappedLog";
+
+// Heights of that many lines are measured as they come in sight; more stand in lines of one height.
+const MOST_WRAPPED = 200_000;
 
 export function LogsTab({ job }: { job: JobDetails }) {
   const { attempt = 0, line } = useSearch({ from: "/jobs/$jobId" });
@@ -26,6 +30,8 @@ export function LogsTab({ job }: { job: JobDetails }) {
   const view = useRef<LogHandle>(null);
   const [wrap, setWrap] = useState(() => recall("log.wrap", true));
   const [follow, setFollow] = useState(line === undefined);
+  const wrapping = wrap && (log.total ?? 0) <= MOST_WRAPPED;
+  const Shown = wrapping ? WrappedLog : LogView;
   const running = isActive(job.state) && attempt === 0;
 
   const ready = log.total !== undefined && log.total > 0;
@@ -62,7 +68,7 @@ export function LogsTab({ job }: { job: JobDetails }) {
           </span>
           <Switch
             label="Wrap"
-            checked={wrap}
+            checked={wrapping}
             onChange={(on) => {
               setWrap(on);
               keep("log.wrap", on);
@@ -87,12 +93,11 @@ export function LogsTab({ job }: { job: JobDetails }) {
           <p>What the program writes to its output and errors stands here, as it comes.</p>
         </Empty>
       ) : (
-        <LogView
+        <Shown
           handle={view}
           total={log.total}
           lineAt={log.lineAt}
           onWindow={log.want}
-          wrap={wrap}
           follow={follow}
           onFollow={setFollow}
           marked={search.text}
