@@ -28,7 +28,9 @@ _ARGUMENTS = [
 
 def launched(playwright: Playwright) -> Browser:
     """Start Debian's Chromium."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    )
     return playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
 
 
@@ -73,9 +75,7 @@ class Visit:
 
     def fits(self) -> bool:
         """Whether nothing stands beyond the right edge."""
-        return bool(
-            self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        )
+        return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
     def violations(self) -> list[str]:
         """What axe finds wrong by WCAG 2.2 AA."""

@@ -32,7 +32,11 @@ class Demo(NamedTuple):
 
 def trained(server: LiveServer, **more: Any) -> str:
     """Submit a training of the demo; keywords go to its parameters."""
-    spec = {name: more.pop(name) for name in ("name", "project", "tags", "resources", "priority") if name in more}
+    spec = {
+        name: more.pop(name)
+        for name in ("name", "project", "tags", "resources", "priority")
+        if name in more
+    }
     params = {"model": "resnet18", "epochs": 4, "seed": 0, **more}
     return server.send(DEMO, "main.py", params=params, **{"project": "vision", **spec})
 

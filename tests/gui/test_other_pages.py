@@ -61,7 +61,9 @@ def test_readme_and_notes_of_a_project(visit: Visit) -> None:
     expect(page.get_by_test_id("notes").locator("em")).to_have_count(0)
 
 
-def test_queue_is_put_in_another_order_and_cleared(browser: Any, own_server: LiveServer, tmp_path: Path) -> None:
+def test_queue_is_put_in_another_order_and_cleared(
+    browser: Any, own_server: LiveServer, tmp_path: Path
+) -> None:
     folder = tmp_path / "sleeper"
     folder.mkdir()
     (folder / "main.py").write_text("import time\ntime.sleep(600)\n")
