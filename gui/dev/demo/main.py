@@ -13,8 +13,9 @@ import wave
 import zlib
 from pathlib import Path
 
-import foundations
 from report import write_report
+
+import foundations
 
 PARAMS = foundations.load_parameters()
 EPOCHS = int(PARAMS.get("epochs", 30))
@@ -62,6 +63,7 @@ def sample_picture(epoch, share):
 
 
 def sound(path):
+    """Write a second of a fading tone."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -75,6 +77,7 @@ def sound(path):
 
 
 def main():
+    """Train, as it seems."""
     quality = math.exp(-((math.log10(LEARNING_RATE) + 2) ** 2) / 0.8)
     floor = 0.12 + 0.9 * (1 - quality) + random.uniform(0, 0.08)
     print(f"{BOLD}Training {PARAMS.get('model', 'resnet18')}{PLAIN} for {EPOCHS} epochs")
@@ -92,7 +95,9 @@ def main():
         loss = floor + 2.2 * math.exp(-(epoch + 1) / (2 + EPOCHS / 8)) + random.gauss(0, 0.02)
         if LEARNING_RATE >= 0.5 and epoch > EPOCHS // 2:
             loss = math.nan
-        accuracy = 0.0 if loss != loss else max(0.1, 0.97 - loss * 0.35 + random.gauss(0, 0.008))
+        accuracy = (
+            0.0 if math.isnan(loss) else max(0.1, 0.97 - loss * 0.35 + random.gauss(0, 0.008))
+        )
         rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * share))
         foundations.log_metrics(
             {"loss": loss, "accuracy": accuracy, "learning_rate": rate}, step=epoch
@@ -104,7 +109,7 @@ def main():
             f"  accuracy {accuracy:.3f}  lr {rate:.2e}",
             flush=True,
         )
-        if loss != loss:
+        if math.isnan(loss):
             print(f"{RED}WARNING: the loss is not a number{PLAIN}", file=sys.stderr, flush=True)
         if epoch % max(1, EPOCHS // 4) == 0 or epoch == EPOCHS - 1:
             sample_picture(epoch, share)
