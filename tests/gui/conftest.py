@@ -64,7 +64,7 @@ def demo(pages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo
             )
             for number in range(8)
         ]
-        failed = trained(server, name="broken", crash=True)
+        failed = trained(server, name="broken", crash=True, seed=-1)
         for job in jobs:
             server.completed(job)
         assert server.ended(failed)["state"] == "failed"

@@ -14,6 +14,8 @@ from tests.gui.conftest import Demo
 pytestmark = pytest.mark.browser
 
 MARKUP = "<img src=x onerror='window.hurt=1'><script>window.hurt=1</script>"
+# Names of projects may not have a slash.
+PROJECT = "<img src=x onerror='window.hurt=1'>"
 SCRIPT = f"""
 import foundations
 text = {MARKUP!r}
@@ -38,11 +40,11 @@ for name in ("page.html", "picture.svg", "table.csv", "notes.md"):
 
 def test_hostile_job_is_only_text(visit: Visit, demo: Demo, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(SCRIPT)
-    job = demo.server.send(tmp_path, "main.py", project=MARKUP, name=MARKUP, tags={MARKUP: MARKUP})
+    job = demo.server.send(tmp_path, "main.py", project=PROJECT, name=MARKUP, tags={MARKUP: MARKUP})
     demo.server.completed(job)
     page = visit.open("/projects")
-    expect(page.get_by_role("link", name=MARKUP)).to_be_visible()
-    page.get_by_role("link", name=MARKUP).click()
+    expect(page.get_by_role("link", name=PROJECT)).to_be_visible()
+    page.get_by_role("link", name=PROJECT).click()
     expect(page.get_by_test_id("job-row")).to_have_count(1)
     for tab in ("overview", "metrics", "logs", "code"):
         visit.open(f"/jobs/{job}?tab={tab}")

@@ -37,10 +37,10 @@ export function Shell() {
           Atlas
         </Link>
         <Navigation />
-        <button type="button" className={styles["find"]} onClick={() => setFinding(true)} aria-label="Search">
+        <button type="button" className={styles["find"]} onClick={() => setFinding(true)}>
           <Search aria-hidden />
           <span>Search projects and jobs</span>
-          <kbd>/</kbd>
+          <kbd aria-hidden>/</kbd>
         </button>
         <ThemeMenu />
       </header>

@@ -49,7 +49,8 @@ export function ParallelPlot({ axes, colorBy, brushes, onBrush, onMove, height =
   }, [axes, scales, colorBy, brushes, inner, height, dark, width]);
 
   return (
-    <div className={styles["plot"]} ref={box} style={{ height }}>
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls is reached by keys
+    <div className={styles["plot"]} ref={box} style={{ height }} tabIndex={0} role="group" aria-label="Axes">
       <div style={{ position: "relative", width: inner, height }}>
         <canvas ref={canvas} role="img" aria-label={`${axes[0]?.values.length ?? 0} jobs over ${axes.map((axis) => axis.title).join(", ")}`} />
         {axes.map((axis, index) => (

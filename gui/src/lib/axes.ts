@@ -19,6 +19,7 @@ export interface WordScale {
 export type Scale = NumberScale | WordScale;
 
 const MOST_WORDS = 60;
+const NEAR = 0.02;
 
 /** The scale that suits the values: logarithmic where they span decades. */
 export function scaleFor(values: readonly Cell[]): Scale {
@@ -100,7 +101,10 @@ export type Brush = { low: number; high: number } | { words: readonly Cell[] };
 /** A stretch of the axis, from 0 to 1, as a brush. */
 export function brushOf(scale: Scale, from: number, to: number): Brush {
   const [a, b] = from < to ? [from, to] : [to, from];
-  if (scale.kind === "number") return { low: round(valueAt(scale, a)), high: round(valueAt(scale, b)) };
+  // Who comes near an end means the end.
+  if (scale.kind === "number") {
+    return { low: a < NEAR ? scale.low : round(valueAt(scale, a)), high: b > 1 - NEAR ? scale.high : round(valueAt(scale, b)) };
+  }
   return { words: scale.words.filter((word) => { const at = place(scale, word) ?? -1; return at >= a - 1e-9 && at <= b + 1e-9; }) };
 }
 
