@@ -75,7 +75,8 @@ function MetricsPanel({ job }: { job: JobDetails }) {
   const ranged = metrics.some(([, metric]) => metric.min != null);
   return (
     <Panel title="Metrics" count={metrics.length} flush>
-      <div className={styles["table"]}>
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls is reached by keys */}
+      <div className={styles["table"]} tabIndex={0} role="region" aria-label="Metrics">
         <table>
           <thead>
             <tr>
@@ -114,7 +115,8 @@ function ParamsPanel({ job }: { job: JobDetails }) {
           None. <code>foundations.log_param("name", value)</code> records one, <code>--params</code> passes them.
         </p>
       ) : (
-        <div className={styles["table"]}>
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls is reached by keys
+        <div className={styles["table"]} tabIndex={0} role="region" aria-label="Parameters">
           <table>
             <tbody>
               {params.map(([name, value]) => (
