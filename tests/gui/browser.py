@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,7 +11,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, Route, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Playwright,
+    Route,
+    expect,
+)
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "gui" / "node_modules" / "axe-core" / "axe.min.js"
@@ -108,13 +118,15 @@ class Visit:
 
 
 def _answered(route: Route) -> None:
-    if re.search(r"/(feed|stream)\b", route.request.url):
-        route.continue_()  # these never end
+    if re.search(r"/(feed|stream|export|archive)\b|download=", route.request.url):
+        route.continue_()  # streams that never end, and files for the disk
         return
     try:
-        route.fulfill(response=route.fetch())
+        answer = route.fetch()
     except Error:
-        route.abort()
+        answer = None
+    with contextlib.suppress(Error):  # the page may have gone meanwhile
+        route.fulfill(response=answer) if answer else route.abort()
 
 
 def visiting(browser: Browser, url: str, **look: Any) -> Iterator[Visit]:

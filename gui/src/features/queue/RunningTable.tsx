@@ -14,6 +14,7 @@ export function RunningTable({ jobs }: { jobs: readonly JobRow[] }) {
         <thead>
           <tr>
             <th>Job</th>
+            <th>Project</th>
             <th>State</th>
             <th>For</th>
             <th>Resources</th>
@@ -25,6 +26,9 @@ export function RunningTable({ jobs }: { jobs: readonly JobRow[] }) {
             <tr key={job.job_id}>
               <td>
                 <JobName job={job} />
+              </td>
+              <td>
+                <ProjectName project={job.project} />
               </td>
               <td>
                 <Status state={job.state} />
@@ -42,16 +46,19 @@ export function RunningTable({ jobs }: { jobs: readonly JobRow[] }) {
   );
 }
 
-export function JobName({ job }: { job: Pick<JobRow, "job_id" | "name" | "project"> }) {
+export function ProjectName({ project }: { project: string }) {
   return (
-    <>
-      <Link to="/jobs/$jobId" params={{ jobId: job.job_id }} className={styles["name"]}>
-        {job.name ?? <span className="mono">{shortId(job.job_id)}</span>}
-      </Link>
-      <Link to="/projects/$project/jobs" params={{ project: job.project }} className={styles["project"]}>
-        {job.project}
-      </Link>
-    </>
+    <Link to="/projects/$project/jobs" params={{ project }} className={styles["project"]} title={project}>
+      {project}
+    </Link>
+  );
+}
+
+export function JobName({ job }: { job: Pick<JobRow, "job_id" | "name"> }) {
+  return (
+    <Link to="/jobs/$jobId" params={{ jobId: job.job_id }} className={styles["name"]} title={job.job_id}>
+      {job.name ?? <span className="mono">{shortId(job.job_id)}</span>}
+    </Link>
   );
 }
 

@@ -10,7 +10,7 @@ import { useNow } from "@/lib/clock";
 import { formatDuration, shortId } from "@/lib/format";
 
 import styles from "./QueuePage.module.css";
-import { JobName, resourcesOf } from "./RunningTable";
+import { JobName, ProjectName, resourcesOf } from "./RunningTable";
 
 const DRAGGED = "application/x-atlas-job";
 
@@ -44,6 +44,7 @@ export function WaitingTable({ jobs }: { jobs: readonly QueuedRow[] }) {
               <span className="hidden">Place</span>
             </th>
             <th>Job</th>
+            <th>Project</th>
             <th>Why it waits</th>
             <th>Resources</th>
             <th>Waiting for</th>
@@ -77,6 +78,9 @@ export function WaitingTable({ jobs }: { jobs: readonly QueuedRow[] }) {
                 </td>
                 <td>
                   <JobName job={job} />
+                </td>
+                <td>
+                  <ProjectName project={job.project} />
                 </td>
                 <td className={`${styles["why"]} ${styles["wide"]}`}>{job.waits_because ?? "It starts next."}</td>
                 <td className={`${styles["nowrap"]} num`}>{resourcesOf(job)}</td>
