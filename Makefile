@@ -1,10 +1,11 @@
 # One-liners for developers. ARGS= goes to the tool: make test ARGS="tests/sdk -k bundle"
 BIN := .venv/bin
-PATHS := src tests examples
+PATHS := src tests examples hatch_build.py gui/build.py gui/dev
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart format lint types imports check test test-sdk test-integrations wheel clean
+.PHONY: help setup quickstart format lint types imports check test test-sdk test-integrations \
+	gui gui-check gui-dev gui-types wheel clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -42,9 +43,21 @@ test-sdk: setup  ## The SDK's tests on every Python that is found, the oldest an
 test-integrations: setup  ## Tests with PyTorch, Lightning, Keras, Transformers (some GB)
 	scripts/test-integrations $(ARGS)
 
+gui: setup  ## The web pages, where gui/ has changed
+	scripts/gui
+
+gui-check: setup  ## Types, style, directions and component tests of the web pages
+	scripts/gui run check
+
+gui-dev: setup  ## The web pages from the sources, against a running server (ATLAS_URL names it)
+	scripts/gui run dev
+
+gui-types: setup  ## gui/src/api/schema.d.ts from the server's OpenAPI
+	$(BIN)/python gui/dev/schema.py
+
 wheel: setup  ## dist/foundations_atlas-*.whl
 	$(BIN)/uv build --wheel --out-dir dist $(ARGS)
 
 clean:  ## Remove what can be made again; jobs in .atlas stay
-	rm -rf .venv dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv dist build gui/node_modules src/atlas_server/gui_dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples -name __pycache__ -prune -exec rm -rf {} +

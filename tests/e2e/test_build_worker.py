@@ -163,7 +163,7 @@ def test_files_that_the_requirements_include_are_sent(atlas, built, image):
 
 def test_pip_says_why_it_failed(atlas, built, image):
     base = built.base(image("python"))
-    done = built.run(project(atlas, "failing", "no-such-package==7\n"), "--base", base)
+    done = built.run(project(atlas, "unmet", "no-such-package==7\n"), "--base", base)
     assert done.returncode == 1
     assert f"Error: pip failed in {base}:latest: ERROR: No matching distribution" in done.stderr
     assert built.containers(base) == []

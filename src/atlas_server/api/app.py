@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.responses import FileResponse
 
-from atlas_server.api import errors
+from atlas_server.api import errors, pages
 from atlas_server.api.guard import Guard
 from atlas_server.api.schema import describe
 from foundations._version import __version__
-
-_PAGE = Path(__file__).parent / "page.html"
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; frame-ancestors 'none'"
-)
 
 
 def create_app(*routers: APIRouter) -> FastAPI:
@@ -44,8 +36,5 @@ def create_app(*routers: APIRouter) -> FastAPI:
 
     app.openapi = openapi
 
-    @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(_PAGE, headers={"Content-Security-Policy": _PAGE_POLICY})
-
+    app.include_router(pages.routes())
     return app

@@ -134,11 +134,14 @@ def _resolve(connection: Connection, reference: str) -> str:
         return found
     wanted = reference.lower() if set(reference.lower()) <= _ID_LETTERS else reference
     fitting = jobs.ids_with_prefix(connection, wanted, limit=6) if is_job_id(wanted) else []
-    if not fitting or (wanted not in fitting and not set(wanted) <= _ID_LETTERS):
+    like_an_id = bool(wanted) and set(wanted) <= _ID_LETTERS
+    if wanted not in fitting and not like_an_id:
         # IDs that people have chosen look like names, and names go before the beginnings of them.
         named = _named(connection, reference)
         if named is not None or not fitting:
             return named or _refuse(reference)
+    if not fitting:
+        raise _no_job(reference)
     if len(fitting) > 1 and wanted not in fitting:
         shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
         raise Ambiguous(f"'{reference}' fits several jobs: {shown}", "Give more of the ID.")

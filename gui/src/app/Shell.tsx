@@ -1,0 +1,142 @@
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { FolderKanban, ListOrdered, Monitor, Moon, Search, Server, Sun, Unplug } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
+
+import { useConnection } from "@/api/feed";
+import { useServer } from "@/api/queries";
+import { IconButton } from "@/components/Button";
+import { Menu, MenuChoice } from "@/components/Menu";
+import { Toasts } from "@/components/Toasts";
+import { chooseTheme, type Theme, useIsDark, useTheme } from "@/lib/theme";
+
+import { Palette } from "./Palette";
+import styles from "./Shell.module.css";
+
+export function Shell() {
+  const [finding, setFinding] = useState(false);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const typing = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
+      if ((event.key === "k" && (event.metaKey || event.ctrlKey)) || (event.key === "/" && !typing && !event.defaultPrevented)) {
+        event.preventDefault();
+        setFinding(true);
+      }
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, []);
+
+  return (
+    <>
+      <a className={styles["skip"]} href="#main">
+        Skip to the content
+      </a>
+      <header className={styles["header"]}>
+        <Link to="/projects" className={styles["brand"]}>
+          <img src="/icon.svg" alt="" />
+          Atlas
+        </Link>
+        <Navigation />
+        <button type="button" className={styles["find"]} onClick={() => setFinding(true)}>
+          <Search aria-hidden />
+          <span>Search projects and jobs</span>
+          <kbd aria-hidden>/</kbd>
+        </button>
+        <ThemeMenu />
+      </header>
+      <Lost />
+      <div className={styles["content"]}>
+        <Outlet />
+      </div>
+      <Palette open={finding} onClose={() => setFinding(false)} />
+      <Toasts />
+      <Announcer />
+    </>
+  );
+}
+
+function Navigation() {
+  const { data } = useServer();
+  const active = (data?.jobs["running"] ?? 0) + (data?.jobs["starting"] ?? 0) + (data?.jobs["stopping"] ?? 0);
+  const waiting = data?.jobs["queued"] ?? 0;
+  return (
+    <nav className={styles["nav"]} aria-label="Main">
+      <Link to="/projects">
+        <FolderKanban aria-hidden />
+        Projects
+      </Link>
+      <Link to="/queue">
+        <ListOrdered aria-hidden />
+        Queue
+        {active + waiting > 0 && (
+          <span className={`${styles["count"]} ${active > 0 ? styles["busy"] : ""} num`} title={`${active} running, ${waiting} waiting`}>
+            {active + waiting}
+          </span>
+        )}
+      </Link>
+      <Link to="/nodes">
+        <Server aria-hidden />
+        Nodes
+      </Link>
+    </nav>
+  );
+}
+
+const THEMES = [
+  { value: "system", label: "As the system", icon: <Monitor aria-hidden /> },
+  { value: "light", label: "Light", icon: <Sun aria-hidden /> },
+  { value: "dark", label: "Dark", icon: <Moon aria-hidden /> },
+] as const satisfies { value: Theme; label: string; icon: unknown }[];
+
+function ThemeMenu() {
+  const theme = useTheme();
+  const dark = useIsDark();
+  return (
+    <Menu trigger={<IconButton label="Theme">{dark ? <Moon aria-hidden /> : <Sun aria-hidden />}</IconButton>}>
+      <MenuChoice value={theme} options={THEMES} onChange={chooseTheme} />
+    </Menu>
+  );
+}
+
+/** The server went away: what is shown stays, and says how old it may be. */
+function Lost() {
+  const connection = useConnection();
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    setLate(false);
+    if (connection !== "lost") return;
+    // A restart takes a moment; only what lasts is worth a word.
+    const timer = window.setTimeout(() => setLate(true), 1500);
+    return () => window.clearTimeout(timer);
+  }, [connection]);
+  return (
+    <div role="status">
+      {late && (
+        <div className={styles["lost"]}>
+          <Unplug aria-hidden />
+          The server does not answer. What you see may be old; it comes back by itself when the server does.
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Tells a screen reader where it is after each change of page, and puts the focus there. */
+function Announcer() {
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname ?? "" });
+  const first = useRef(true);
+  const [said, setSaid] = useState("");
+  useEffect(() => {
+    if (first.current) {
+      first.current = false;
+      return;
+    }
+    const timer = window.setTimeout(() => setSaid(document.title), 150);
+    return () => window.clearTimeout(timer);
+  }, [path]);
+  return (
+    <div className="hidden" role="status">
+      {said}
+    </div>
+  );
+}

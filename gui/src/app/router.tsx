@@ -1,0 +1,101 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+
+import { parseCompareSearch } from "@/features/compare/search";
+import { parseJobSearch } from "@/features/job/search";
+import { parseJobsSearch } from "@/features/jobs/search";
+import { parseProjectsSearch } from "@/features/projects/search";
+
+import { Missing, PageTrouble } from "./Missing";
+import { Shell } from "./Shell";
+
+const root = createRootRoute({ component: Shell, notFoundComponent: Missing, errorComponent: PageTrouble });
+
+const index = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/projects" });
+  },
+});
+
+const projects = createRoute({
+  getParentRoute: () => root,
+  path: "/projects",
+  validateSearch: parseProjectsSearch,
+  component: lazyRouteComponent(() => import("@/features/projects/ProjectsPage"), "ProjectsPage"),
+});
+
+const project = createRoute({
+  getParentRoute: () => root,
+  path: "/projects/$project",
+  component: lazyRouteComponent(() => import("@/features/project/ProjectLayout"), "ProjectLayout"),
+});
+
+const projectIndex = createRoute({
+  getParentRoute: () => project,
+  path: "/",
+  beforeLoad: ({ params }) => {
+    throw redirect({ to: "/projects/$project/jobs", params });
+  },
+});
+
+// The address that this page had before.
+const jobListing = createRoute({
+  getParentRoute: () => project,
+  path: "job_listing",
+  beforeLoad: ({ params }) => {
+    throw redirect({ to: "/projects/$project/jobs", params });
+  },
+});
+
+const jobs = createRoute({
+  getParentRoute: () => project,
+  path: "jobs",
+  validateSearch: parseJobsSearch,
+  component: lazyRouteComponent(() => import("@/features/jobs/JobsPage"), "JobsPage"),
+});
+
+const overview = createRoute({
+  getParentRoute: () => project,
+  path: "overview",
+  component: lazyRouteComponent(() => import("@/features/project/OverviewPage"), "OverviewPage"),
+});
+
+const job = createRoute({
+  getParentRoute: () => root,
+  path: "/jobs/$jobId",
+  validateSearch: parseJobSearch,
+  component: lazyRouteComponent(() => import("@/features/job/JobPage"), "JobPage"),
+});
+
+const queue = createRoute({
+  getParentRoute: () => root,
+  path: "/queue",
+  component: lazyRouteComponent(() => import("@/features/queue/QueuePage"), "QueuePage"),
+});
+
+const nodes = createRoute({
+  getParentRoute: () => root,
+  path: "/nodes",
+  component: lazyRouteComponent(() => import("@/features/nodes/NodesPage"), "NodesPage"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: "/compare",
+  validateSearch: parseCompareSearch,
+  component: lazyRouteComponent(() => import("@/features/compare/ComparePage"), "ComparePage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview]), job, queue, nodes, compare]),
+  defaultPreload: "intent",
+  defaultErrorComponent: PageTrouble,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,58 @@
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+
+import { artifactAddress } from "@/api/actions";
+import type { Artifact, JobDetails } from "@/api/types";
+import { Select } from "@/components/Field";
+import { FileViewer } from "@/components/FileViewer";
+import { Panel } from "@/components/Panel";
+import { fileKind } from "@/lib/files";
+import { shortId } from "@/lib/format";
+
+import styles from "./ComparePage.module.css";
+
+const MOST_VIEWERS = 4;
+
+/** Artifacts of one name side by side. */
+export function ArtifactsCompared({ jobs }: { jobs: readonly JobDetails[] }) {
+  const [chosen, setChosen] = useState("");
+  const keys = sharedKeys(jobs);
+  const key = keys.includes(chosen) ? chosen : keys[0];
+  if (key === undefined) return null;
+  const found = jobs.flatMap((job) => {
+    const artifact = job.artifacts.findLast((one) => one.key === key && !one.folder);
+    return artifact ? [{ job, artifact }] : [];
+  });
+  const pictures = found.every(({ artifact }) => fileKind(artifact.filename, artifact.type ?? "") === "image");
+  return (
+    <Panel title="Artifacts" tools={<Select label="Artifact" value={key} options={keys.map((one) => [one, one] as const)} onChange={setChosen} />}>
+      <div className={styles["pictures"]} style={pictures ? undefined : { gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 420px), 1fr))" }}>
+        {found.slice(0, pictures ? undefined : MOST_VIEWERS).map(({ job, artifact }) => (
+          <figure key={job.job_id}>
+            {pictures ? <img src={artifactAddress(job.job_id, key, artifact.version)} alt={`${key} of ${job.name ?? shortId(job.job_id)}`} loading="lazy" /> : <Viewer job={job} artifact={artifact} />}
+            <figcaption>
+              <Link to="/jobs/$jobId" params={{ jobId: job.job_id }} search={{ tab: "artifacts", show: key }}>
+                {job.name ?? shortId(job.job_id)}
+              </Link>
+            </figcaption>
+          </figure>
+        ))}
+      </div>
+      {!pictures && found.length > MOST_VIEWERS && <p style={{ color: "var(--ink-3)", marginTop: 8 }}>Those of the first {MOST_VIEWERS} jobs.</p>}
+    </Panel>
+  );
+}
+
+function Viewer({ job, artifact }: { job: JobDetails; artifact: Artifact }) {
+  return (
+    <div style={{ display: "flex", height: 320, border: "1px solid var(--line)", borderRadius: 8, overflow: "hidden" }}>
+      <FileViewer source={{ name: artifact.filename, type: artifact.type ?? "", size: artifact.size, version: artifact.digest, href: artifactAddress(job.job_id, artifact.key, artifact.version) }} />
+    </div>
+  );
+}
+
+function sharedKeys(jobs: readonly JobDetails[]): string[] {
+  const counts = new Map<string, number>();
+  for (const job of jobs) for (const key of new Set(job.artifacts.map((artifact) => artifact.key))) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return [...counts].filter(([, count]) => count > 1).sort((a, b) => b[1] - a[1]).map(([key]) => key);
+}

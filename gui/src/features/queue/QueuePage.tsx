@@ -1,0 +1,57 @@
+import { Coffee, ListX } from "lucide-react";
+import { useState } from "react";
+
+import { useQueue } from "@/api/queries";
+import { Button } from "@/components/Button";
+import { Empty, Panel, Skeleton, Trouble } from "@/components/Panel";
+import { plural } from "@/lib/format";
+import { useTitle } from "@/lib/title";
+import page from "@/styles/page.module.css";
+
+import { ClearDialog } from "./ClearDialog";
+import { RunningTable } from "./RunningTable";
+import { WaitingTable } from "./WaitingTable";
+
+/** What runs where, what waits and why. */
+export function QueuePage() {
+  useTitle("Queue");
+  const { data, error, refetch } = useQueue();
+  const [clearing, setClearing] = useState(false);
+  return (
+    <main id="main" className={page["page"]}>
+      <div className={page["top"]}>
+        <h1>Queue</h1>
+        {data !== undefined && data.total_queued > 0 && (
+          <Button kind="danger" onClick={() => setClearing(true)}>
+            <ListX aria-hidden />
+            Clear the queue
+          </Button>
+        )}
+      </div>
+      {data === undefined ? (
+        error === null ? <Skeleton height={260} /> : <Trouble error={error} retry={() => void refetch()} />
+      ) : data.running.length === 0 && data.total_queued === 0 ? (
+        <Panel flush>
+          <Empty icon={Coffee} title="Nothing runs and nothing waits" command="foundations submit scheduler my_project main.py">
+            <p>Submitted jobs stand here while they run, and while they wait with the reason why.</p>
+          </Empty>
+        </Panel>
+      ) : (
+        <>
+          <Panel title="Running" count={data.running.length} flush>
+            {data.running.length === 0 ? <p style={{ padding: "14px 16px", color: "var(--ink-3)" }}>Nothing.</p> : <RunningTable jobs={data.running} />}
+          </Panel>
+          <Panel title="Waiting" count={data.total_queued} flush>
+            {data.queued.length === 0 ? (
+              <p style={{ padding: "14px 16px", color: "var(--ink-3)" }}>Nothing: the next job starts at once where it fits.</p>
+            ) : (
+              <WaitingTable jobs={data.queued} />
+            )}
+            {data.total_queued > data.queued.length && <p style={{ padding: "10px 16px", color: "var(--ink-3)" }}>The first {data.queued.length} of {plural(data.total_queued, "job")}.</p>}
+          </Panel>
+        </>
+      )}
+      {clearing && data !== undefined && <ClearDialog queue={data} onClose={() => setClearing(false)} />}
+    </main>
+  );
+}

@@ -1,0 +1,26 @@
+import { fileURLToPath } from "node:url";
+
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// `npm run dev` against a running server: ATLAS_URL names it.
+const server = process.env["ATLAS_URL"] ?? "http://127.0.0.1:5000";
+
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { "@": fileURLToPath(new URL("src", import.meta.url)) } },
+  server: { proxy: { "/api": server } },
+  build: {
+    outDir: "../src/atlas_server/gui_dist",
+    emptyOutDir: true,
+    // The policy of the pages allows no data: scripts or styles; fonts stay files, too.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 900,
+    target: "es2022",
+    modulePreload: { polyfill: false },
+  },
+  // Only Vitest reads it.
+  ...({
+    test: { environment: "jsdom", globals: false, css: false, setupFiles: ["src/testing.tsx"] },
+  } as object),
+});

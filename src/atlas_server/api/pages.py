@@ -1,0 +1,64 @@
+"""The web pages: one document for every address, and the files that it loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+GUI = Path(__file__).parents[1] / "gui_dist"
+
+# All comes from this server, and no script or style stands in the document itself: what a job is
+# called or logs cannot become either.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+# Their names hold a digest of what they hold.
+_FOREVER = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+
+_NOT_BUILT = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Atlas</title>'
+    "<h1>Atlas runs, but its web pages are not built</h1>"
+    "<p>In the clone that this server was started from, type <code>scripts/gui</code> and load this"
+    " page again. The command line works without: <code>foundations list</code></p>"
+)
+
+
+def routes() -> APIRouter:
+    """Return the endpoints; to be included last, for they answer every address that is left."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/{path:path}", methods=["GET", "HEAD"])
+    def page(path: str) -> Response:
+        if path == "api" or path.startswith("api/"):
+            raise HTTPException(404, "Not Found")
+        found = _file(path)
+        if found is not None:
+            lasting = path.startswith("assets/")
+            caching = _FOREVER if lasting else _ASK_AGAIN
+            return FileResponse(found, headers={**_HEADERS, "Cache-Control": caching})
+        if path.startswith("assets/"):
+            raise HTTPException(404, "Not Found")
+        document = GUI / "index.html"
+        if not document.is_file():
+            return HTMLResponse(_NOT_BUILT, 503, headers=_HEADERS)
+        return FileResponse(document, headers={**_HEADERS, "Cache-Control": _ASK_AGAIN})
+
+    return router
+
+
+def _file(path: str) -> Path | None:
+    """The file of that name, if it is one of the pages' own."""
+    wanted = (GUI / path).resolve()
+    inside = wanted.is_relative_to(GUI.resolve()) and "\0" not in path
+    return wanted if inside and wanted.is_file() and wanted.name != "source.sha256" else None
