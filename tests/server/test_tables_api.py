@@ -6,6 +6,7 @@ import csv
 import http.client
 import io
 import json
+import socket
 import threading
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -389,7 +390,7 @@ def test_tables_are_exported(site):
     assert (status, head["content-disposition"]) == (200, 'attachment; filename="jobs.csv"')
     rows = list(csv.reader(io.StringIO(body.decode())))
     assert rows[0] == columns
-    assert [row[:4] for row in rows[1:]][0] == [site.jobs[0], "1", "0.01", "0.1"]
+    assert rows[1][:4] == [site.jobs[0], "1", "0.01", "0.1"]
     assert rows[1][4].endswith("+00:00")
     found = json.loads(site.ask("GET", f"/export?{wanted}&format=json")[2])
     assert [row["id"] for row in found] == site.jobs
@@ -417,8 +418,20 @@ class Watch:
         self._changed = threading.Condition()
         self._connection = http.client.HTTPConnection(site.address, timeout=60)
         self._connection.request("GET", "/api/v1" + path, headers=headers)
+        self._socket = self._connection.sock
         self._response = self._connection.getresponse()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._response.close()
+        self._connection.close()
+        self._socket.close()
 
     def _read(self) -> None:
         name = key = ""
@@ -443,19 +456,19 @@ class Watch:
 
 def test_the_feed_tells_what_changes_and_goes_on_where_it_broke(site):
     job = site.jobs[0]
-    watch = Watch(site, "/feed?project=vision")
-    hello = watch.until(lambda event: event[0] == "hello")
-    site.json("PATCH", f"/jobs/{site.waiting[0]}", {"notes": "elsewhere"})
-    site.json("PATCH", f"/jobs/{job}", {"notes": "seen"})
-    told = watch.until(lambda event: event[0] == "jobs")
-    assert told[2]["changed"] == [job]
-    site.json("PATCH", "/projects/vision", {"description": "new"})
-    watch.until(lambda event: event[0] == "projects")
-    resumed = Watch(site, "/feed", **{"Last-Event-ID": hello[1]})
-    both = resumed.until(lambda event: event[0] == "jobs")
-    assert set(both[2]["changed"]) >= {job, site.waiting[0]}
-    stranger = Watch(site, "/feed?since=other:3")
-    stranger.until(lambda event: event[0] == "reload")
+    with Watch(site, "/feed?project=vision") as watch:
+        hello = watch.until(lambda event: event[0] == "hello")
+        site.json("PATCH", f"/jobs/{site.waiting[0]}", {"notes": "elsewhere"})
+        site.json("PATCH", f"/jobs/{job}", {"notes": "seen"})
+        told = watch.until(lambda event: event[0] == "jobs")
+        assert told[2]["changed"] == [job]
+        site.json("PATCH", "/projects/vision", {"description": "new"})
+        watch.until(lambda event: event[0] == "projects")
+    with Watch(site, "/feed", **{"Last-Event-ID": hello[1]}) as resumed:
+        both = resumed.until(lambda event: event[0] == "jobs")
+        assert set(both[2]["changed"]) >= {job, site.waiting[0]}
+    with Watch(site, "/feed?since=other:3") as stranger:
+        stranger.until(lambda event: event[0] == "reload")
 
 
 def test_every_endpoint_for_browsers_has_a_typed_answer(site):

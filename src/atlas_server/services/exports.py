@@ -23,7 +23,7 @@ _FIELDS = (
     "duration", "priority", "cpus", "gpus", "memory", "exit_code", "attempts", "command",
 )  # fmt: skip
 _KEYS = {
-    "id": "job_id", "submitted": "submitted_at", "started": "started_at", "queued": "submitted_at",
+    "id": "job_id", "submitted": "submitted_at", "started": "started_at", "queued": "queued_at",
     "finished": "finished_at",
 }  # fmt: skip
 
@@ -101,10 +101,8 @@ def _all_columns(counted: Sequence[catalogue.Counted]) -> list[Column]:
 def _described(column: Column, numeric: set[tuple[str, str]]) -> ExportColumn:
     if column.source is Source.FIELD:
         kind = FIELDS[column.name].kind
-        is_time = kind is Kind.TIME
-        return ExportColumn(
-            str(column), kind not in (Kind.TEXT, Kind.WORD) and not is_time, is_time
-        )
+        is_number = kind not in (Kind.TEXT, Kind.WORD, Kind.TIME)
+        return ExportColumn(str(column), is_number, kind is Kind.TIME)
     if column.source is Source.PARAM:
         return ExportColumn(str(column), (catalogue.PARAM, column.name) in numeric, False)
     # The newest value of a metric may be a text or NaN at any time; its bounds are numbers.

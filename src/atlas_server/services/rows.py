@@ -58,6 +58,7 @@ def _row(job: JobRecord, params: dict[str, Any]) -> PlainJob:
         "retries": job.retries,
         "timeout": job.timeout,
         "submitted_at": job.submitted_at,
+        "queued_at": job.queued_at,
         "not_before": job.not_before,
         "started_at": job.started_at,
         "finished_at": job.finished_at,

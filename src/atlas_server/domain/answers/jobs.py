@@ -51,6 +51,7 @@ class PlainJob(TypedDict):
     retries: int
     timeout: float | None
     submitted_at: float
+    queued_at: float
     not_before: float | None
     started_at: float | None
     finished_at: float | None
