@@ -32,7 +32,7 @@ _encoder = json.JSONEncoder(separators=(",", ":"))
 
 def _fast_dump() -> Callable[[Any], str]:
     """Return what writes JSON: C's own encoder made once, where json makes one for each value."""
-    make = json.encoder.c_make_encoder
+    make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return _encoder.encode
     write = make(
