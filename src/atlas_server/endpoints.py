@@ -91,6 +91,6 @@ def routers(parts: Parts) -> list[APIRouter]:
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
         bundles.routes(content),
-        results.routes(Results(store)),
+        results.routes(Results(store, queries)),
         DirectoryRoutes(directories, views, parts.identity.instance).router(),
     ]

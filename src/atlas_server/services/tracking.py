@@ -13,7 +13,7 @@ from atlas_server.archive.samples import Sample
 from atlas_server.domain.records import AttemptRecord
 from atlas_server.domain.reports import readable
 from atlas_server.services.specs import check_project
-from atlas_server.store import jobs, projects, tracking
+from atlas_server.store import catalogue, jobs, projects, tracking
 from atlas_server.store.tracking import Point
 from foundations.contract import events
 from foundations.contract.manifest import is_digest
@@ -92,7 +92,7 @@ class _News:
             tracking.set_tags(connection, job, self._tags)
         if self._project is not None:
             key = projects.ensure(connection, self._project, self._now)
-            jobs.set_values(connection, job, {"project_id": key})
+            catalogue.move(connection, job, key)
 
 
 def samples_in(batches: Sequence[JournalBatch], now: float) -> list[Sample]:
