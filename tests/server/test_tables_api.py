@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import http.client
+import io
 import json
 import threading
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+from pyarrow import parquet
 from pydantic import TypeAdapter
 from tests.live import LiveServer, make_folder
 
@@ -377,6 +380,33 @@ def test_projects(site):
     assert [p["name"] for p in site.get("/projects", archived="true")["projects"]] == ["eyes"]
     site.json("PATCH", "/projects/eyes", {"archived": False, "name": "vision"})
     assert site.refused("DELETE", "/projects/speech")["message"].endswith("are not over.")
+
+
+def test_tables_are_exported(site):
+    columns = ["id", "params.start", "min(metrics.loss)", "metrics.acc", "submitted"]
+    wanted = urlencode({"project": "vision", "sort": "params.start", "columns": columns}, True)
+    status, head, body = site.ask("GET", f"/export?{wanted}")
+    assert (status, head["content-disposition"]) == (200, 'attachment; filename="jobs.csv"')
+    rows = list(csv.reader(io.StringIO(body.decode())))
+    assert rows[0] == columns
+    assert [row[:4] for row in rows[1:]][0] == [site.jobs[0], "1", "0.01", "0.1"]
+    assert rows[1][4].endswith("+00:00")
+    found = json.loads(site.ask("GET", f"/export?{wanted}&format=json")[2])
+    assert [row["id"] for row in found] == site.jobs
+    lines = site.ask("GET", f"/export?{wanted}&format=jsonl")[2].splitlines()
+    assert [json.loads(line) for line in lines] == found
+    data = site.ask("GET", f"/export?{wanted}&format=parquet")[2]
+    table = parquet.read_table(io.BytesIO(data))
+    assert table.column("params.start").to_pylist() == [1.0, 2.0, 3.0]
+    assert table.column("id").to_pylist() == site.jobs
+    everything = json.loads(site.ask("GET", "/export?project=vision&format=json")[2])
+    assert everything[-1]["tags.kind"] == "made"
+    assert site.ask("GET", "/export?query=status:queued+name:nothing&format=json")[2] == b"[]\n"
+    formula = {"name": "=1+1", "tags": {"-x": "+cmd"}}
+    site.json("PATCH", f"/jobs/{site.jobs[0]}", formula)
+    text = site.ask("GET", f"/export?project=vision&query=id:{site.jobs[0]}")[2].decode()
+    assert "'=1+1" in text
+    assert "'+cmd" in text
 
 
 class Watch:
