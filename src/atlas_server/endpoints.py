@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from atlas_server.api import bulk, bundles, curves, live, results
+from atlas_server.api import bulk, bundles, curves, exports, live, results
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.files import FileRoutes
 from atlas_server.api.jobs import JobRoutes
@@ -32,6 +32,7 @@ from atlas_server.services.curves import CurveReads
 from atlas_server.services.directories import Directories
 from atlas_server.services.edits import Edits
 from atlas_server.services.executed import ExecutedJobs
+from atlas_server.services.exports import Exports
 from atlas_server.services.feed import Feed
 from atlas_server.services.files import Files
 from atlas_server.services.jobs import Jobs
@@ -91,6 +92,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
         bundles.routes(content),
-        results.routes(Results(store)),
+        results.routes(Results(store, queries)),
+        exports.routes(Exports(store, queries)),
         DirectoryRoutes(directories, views, parts.identity.instance).router(),
     ]

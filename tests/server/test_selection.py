@@ -379,6 +379,8 @@ def test_columns_are_counted_as_jobs_change(store, given_jobs, later, removed, d
             gone = data.draw(st.sets(st.sampled_from(NAMES), max_size=2))
             tracking.remove_tags(connection, job.key, sorted(gone))
             job.tags = {key: value for key, value in job.tags.items() if key not in gone}
+            job.project = more["project"]
+            catalogue.move(connection, job.key, projects.ensure(connection, job.project, 1))
         doomed = [job for index, job in enumerate(made) if index in removed]
         catalogue.forget(connection, [job.key for job in doomed])
         rows.remove(connection, [job.key for job in doomed])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from atlas_server.services.results import Results
@@ -13,12 +15,16 @@ def routes(results: Results) -> APIRouter:
     router = APIRouter(tags=["results"])
 
     @router.get("/results", response_class=StreamingResponse)
-    def lines(project: str) -> StreamingResponse:
-        """Return every job of a project, newest first, as one JSON array a line.
+    def lines(
+        project: str, query: Annotated[str, Query(max_length=10_000)] = ""
+    ) -> StreamingResponse:
+        """Return every job of a project, newest first, or those of a query in its order.
+
+        One JSON array a line:
 
         `[job_id, user, state, submitted_at, started_at, finished_at, given parameters or null,
         recorded parameters, newest values of the metrics, tags]`
         """
-        return StreamingResponse(results.lines(project), media_type="application/x-ndjson")
+        return StreamingResponse(results.lines(project, query), media_type="application/x-ndjson")
 
     return router

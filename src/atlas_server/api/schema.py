@@ -61,11 +61,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def shape_of(name: str) -> Any:
-    """Return the type that an endpoint said it answers, by its name."""
-    return _shapes[name]
-
-
 def _describe_answers(responses: dict[str, Any], shape: str | None) -> None:
     if shape is not None:
         success = next(status for status in responses if status.startswith("2"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from atlas_server.store import projects, results
-from atlas_server.store.engine import Store
+from atlas_server.services.queries import Asked, Queries
+from atlas_server.store import listing, projects, results
+from atlas_server.store.engine import Store, parts
 from atlas_server.store.results import ResultRow
 from foundations.errors import NotFound
 
@@ -16,19 +17,29 @@ _PAGE = 2000
 class Results:
     """Reads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, queries: Queries) -> None:
         self._store = store
+        self._queries = queries
 
-    def lines(self, project: str) -> Iterator[bytes]:
-        """Return lines of JSON, newest job first, as they are read.
+    def lines(self, project: str, query: str = "") -> Iterator[bytes]:
+        """Return lines of JSON as they are read: of all jobs, newest first, or of those of a query.
 
         Each is `[job_id, user, state, submitted_at, started_at, finished_at, given parameters or
-        null, recorded parameters, newest values of the metrics, tags]`. Raises NotFound.
+        null, recorded parameters, newest values of the metrics, tags]`. Raises NotFound, or
+        InvalidQuery.
         """
         with self._store.read() as connection:
             if not projects.is_there(connection, project):
                 raise NotFound(f"There is no project '{project}'.", "See: foundations projects")
+            if query:
+                selection, _ = self._queries.selection(connection, Asked(project, query))
+                return self._selected(listing.keys_of(connection, selection))
         return self._pages(project)
+
+    def _selected(self, keys: Sequence[int]) -> Iterator[bytes]:
+        for part in parts(keys):
+            with self._store.read() as connection:
+                yield "".join(map(_line, results.of_jobs(connection, part))).encode()
 
     def _pages(self, project: str) -> Iterator[bytes]:
         before = None

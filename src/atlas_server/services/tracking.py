@@ -91,8 +91,8 @@ class _News:
         if self._tags:
             tracking.set_tags(connection, job, self._tags)
         if self._project is not None:
-            project = projects.ensure(connection, self._project, self._now)
-            catalogue.move(connection, job, project)
+            key = projects.ensure(connection, self._project, self._now)
+            catalogue.move(connection, job, key)
 
 
 def samples_in(batches: Sequence[JournalBatch], now: float) -> list[Sample]:

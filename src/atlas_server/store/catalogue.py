@@ -57,24 +57,19 @@ def forget(connection: Connection, keys: Sequence[int]) -> None:
     """
     if not keys:
         return
-    for kind, query in _HELD.items():
-        rows: Any = connection.execute(query, {"keys": list(keys)})
-        for project, name, *numbers in rows:
-            values = dict(zip(("less", "fewer", "shorter"), numbers, strict=True))
-            connection.execute(_LESSEN, {"project": project, "of": kind, "called": name, **values})
+    for counted in _held_by(connection, keys):
+        negative = {name: -counted[name] for name in ("jobs", "numbers", "texts")}
+        connection.execute(_COUNT, {**counted, **negative})
     connection.execute(_DROP_EMPTY)
 
 
-def move(connection: Connection, key: int, project_id: int) -> None:
-    """Move a job (row key) to another project, with all that it has."""
-    held: dict[str, list[Change]] = {}
-    for kind, query in _HELD.items():
-        rows: Any = connection.execute(query, {"keys": [key]})
-        held[kind] = [Change(name, *numbers) for _, name, *numbers in rows]
-    forget(connection, [key])
-    connection.execute(update(jobs).where(jobs.c.id == key).values(project_id=project_id))
-    for kind, changes in held.items():
-        count(connection, key, kind, changes)
+def move(connection: Connection, job: int, project: int) -> None:
+    """Put a job (row key) into another project, with the counts of what it has."""
+    forget(connection, [job])
+    connection.execute(_MOVE, {"wanted": job, "project": project})
+    counted = _held_by(connection, [job])
+    if counted:
+        connection.execute(_COUNT, counted)
 
 
 def of_project(connection: Connection, project: str | None) -> list[Counted]:
@@ -95,6 +90,16 @@ def of_project(connection: Connection, project: str | None) -> list[Counted]:
         known = select(projects.c.id).where(projects.c.name == project).scalar_subquery()
         query = query.where(project_columns.c.project_id == known)
     return [Counted(*row) for row in connection.execute(query)]
+
+
+def _held_by(connection: Connection, keys: Sequence[int]) -> list[dict[str, Any]]:
+    """What some jobs have, as rows of the counts."""
+    names = ("project_id", "name", "jobs", "numbers", "texts")
+    found: list[dict[str, Any]] = []
+    for kind, query in _HELD.items():
+        rows: Any = connection.execute(query, {"keys": list(keys)})
+        found += [{"kind": kind, **dict(zip(names, row, strict=True))} for row in rows]
+    return found
 
 
 def _held(table: Any, name: Any, number: Any, text: Any, *joined: Any) -> Any:
@@ -129,17 +134,5 @@ _HELD = {
         (metric_keys, metric_keys.c.id == latest_metrics.c.key),
     ),
 }
-_LESSEN = (
-    update(project_columns)
-    .where(
-        project_columns.c.project_id == bindparam("project"),
-        project_columns.c.kind == bindparam("of"),
-        project_columns.c.name == bindparam("called"),
-    )
-    .values(
-        jobs=project_columns.c.jobs - bindparam("less"),
-        numbers=project_columns.c.numbers - bindparam("fewer"),
-        texts=project_columns.c.texts - bindparam("shorter"),
-    )
-)
+_MOVE = update(jobs).where(jobs.c.id == bindparam("wanted")).values(project_id=bindparam("project"))
 _DROP_EMPTY = delete(project_columns).where(project_columns.c.jobs <= 0)

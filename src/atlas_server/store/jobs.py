@@ -26,7 +26,6 @@ from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
 from foundations.contract.states import FINAL_STATES, JobKind, JobState, StateReason
 
-_MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 _ACTIVE = (JobState.STARTING.value, JobState.RUNNING.value, JobState.STOPPING.value)
 
 
@@ -114,8 +113,7 @@ def with_ids(connection: Connection, job_ids: Iterable[str]) -> list[JobRecord]:
 def ids_of(connection: Connection, keys: Sequence[int]) -> list[str]:
     """Return the IDs of the jobs with these row keys, in this order."""
     found: dict[int, str] = {}
-    for start in range(0, len(keys), _MOST_ASKED):
-        part = keys[start : start + _MOST_ASKED]
+    for part in parts(keys):
         query = select(jobs.c.id, jobs.c.job_id).where(jobs.c.id.in_(part))
         found.update((key, job_id) for key, job_id in connection.execute(query))
     return [found[key] for key in keys if key in found]

@@ -7,6 +7,7 @@ import time
 
 from foundations.cli import wording
 from foundations.cli.output import print_json
+from foundations.cli.queries import complete_query, selected
 from foundations.cli.targets import (
     complete_projects,
     new_parser,
@@ -14,6 +15,7 @@ from foundations.cli.targets import (
     positive,
     set_completer,
 )
+from foundations.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ examples:
   foundations list --project my_project --status failed,stopped
   foundations list --tag sweep=a --json
   foundations list --all --sort metric:loss
+  foundations list --query 'metrics.loss < 0.3 and tag:sweep=a sort:-metrics.loss'
   foundations delete $(foundations list --all --quiet --status failed)"""
 _DEFAULT_LIMIT = 20
 _PAGE = 1000
@@ -55,6 +58,10 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
         "where a name is several of these",
     )
     add("--tag", action="append", metavar="KEY[=VALUE]", help="only jobs that have all of these")
+    set_completer(
+        add("--query", metavar="QUERY", help="only jobs that fit, in its order: foundations query"),
+        complete_query,
+    )
     add("--user", metavar="NAME", help="only jobs of this user")
     add(
         "--kind",
@@ -85,7 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
         "tag": arguments.tag,
         "kind": arguments.kind,
     }
-    if arguments.all:
+    if arguments.query is not None:
+        jobs, more = _queried(api, arguments)
+    elif arguments.all:
         jobs, more = list(_all(api, conditions)), False
     else:
         jobs, more = _some(api, conditions, arguments.limit)
@@ -100,11 +109,22 @@ def run(arguments: argparse.Namespace) -> int:
     elif jobs:
         _print(jobs, arguments.project)
         if more and sys.stdout.isatty():
-            sys.stdout.write("\nThese are the newest {}; all of them: --all\n".format(len(jobs)))
+            first = "first" if arguments.query else "newest"
+            sys.stdout.write("\nThese are the {} {}; all of them: --all\n".format(first, len(jobs)))
     elif sys.stdout.isatty():
-        fitting = any(conditions.values())
+        fitting = any(conditions.values()) or arguments.query
         sys.stdout.write("No jobs fit.\n" if fitting else "There are no jobs yet.\n")
     return 0
+
+
+def _queried(api: Api, arguments: argparse.Namespace) -> Any:
+    if arguments.status or arguments.tag or arguments.user or arguments.kind:
+        raise ConfigError(
+            "With --query everything but the project is said in the query.",
+            "As in --query 'status:failed tag:sweep=a user:ada'",
+        )
+    found = selected(api, arguments, sys.maxsize if arguments.all else arguments.limit)
+    return found["jobs"], found["total"] > len(found["jobs"])
 
 
 def _some(api: Api, conditions: Dict[str, Any], limit: int) -> Any:

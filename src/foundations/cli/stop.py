@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 from foundations.cli.output import Console, confirmed
+from foundations.cli.queries import act as bulk
+from foundations.cli.queries import add_bulk
 from foundations.cli.targets import (
     REFERENCES,
     add_jobs,
@@ -32,7 +34,7 @@ _STOP_EPILOG = (
 examples:
   foundations stop scheduler 3f2a
   foundations stop last last~1 --wait
-  foundations stop $(foundations list --quiet --all --status queued)"""
+  foundations stop --query 'status:queued tag:sweep=a' --dry-run"""
 )
 _DELETE_EPILOG = (
     REFERENCES
@@ -41,7 +43,7 @@ _DELETE_EPILOG = (
 examples:
   foundations delete job scheduler 3f2a
   foundations delete job last last~1 --yes
-  foundations delete job $(foundations list --quiet --all --status failed)"""
+  foundations delete --query 'status:failed submitted < -30d' --dry-run"""
 )
 # Of jobs to be deleted the question names so many one by one.
 _MOST_NAMED = 10
@@ -59,6 +61,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
             "foundations stop [options] [job] [SCHEDULER] JOB ...",
         )
         parser.add_argument("--wait", action="store_true", help="return once they have ended")
+        parser.add_argument("--yes", "-y", action="store_true", help="with --query: do not ask")
         parser.set_defaults(run=stop)
     else:
         parser = new_parser(
@@ -71,11 +74,14 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
         )
         parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
         parser.set_defaults(run=delete)
-    add_jobs(parser, "the jobs")
+    add_bulk(parser)
+    add_jobs(parser, "the jobs", "*")
 
 
 def stop(arguments: argparse.Namespace) -> int:
     """Stop jobs."""
+    if arguments.query is not None:
+        return bulk(arguments, "stop", "told to stop", action="stop")
     api, references = _open(arguments)
     console = Console()
     stopping = []
@@ -100,6 +106,8 @@ def stop(arguments: argparse.Namespace) -> int:
 
 def delete(arguments: argparse.Namespace) -> int:
     """Delete finished jobs."""
+    if arguments.query is not None:
+        return bulk(arguments, "delete", "deleted", action="delete")
     api, references = _open(arguments)
     console = Console()
     jobs, code = find_each(api, references)
@@ -133,7 +141,7 @@ def _question(jobs: List[Dict[str, Any]], now: float) -> str:
 
 def _open(arguments: argparse.Namespace) -> Any:
     # `stop job scheduler ID` as the old documentation had it.
-    if arguments.words[0] == "job":
+    if arguments.words[:1] == ["job"]:
         del arguments.words[0]
     return open_jobs(arguments)
 

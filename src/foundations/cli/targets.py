@@ -49,9 +49,9 @@ def new_parser(
     return parser
 
 
-def add_jobs(parser: argparse.ArgumentParser, text: str) -> None:
+def add_jobs(parser: argparse.ArgumentParser, text: str, nargs: str = "+") -> None:
     """Add the words that name a scheduler and jobs."""
-    action = parser.add_argument("words", nargs="+", metavar="JOB", help=text)
+    action = parser.add_argument("words", nargs=nargs, metavar="JOB", help=text)
     set_completer(action, complete_jobs)
 
 
@@ -153,7 +153,7 @@ def positive(text: str) -> int:
 
 def complete_jobs(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Dict[str, str]:
     """Return job IDs and what they are, for the shell; nothing where no server runs."""
-    api = _running_api(parsed_args)
+    api = running_api(parsed_args)
     jobs = api.jobs(limit=200)["jobs"] if api else []
     found = {"last": "the job submitted last"}
     for job in jobs:
@@ -164,12 +164,13 @@ def complete_jobs(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Dic
 
 def complete_projects(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> List[str]:
     """Return project names for the shell; nothing where no server runs."""
-    api = _running_api(parsed_args)
+    api = running_api(parsed_args)
     names = [project["name"] for project in api.projects()] if api else []
     return [name for name in names if name.startswith(prefix)]
 
 
-def _running_api(parsed_args: argparse.Namespace) -> Optional[Api]:
+def running_api(parsed_args: argparse.Namespace) -> Optional[Api]:
+    """Connect for the shell's completion; None where no server runs: it is no time for errors."""
     try:
         name = getattr(parsed_args, "scheduler", None) or config.LOCAL_SCHEDULER
         scheduler = config.scheduler(name, os.getcwd())

@@ -86,6 +86,22 @@ class Api:
         """Return `{"jobs": [...], "next": cursor or null}`, newest first."""
         return self._get("/jobs" + query(conditions))
 
+    def listing(self, **conditions: Any) -> Json:
+        """Return `{total, offset, jobs, unknown}`: a window of the jobs that a query selects."""
+        return self._get("/listing" + query(conditions))
+
+    def complete_query(self, text: str, project: Optional[str]) -> Json:
+        """Return `{start, end, words}`: what may be typed at the end of a query."""
+        return self._get("/query/complete" + query({"text": text, "project": project}))
+
+    def bulk(self, deed: Json) -> Json:
+        """Do something with the jobs of a query or with these IDs, or only tell what would be."""
+        return self._call("POST", "/bulk", deed)
+
+    def edit(self, reference: str, changes: Json) -> Json:
+        """Change a job's name, notes or tags."""
+        return self._call("PATCH", "/jobs/" + quote(reference), changes)
+
     def job(self, reference: str) -> Json:
         """Return everything about a job named by its ID, a unique prefix of it, or `last`."""
         return self._get("/jobs/" + quote(reference))
@@ -183,9 +199,17 @@ class Api:
         """Stop every waiting job; return `{"cleared": [job IDs]}`."""
         return self._call("DELETE", "/queue" + query({"project": project, "user": user}))
 
-    def projects(self) -> List[Json]:
-        """Return all projects with the number of their jobs in each state."""
-        return self._get("/projects")["projects"]
+    def projects(self, archived: Optional[str] = None) -> List[Json]:
+        """Return projects with the number of their jobs in each state; archived: true or all."""
+        return self._get("/projects" + query({"archived": archived}))["projects"]
+
+    def change_project(self, name: str, changes: Json) -> Json:
+        """Rename, archive or describe a project."""
+        return self._call("PATCH", "/projects/" + quote(name), changes)
+
+    def delete_project(self, name: str) -> Json:
+        """Delete a project with all its jobs; return `{project, deleted}`."""
+        return self._call("DELETE", "/projects/" + quote(name))
 
     def results(self, project: str) -> Iterator[List[Any]]:
         """Yield every job of a project, newest first. NotFound: there is no such project.

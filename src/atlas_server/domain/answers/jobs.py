@@ -131,6 +131,7 @@ class AttemptShown(TypedDict):
     message: str | None
     usage: dict[str, float] | None
     late_result: dict[str, Any] | None
+    error: NotRequired[dict[str, Any] | None]
 
 
 class JobDetails(JobRow):
@@ -143,6 +144,7 @@ class JobDetails(JobRow):
     outputs: str | None
     attempt_list: list[AttemptShown]
     log_size: int
+    error: NotRequired[dict[str, Any] | None]
     jobs_ahead: NotRequired[int | None]
     waits_because: NotRequired[str]
 
