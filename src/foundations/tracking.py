@@ -26,7 +26,8 @@ _NOT_IN_JOB = "Script not run with Foundations."
 _NO_ARTIFACT_OUTSIDE = "Cannot save artifact outside of job."
 _SHOWN_CHARACTERS = 30
 
-# Journal folder -> its writer. A program has one; tests and long-lived shells may see several.
+_PLAIN = frozenset({float, int, bool, str})
+# Attempt's folder -> the writer of its journal. A program has one; tests and shells see several.
 _writers: Dict[str, Writer] = {}
 _saved_artifacts: Set[Tuple[str, str]] = set()
 _set_tags: Dict[Tuple[str, str], str] = {}
@@ -45,7 +46,11 @@ def log_metric(key: str, value: Any, step: Optional[float] = None) -> None:
     kept. Raises ValueError for a key that is no text, TypeError for other values and steps;
     then nothing is recorded.
     """
-    log_metrics({key: value}, step)
+    if type(key) is str and type(value) in _PLAIN and (step is None or type(step) is int):
+        # Nearly always, and in the middle of a training: there is nothing to look at twice.
+        record(events.METRIC, [{"key": key, "value": value, "step": step}])
+    else:
+        log_metrics({key: value}, step)
 
 
 def log_metrics(metrics: Mapping[str, Any], step: Optional[float] = None) -> None:
@@ -316,18 +321,20 @@ def record(kind: str, found: List[Dict[str, Any]]) -> None:
             _given_warnings.add(_NOT_IN_JOB)
             warn(_NOT_IN_JOB)
         return
+    writer = _writers.get(job.attempt_dir) or _new_writer(job)
+    encode = writer.encode
+    writer.append_encoded([encode(kind, fields) for fields in found])
+
+
+def _new_writer(job: context.JobContext) -> Writer:
     from foundations.execution import ranks
     from foundations.journal import spool
 
-    writer = _writers.get(job.journal_dir)
-    if writer is None:
-        new = spool.Writer(job.journal_dir, ranks.rank())
-        writer = _writers.setdefault(job.journal_dir, new)
-    writer.append_encoded([spool.encode(kind, fields) for fields in found])
+    return _writers.setdefault(job.attempt_dir, spool.Writer(job.journal_dir, ranks.rank()))
 
 
 def forget(job: context.JobContext) -> None:
     """Let go of what is kept for a job that is over."""
-    writer = _writers.pop(job.journal_dir, None)
+    writer = _writers.pop(job.attempt_dir, None)
     if writer is not None:
         writer.close()
