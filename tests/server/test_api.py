@@ -196,7 +196,8 @@ def test_unknown_jobs_on_every_route(site):
         for reference in REFERENCES:
             target = with_query(filled(path, reference), required(operation))
             body = b"{}" if "requestBody" in operation else None
-            assert_error(site.ask(method, target, body), 404, 409)
+            # 405: a reference with slashes may be another path, which only pages are read from.
+            assert_error(site.ask(method, target, body), 404, 405, 409)
             tried += 1
     assert tried > 100
 
