@@ -30,9 +30,16 @@ _STATUS = {"starting": "queued", "stopping": "running", "stopped": "failed"}
 
 
 def get_metrics_for_all_jobs(
-    project_name: str, as_: str = "pandas", *, scheduler_config: Optional[str] = None
+    project_name: str,
+    as_: str = "pandas",
+    *,
+    query: str = "",
+    scheduler_config: Optional[str] = None,
 ) -> Any:
     """Return one row for each job of a project, the newest first.
+
+    With a `query` (`metrics.loss < 0.3 sort:-metrics.loss`, see `foundations query`) only for those
+    jobs that fit, in its order; InvalidQuery says what is wrong with it.
 
     The columns are `project_name`, `job_id`, `user`, `status`, `start_time`, `completed_time` (ISO
     texts in local time), `creation_time` (seconds since the epoch) and `tags` (a dict), then one
@@ -50,7 +57,7 @@ def get_metrics_for_all_jobs(
     context.asks_for_others()
     api = connect(config.wanted_scheduler(scheduler_config))
     try:
-        for row in api.results(project_name):
+        for row in api.results(project_name, query):
             found.add(project_name, row)
     except NotFound as error:
         raise ValueError("Project `{}` does not exist.".format(project_name)) from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 TRACKS = """
@@ -68,6 +71,20 @@ def test_jobs_of_a_query(tracked):
     assert "1 job has been deleted." in atlas("delete", "--query", "tag:best", "--yes").stdout
     assert listed("sort:params.lr") == [low, middle]
     assert atlas("delete", low, "--query", "tag:good").returncode == 1
+
+
+def test_a_table_of_the_jobs_of_a_query(tracked):
+    atlas, (_, middle, high) = tracked
+    program = (
+        "import foundations\n"
+        "rows = foundations.get_metrics_for_all_jobs(\n"
+        "    'vision', 'records', query='metrics.loss > 0.3 sort:-metrics.loss')\n"
+        "print(*[row['job_id'] for row in rows])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=atlas.environment(), capture_output=True, text=True
+    )
+    assert done.stdout.split() == [high, middle], done.stderr
 
 
 def test_projects_are_renamed_archived_and_deleted(tracked):

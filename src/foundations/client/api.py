@@ -211,13 +211,15 @@ class Api:
         """Delete a project with all its jobs; return `{project, deleted}`."""
         return self._call("DELETE", "/projects/" + quote(name))
 
-    def results(self, project: str) -> Iterator[List[Any]]:
-        """Yield every job of a project, newest first. NotFound: there is no such project.
+    def results(self, project: str, selected: str = "") -> Iterator[List[Any]]:
+        """Yield every job of a project, newest first, or those that a query has `selected`.
+
+        NotFound: there is no such project.
 
         `[job_id, user, state, submitted_at, started_at, finished_at, given parameters or None,
         recorded parameters, newest values of the metrics, tags]`
         """
-        path = "/api/v1/results" + query({"project": project})
+        path = "/api/v1/results" + query({"project": project, "query": selected or None})
         rest = b""
         for chunk in self.connection.request("GET", path, timeout=600.0).chunks:
             *lines, rest = (rest + chunk).split(b"\n")
