@@ -23,7 +23,7 @@ from atlas_runner.workspace import Workspace
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
-from foundations.contract.report import Assignment, JournalBatch, Report, Result
+from foundations.contract.report import Assignment, Report, Result
 from foundations.errors import (
     Fenced,
     InvalidRequest,
@@ -206,22 +206,22 @@ class Shipper:
         self._dirty = False
         self._sent_at = time.monotonic()
         environment = None if self._environment_sent else self._environment
-        reply = self._api.report(
-            plain(
-                Report(
-                    attempt=self._assignment.attempt,
-                    instance=self._assignment.instance,
-                    started_at=self._worker_started_at,
-                    phase=report.FINISHED if result else self._phase,
-                    runner=self._runner,
-                    log_offset=self._log_offset,
-                    log=base64.b64encode(data).decode(),
-                    journal=[self._outgoing(batch) for batch in batches],
-                    environment=environment,
-                    result=result,
-                )
+        told = plain(
+            Report(
+                attempt=self._assignment.attempt,
+                instance=self._assignment.instance,
+                started_at=self._worker_started_at,
+                phase=report.FINISHED if result else self._phase,
+                runner=self._runner,
+                log_offset=self._log_offset,
+                log=base64.b64encode(data).decode(),
+                environment=environment,
+                result=result,
             )
         )
+        # Lines are JSON already: making them so again would take longer than all the rest.
+        told["journal"] = [self._outgoing(batch) for batch in batches]
+        reply = self._api.report(told)
         if environment is not None:
             self._environment_sent = True
         self._log_offset = reply["log_size"]
@@ -260,9 +260,10 @@ class Shipper:
             if fd == self._wake_fd:
                 os.eventfd_read(self._wake_fd)
 
-    def _outgoing(self, batch: Batch) -> JournalBatch:
+    def _outgoing(self, batch: Batch) -> dict[str, Any]:
+        """Return the JSON form of a JournalBatch."""
         lines = [self._contents.stored(line, self._api) for line in batch.events]
-        return JournalBatch(batch.writer, batch.first_n, lines)
+        return {"writer": batch.writer, "first": batch.first_n, "events": lines}
 
     def _report_broken(self) -> None:
         for writer, number, excerpt in self._reader.broken:

@@ -160,24 +160,19 @@ class Assembly:
             views=self._views,
             scheduler=self._scheduler,
         )
-        app = create_app(*routers(parts))
-        self._boards = _add_tensorboards(app, config, self._synced, self._views)
-        return app
+        self._boards = _tensorboards(config, self._synced)
+        board_routes = TensorBoardRoutes(self._boards, self._views)
+        beside = board_routes.pages()
+        return create_app(*routers(parts), board_routes.router(), beside=beside)
 
 
-def _add_tensorboards(
-    app: FastAPI, config: ServerConfig, archive: DirectoryArchive, views: Views
-) -> TensorBoards:
-    boards = TensorBoards(
+def _tensorboards(config: ServerConfig, archive: DirectoryArchive) -> TensorBoards:
+    return TensorBoards(
         archive,
         config.run_dir / "tensorboard",
         lambda: tensorboard_command(config.home / "cache"),
         config.tensorboard_idle,
     )
-    routes = TensorBoardRoutes(boards, views)
-    app.include_router(routes.router(), prefix="/api/v1")
-    app.include_router(routes.pages())
-    return boards
 
 
 def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:

@@ -12,8 +12,8 @@ from atlas_server.api.schema import describe
 from foundations._version import __version__
 
 
-def create_app(*routers: APIRouter) -> FastAPI:
-    """Return the ASGI application."""
+def create_app(*routers: APIRouter, beside: APIRouter) -> FastAPI:
+    """Return the ASGI application; what lies `beside` the API has its own paths."""
     # No interactive documentation: its pages load scripts from elsewhere.
     app = FastAPI(
         title="Atlas",
@@ -36,5 +36,7 @@ def create_app(*routers: APIRouter) -> FastAPI:
 
     app.openapi = openapi
 
+    app.include_router(beside)
+    # Last: whatever is no other address is one of the pages.
     app.include_router(pages.routes())
     return app

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from atlas_server.store import catalogue, rollups, texts
+from atlas_server.store.bulk import insert_many
 from atlas_server.store.catalogue import Change
 from atlas_server.store.engine import parts
 from atlas_server.store.tables import (
@@ -99,7 +100,7 @@ def add_points(connection: Connection, job: int, points: Sequence[Point]) -> Non
         newest.append({**latest, "count": latest.pop("seq")})
         stretches += rollups.complete(connection, count, fresh)
         rows += fresh
-    connection.execute(_ADD_POINTS, rows)
+    insert_many(connection, _ADD_POINTS, rows)
     connection.execute(_SET_LATEST, newest)
     if stretches:
         connection.execute(rollups.ADD_ROLLUPS, stretches)
