@@ -5,7 +5,6 @@ Flags beat environment variables, which beat job.config.yaml, which beats what i
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
@@ -134,8 +133,7 @@ def interpreter() -> Optional[str]:
 def server_state(home_dir: str) -> Optional[Dict[str, Any]]:
     """Return what the running server of a home has written of itself; None: no sign of one."""
     try:
-        with open(os.path.join(home_dir, "run", "server.json"), "rb") as file:
-            return json.loads(file.read())
+        return _read_json(os.path.join(home_dir, "run", "server.json"))
     except (OSError, ValueError):
         return None
 
@@ -271,8 +269,7 @@ def load_yaml(path: str) -> Dict[str, Any]:
 
     kept = os.path.join(cache_dir("yaml"), digest(data) + ".json")
     try:
-        with open(kept, "rb") as file:
-            return json.loads(file.read())
+        return _read_json(kept)
     except (OSError, ValueError):
         values = _parse_yaml(path, data)
         _keep(kept, values)
@@ -312,7 +309,16 @@ def _yaml() -> Any:
     return yaml
 
 
+def _read_json(path: str) -> Any:
+    import json  # late: it is half of what it costs a script to be a job
+
+    with open(path, "rb") as file:
+        return json.loads(file.read())
+
+
 def _keep(path: str, values: Dict[str, Any]) -> None:
+    import json
+
     try:
         text = json.dumps(values)
         if json.loads(text) != values:

@@ -122,9 +122,8 @@ def test_a_program_is_seen_while_it_runs_and_when_it_has_ended(hand, live, tmp_p
     assert process.wait(timeout=60) == 0
     job = live.completed(job_id)
     assert live.job_log(job_id) == b"begun\ngoing\n"
-    assert job["metrics"]["loss"] | {"time": 0} == {
-        "value": 0.25, "step": 2, "count": 2, "time": 0,
-    }  # fmt: skip
+    loss = job["metrics"]["loss"]
+    assert (loss["value"], loss["step"], loss["count"]) == (0.25, 2, 2)
     assert job["exit_code"] == 0
     assert job["usage"]["wall_seconds"] > 0
     assert job["usage"]["cpu_seconds"] > 0
@@ -261,16 +260,17 @@ def test_a_failed_submitted_job_shows_its_exception(live, tmp_path):
 
 def test_a_search_is_no_job_and_what_it_submits_is(hand, live):
     make_folder(hand.folder / "job", main="print('searched')\n")
-    text = """
+    submitted = project_of(hand) + "-submitted"
+    text = f"""
         import time
         import foundations
         # Long enough to be seen before it says what it is.
         time.sleep(3)
-        foundations.submit(job_directory="job", command=["main.py"], project_name=PROJECT)
+        foundations.submit(job_directory="job", command=["main.py"], project_name={submitted!r})
         """
-    assert hand.run(text.replace("PROJECT", repr(project_of(hand)))) == 0
-    live.completed(hand.one(project_of(hand)))
-    live.wait_for(lambda: [job["kind"] for job in hand.jobs(project_of(hand))] == ["scheduled"])
+    assert hand.run(text) == 0
+    assert live.completed(hand.one(submitted))["kind"] == "scheduled"
+    live.wait_for(lambda: hand.jobs(project_of(hand)) == [], "withdrawal")
     live.wait_for(lambda: hand.left() == [], "tidiness")
 
 

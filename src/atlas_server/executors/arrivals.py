@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -116,13 +117,16 @@ class Arrivals:
 
     def _forget_the_gone(self) -> None:
         for partial in self._place.glob(".*-*"):
-            # Of programs that were killed while they began.
-            if time.time() - partial.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(partial, ignore_errors=True)
+            # Of programs that were killed while they began; others become whole this very moment.
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - partial.stat().st_mtime > _ABANDONED:
+                    shutil.rmtree(partial, ignore_errors=True)
+        for mark in self._place.glob(f"*{READY_SUFFIX}"):
+            if not (self._place / mark.name.removesuffix(READY_SUFFIX)).exists():
+                mark.unlink(missing_ok=True)
         gone = [name for name in self._started if not (self._place / name).exists()]
         for name in gone:
             del self._started[name]
-            self._mark(name).unlink(missing_ok=True)
 
 
 def _begun_at(folder: Path) -> float:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-import weakref
 from _thread import RLock
+from _weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Any, Callable, List, Optional
 
     # Returns the log that output belongs to at this moment, or None.
     Target = Callable[[], Optional["LogFile"]]
@@ -72,7 +72,7 @@ class _Copy:
         self._target = target
         self._pending = b""
         self._lock = RLock()
-        _copies.add(self)
+        _copies.append(ref(self, _copies.remove))
 
     def write(self, data: bytes) -> None:
         with self._lock:
@@ -189,7 +189,8 @@ class _CopiedText(io.TextIOBase):
 
 _OWN = frozenset({"original", "_copy", "write", "writelines", "flush", "close", "writable"})
 _NAMES = ("stdout", "stderr")
-_copies: weakref.WeakSet[_Copy] = weakref.WeakSet()
+# Held weakly: what is copied no more is forgotten with its stream.
+_copies: List[ref[_Copy]] = []
 
 at_top_level: Optional[Callable[[], None]] = None
 """Called when the interpreter flushes the streams with no Python code running: at its end."""
@@ -223,7 +224,7 @@ def stop() -> None:
 
 def flush() -> None:
     """Bring what was printed without an end of line into the log."""
-    for copy in list(_copies):
+    for copy in _living():
         copy.flush()
 
 
@@ -240,8 +241,12 @@ def _place(descriptor: int) -> str:
     return "{}:{}:{}".format(found.st_dev, found.st_ino, found.st_rdev)
 
 
+def _living() -> List[_Copy]:
+    return [copy for copy in [held() for held in _copies] if copy is not None]
+
+
 def _start_over_after_fork() -> None:
-    for copy in list(_copies):
+    for copy in _living():
         copy.start_over()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-import weakref
+from _weakref import ref
 
 from foundations.execution import capture
 
@@ -52,7 +52,7 @@ class Listener:
         self._on_exit = on_exit
         self._pid = os.getpid()
         self._asked: Optional[Ending] = None
-        self._runpy: Optional[weakref.ref[Any]] = None
+        self._runpy: Optional[ref[Any]] = None
         self._exit = sys.exit
         self._leave = os._exit
 
@@ -118,7 +118,7 @@ class Listener:
         module = sys.modules.get("runpy")
         if module is None or sys.getrefcount(module) > _REFERENCES_TO_RUNPY:
             return
-        self._runpy = weakref.ref(module, lambda _: self._look_at_exception())
+        self._runpy = ref(module, lambda _: self._look_at_exception())
         del sys.modules["runpy"]
 
     def _look_at_exception(self) -> None:

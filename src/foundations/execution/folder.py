@@ -15,7 +15,6 @@ A folder appears with its facts and its first process in it. All of this outlive
 
 from __future__ import annotations
 
-import json
 import os
 
 from foundations.contract import events
@@ -296,6 +295,8 @@ def place_of(home: str) -> str:
 
 
 def _read(path: str) -> Json:
+    import json  # slow, and not needed to begin a job
+
     with open(path, "rb") as file:
         values = json.loads(file.read())
     if not isinstance(values, dict):
@@ -305,6 +306,22 @@ def _read(path: str) -> Json:
 
 def _write(path: str, values: Json) -> None:
     partial = "{}.{}.partial".format(path, os.urandom(4).hex())
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(json.dumps(values))
+    with open(partial, "w", encoding="ascii") as file:
+        file.write(_as_text(values))
     os.replace(partial, path)
+
+
+def _as_text(values: Json) -> str:
+    """Return JSON, by the part of the module `json` that takes no time to load."""
+    try:
+        from _json import encode_basestring_ascii, make_encoder
+    except ImportError:  # another Python than CPython
+        import json
+
+        return json.dumps(values)
+    form = (None, _refuse, encode_basestring_ascii, None, ": ", ", ", False, False, True)
+    return "".join(make_encoder(*form)(values, 0))
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError("{!r} cannot be written as JSON".format(value))
