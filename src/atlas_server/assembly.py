@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from atlas_server.api import pages
 from atlas_server.api.app import create_app
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
@@ -162,6 +163,7 @@ class Assembly:
         )
         app = create_app(*routers(parts))
         self._boards = _add_tensorboards(app, config, self._synced, self._views)
+        app.include_router(pages.routes())  # last: they answer every address that is left
         return app
 
 
