@@ -929,12 +929,34 @@ export interface paths {
         };
         /**
          * Lines
-         * @description Return every job of a project, newest first, as one JSON array a line.
+         * @description Return every job of a project, newest first, or those of a query in its order.
+         *
+         *     One JSON array a line:
          *
          *     `[job_id, user, state, submitted_at, started_at, finished_at, given parameters or null,
          *     recorded parameters, newest values of the metrics, tags]`
          */
         get: operations["lines_api_v1_results_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export
+         * @description Return all jobs that a query selects, as a file.
+         */
+        get: operations["export_api_v1_export_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1560,6 +1582,10 @@ export interface components {
             late_result: {
                 [key: string]: unknown;
             } | null;
+            /** Error */
+            error?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * BestValue
@@ -2039,6 +2065,10 @@ export interface components {
             attempt_list: components["schemas"]["AttemptShown"][];
             /** Log Size */
             log_size: number;
+            /** Error */
+            error?: {
+                [key: string]: unknown;
+            } | null;
             /** Jobs Ahead */
             jobs_ahead?: number | null;
             /** Waits Because */
@@ -4438,6 +4468,41 @@ export interface operations {
         parameters: {
             query: {
                 project: string;
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    export_api_v1_export_get: {
+        parameters: {
+            query?: {
+                project?: string | null;
+                query?: string;
+                sort?: string[] | null;
+                columns?: string[] | null;
+                format?: "csv" | "json" | "jsonl" | "parquet";
+                tz?: string | null;
             };
             header?: never;
             path?: never;

@@ -21,10 +21,10 @@ export function SystemTab({ job }: { job: JobDetails }) {
     const first = data.time[0] ?? 0;
     const x = data.time.map((time) => time - first);
     return Object.entries(data.values).map(([name, values], index): { name: string; last: string; line: Line } => {
-      const bytes = /memory|bytes/.test(name) && !/percent/.test(name);
+      const bytes = /memory/.test(name) && !/percent/.test(name);
       const last = values.findLast((value) => value !== null);
       return {
-        name: name.replaceAll("_", " ") + (bytes ? ", GB" : ""),
+        name: name.replaceAll("_", " ") + (bytes ? ", GB" : name === "cpu" ? ", % of one core" : ""),
         last: last == null ? "" : bytes ? formatBytes(last) : formatNumber(last),
         line: { name, color: curveColor(index, dark), x, y: bytes ? values.map((value) => (value === null ? null : value / 1e9)) : values },
       };
