@@ -18,7 +18,7 @@ def log_text(page: Page) -> str:
 
 
 def test_log_follows_while_the_job_runs(visit: Visit, demo: Demo) -> None:
-    job = trained(demo.server, name="slow", epochs=400, pause=0.05)
+    job = trained(demo.server, project="busy", name="slow", epochs=400, pause=0.05)
     demo.server.has_logged(job, b"epoch   2/400")
     page = visit.open(f"/jobs/{job}?tab=logs")
     expect(page.get_by_test_id("log")).to_contain_text("epoch  30/400")
@@ -54,7 +54,7 @@ def test_colours_of_a_terminal_are_shown(visit: Visit, demo: Demo) -> None:
 
 
 def test_curves_grow(visit: Visit, demo: Demo) -> None:
-    job = trained(demo.server, name="growing", epochs=400, pause=0.05)
+    job = trained(demo.server, project="busy", name="growing", epochs=400, pause=0.05)
     demo.server.has_logged(job, b"epoch   2/400")
     page = visit.open(f"/jobs/{job}?tab=metrics")
     chart = page.get_by_role("region", name="train/loss").get_by_role("img")

@@ -77,6 +77,12 @@ export function deleteNote(project: string, id: number): Promise<void> {
   return send("DELETE", `/projects/${part(project)}/notes/${id}`);
 }
 
+/** Start the TensorBoard of these jobs, or find the one that runs; answers where it is. */
+export async function openTensorBoard(jobs: readonly string[]): Promise<string> {
+  const { path } = await send<{ path: string }>("POST", "/tensorboards", { jobs });
+  return path;
+}
+
 export type Move = { priority: number } | { before: string } | { to: "front" | "back" };
 
 export function moveJob(job: string, move: Move): Promise<JobRow> {

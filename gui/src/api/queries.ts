@@ -15,6 +15,7 @@ import type {
   JobDetails,
   JobFile,
   JobPage,
+  Measured,
   Node,
   Note,
   Project,
@@ -143,7 +144,7 @@ export function jobOptions(reference: string) {
 /** A change that concerns one of these jobs. */
 export function concerns(...ids: (string | undefined)[]): (change: Change) => boolean {
   return (change) =>
-    (change.kind === "jobs" && ids.some((id) => id !== undefined && (change.jobs.includes(id) || change.deleted.includes(id)))) ||
+    (change.kind === "jobs" && ids.some((id) => id !== undefined && change.jobs.includes(id))) ||
     (change.kind === "recorded" && ids.some((id) => id !== undefined && change.jobs.includes(id)));
 }
 
@@ -203,6 +204,15 @@ export function useCurves(wishes: readonly CurveWish[], points: number, range: C
     },
     placeholderData: keepPreviousData,
     enabled: wishes.length > 0,
+  });
+}
+
+/** What a job used, moment by moment. */
+export function useMeasured(jobId: string) {
+  useRefresh(["measured", jobId], concerns(jobId), 3000);
+  return useQuery({
+    queryKey: ["measured", jobId],
+    queryFn: ({ signal }) => get<Measured>(`/jobs/${part(jobId)}/system`, { points: 1500 }, signal),
   });
 }
 

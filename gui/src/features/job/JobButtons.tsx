@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { CircleStop, CopyPlus, Ellipsis, FileDown, RotateCcw, Terminal, Trash2 } from "lucide-react";
+import { ChartLine, CircleStop, CopyPlus, Ellipsis, FileDown, RotateCcw, Terminal, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { deleteJob, refresh, rerunJob, stopJob } from "@/api/actions";
@@ -12,6 +12,7 @@ import { Dialog } from "@/components/Dialog";
 import { Menu, MenuItem, MenuLine, MenuLink } from "@/components/Menu";
 import { complain, tell } from "@/components/Toasts";
 import { CloneDialog } from "@/features/actions/CloneDialog";
+import { showTensorBoard } from "@/features/actions/tensorboard";
 import { shortId } from "@/lib/format";
 import { isFinal } from "@/lib/states";
 
@@ -83,6 +84,9 @@ export function JobButtons({ job }: { job: JobDetails }) {
         <MenuLink icon={<FileDown aria-hidden />} href={address(`/jobs/${part(job.job_id)}/artifacts.tgz`)}>
           Download the artifacts
         </MenuLink>
+        <MenuItem icon={<ChartLine aria-hidden />} onSelect={() => void showTensorBoard([job.job_id])}>
+          Open in TensorBoard
+        </MenuItem>
         <MenuLine />
         <MenuItem icon={<Trash2 aria-hidden />} danger disabled={!isFinal(job.state)} onSelect={() => setOpen("delete")}>
           Delete

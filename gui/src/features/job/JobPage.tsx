@@ -24,6 +24,8 @@ const LogsTab = lazy(() => import("./logs/LogsTab").then((module) => ({ default:
 const ArtifactsTab = lazy(() => import("./artifacts/ArtifactsTab").then((module) => ({ default: module.ArtifactsTab })));
 const CodeTab = lazy(() => import("./code/CodeTab").then((module) => ({ default: module.CodeTab })));
 
+const SystemTab = lazy(() => import("./metrics/SystemTab").then((module) => ({ default: module.SystemTab })));
+
 const FILLING = new Set<JobTab>(["logs", "code", "artifacts"]);
 
 export function JobPage() {
@@ -47,6 +49,7 @@ export function JobPage() {
           {tab === "logs" && <LogsTab job={data} />}
           {tab === "artifacts" && <ArtifactsTab job={data} />}
           {tab === "code" && <CodeTab job={data} />}
+          {tab === "system" && <SystemTab job={data} />}
         </Suspense>
       </main>
     </>
@@ -100,6 +103,7 @@ function Tabs({ job, tab }: { job: JobDetails; tab: JobTab }) {
     ["logs", "Logs", null],
     ["artifacts", "Artifacts", new Set(job.artifacts.map((artifact) => artifact.key)).size],
     ["code", "Code", null],
+    ["system", "System", null],
   ];
   return (
     <div className={styles["tabs"]}>

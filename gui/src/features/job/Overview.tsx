@@ -138,7 +138,7 @@ function ParamsPanel({ job }: { job: JobDetails }) {
 function JobFacts({ job }: { job: JobDetails }) {
   const { cpus, memory, gpus } = job.resources;
   const asked = [plural(cpus, "CPU"), gpus > 0 && plural(gpus, "GPU"), memory !== null && formatBytes(memory)].filter(Boolean);
-  const node = job.attempt_list.at(-1)?.allocation.node;
+  const node = job.attempt_list.at(-1)?.allocation["node"];
   const command = [...(job.entrypoint ?? ["python"]), ...job.command].map(quoted).join(" ");
   const usage = job.usage;
   return (
@@ -151,7 +151,7 @@ function JobFacts({ job }: { job: JobDetails }) {
           job.started_at !== null && ["Waited", formatDuration(job.started_at - job.submitted_at)],
           ["Asked for", asked.join(", ")],
           usage !== null && usage["cpu_seconds"] !== undefined && ["Used", `${formatDuration(usage["cpu_seconds"])} of CPU, ${formatBytes(usage["peak_memory"] ?? 0)} at most`],
-          node !== undefined && ["Node", node],
+          node !== undefined && ["Node", formatValue(node)],
           job.priority !== 0 && ["Priority", job.priority],
           job.timeout !== null && ["Time limit", formatDuration(job.timeout)],
           job.attempts > 1 && ["Attempts", `${job.attempts} of up to ${job.retries + 1}`],
@@ -176,7 +176,7 @@ function EnvironmentPanel({ job }: { job: JobDetails }) {
   const environment = job.environment ?? {};
   const origin = (job.spec["origin"] ?? {}) as Record<string, unknown>;
   const packages = Object.entries((environment["packages"] ?? {}) as Record<string, string>);
-  const git = origin["git"] as Record<string, unknown> | undefined;
+  const git = origin["git"] as Record<string, unknown> | null | undefined;
   const variables = Object.entries((job.spec["environment"] ?? {}) as Record<string, string>);
   return (
     <Panel title="Environment">
@@ -186,7 +186,7 @@ function EnvironmentPanel({ job }: { job: JobDetails }) {
           environment["system"] !== undefined && ["System", formatValue(environment["system"])],
           environment["host"] !== undefined && ["Ran on", formatValue(environment["host"])],
           origin["directory"] !== undefined && ["From", `${formatValue(origin["host"])}:${formatValue(origin["directory"])}`],
-          git !== undefined && git !== null && ["Git", `${formatValue(git["branch"])} ${formatValue(git["commit"]).slice(0, 10)}${git["dirty"] === true ? ", changed since" : ""}`],
+          git != null && ["Git", `${formatValue(git["branch"])} ${formatValue(git["commit"]).slice(0, 10)}${git["dirty"] === true ? ", changed since" : ""}`],
           ...variables.map(([name, value]) => [name, value] as const),
         ]}
       />

@@ -8,7 +8,7 @@ import styles from "./Overview.module.css";
 
 /** What happened to a job, attempt by attempt. */
 export function Timeline({ job }: { job: JobDetails }) {
-  const moves = job.history.filter((entry): entry is HistoryEntry & { state: string } => entry.state !== undefined);
+  const moves = job.history.filter((entry: HistoryEntry): entry is HistoryEntry & { state: string } => entry.state !== undefined);
   return (
     <Panel title="Timeline">
       <ol className={styles["timeline"]}>

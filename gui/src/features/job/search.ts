@@ -2,7 +2,7 @@
 
 import { textIn } from "@/lib/address";
 
-export const TABS = ["overview", "metrics", "logs", "artifacts", "code"] as const;
+export const TABS = ["overview", "metrics", "logs", "artifacts", "code", "system"] as const;
 
 export type JobTab = (typeof TABS)[number];
 

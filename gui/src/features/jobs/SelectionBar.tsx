@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { CircleStop, Download, GitCompareArrows, RotateCcw, Tag as TagIcon, Trash2, X } from "lucide-react";
+import { ChartLine, CircleStop, Download, GitCompareArrows, RotateCcw, Tag as TagIcon, Trash2, X } from "lucide-react";
 import { useState } from "react";
 
 import type { Bulk } from "@/api/actions";
@@ -7,6 +7,7 @@ import { type Selection, TIME_ZONE } from "@/api/queries";
 import { Button, IconButton } from "@/components/Button";
 import { BulkDialog } from "@/features/actions/BulkDialog";
 import { TagDialog } from "@/features/actions/TagDialog";
+import { showTensorBoard } from "@/features/actions/tensorboard";
 
 import { ExportMenu } from "./ExportMenu";
 import styles from "./SelectionBar.module.css";
@@ -52,6 +53,10 @@ export function SelectionBar({ chosen, selection, columns }: { chosen: Chosen; s
         <Button kind="quiet" small onClick={() => setOpen("tag")}>
           <TagIcon aria-hidden />
           Tag
+        </Button>
+        <Button kind="quiet" small disabled={chosen.everything} onClick={() => void showTensorBoard(ids)}>
+          <ChartLine aria-hidden />
+          TensorBoard
         </Button>
         <ExportMenu selection={exported} columns={columns}>
           <Button kind="quiet" small>

@@ -40,7 +40,7 @@ export function NodesPage() {
 function NodePanel({ node }: { node: Node }) {
   const { live, used } = node;
   return (
-    <Panel title={node.name} tools={<span className={node.state === "up" ? styles["up"] : styles["down"]}>{node.state}</span>}>
+    <Panel title={node.name} tools={<span className={node.accepting ? styles["up"] : styles["down"]}>{node.accepting ? "takes jobs" : "takes no new jobs"}</span>}>
       <h3 className={styles["sub"]} style={{ marginTop: 0 }}>
         Given to jobs
       </h3>
@@ -60,6 +60,7 @@ function NodePanel({ node }: { node: Node }) {
         </>
       )}
       {node.gpus.length > 0 && <Gpus node={node} />}
+      {node.gpu_trouble !== null && node.gpus.length > 0 && <p className={styles["down"]}>{node.gpu_trouble}</p>}
       <h3 className={styles["sub"]}>{node.jobs.length === 0 ? "No jobs" : plural(node.jobs.length, "job")}</h3>
       <ul className={styles["jobs"]}>
         {node.jobs.map((job) => (
@@ -84,16 +85,15 @@ function Gpus({ node }: { node: Node }) {
     <>
       <h3 className={styles["sub"]}>GPUs</h3>
       <div className={styles["gpus"]}>
-        {node.gpus.map((gpu) => {
+        {node.gpus.map((gpu, index) => {
           const now = node.live?.gpus.find((one) => one.uuid === gpu.uuid);
-          const taken = node.used.gpus.includes(gpu.uuid);
           return (
             <Meter
               key={gpu.uuid}
-              label={`${gpu.index} ${gpu.name}${taken ? ", in use" : ", free"}`}
+              label={`${index} ${gpu.name}, ${gpu.used > 0 ? `${Math.round(gpu.used * 100)} % given out` : "free"}`}
               used={now?.memory_used ?? 0}
               total={now?.memory_total ?? gpu.memory}
-              text={[now?.percent != null && `${now.percent} %`, `${formatBytes(now?.memory_used ?? 0)} of ${formatBytes(now?.memory_total ?? gpu.memory)}`, now?.watts != null && `${Math.round(now.watts)} W`].filter(Boolean).join(", ")}
+              text={[now?.percent != null && `${Math.round(now.percent)} %`, `${formatBytes(now?.memory_used ?? 0)} of ${formatBytes(now?.memory_total ?? gpu.memory)}`, now?.watts != null && `${Math.round(now.watts)} W`].filter(Boolean).join(", ")}
             />
           );
         })}

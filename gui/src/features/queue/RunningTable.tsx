@@ -1,13 +1,13 @@
 import { Link } from "@tanstack/react-router";
 
-import type { JobRow } from "@/api/types";
+import type { PlainJob } from "@/api/types";
 import { Duration } from "@/components/Duration";
 import { Status } from "@/components/Status";
 import { formatBytes, formatNumber, plural, shortId } from "@/lib/format";
 
 import styles from "./QueuePage.module.css";
 
-export function RunningTable({ jobs }: { jobs: readonly JobRow[] }) {
+export function RunningTable({ jobs }: { jobs: readonly PlainJob[] }) {
   return (
     <div className={styles["table"]}>
       <table>
@@ -54,7 +54,7 @@ export function ProjectName({ project }: { project: string }) {
   );
 }
 
-export function JobName({ job }: { job: Pick<JobRow, "job_id" | "name"> }) {
+export function JobName({ job }: { job: Pick<PlainJob, "job_id" | "name"> }) {
   return (
     <Link to="/jobs/$jobId" params={{ jobId: job.job_id }} className={styles["name"]} title={job.job_id}>
       {job.name ?? <span className="mono">{shortId(job.job_id)}</span>}
@@ -62,7 +62,7 @@ export function JobName({ job }: { job: Pick<JobRow, "job_id" | "name"> }) {
   );
 }
 
-export function resourcesOf(job: JobRow): string {
+export function resourcesOf(job: Pick<PlainJob, "resources">): string {
   const { cpus, memory, gpus } = job.resources;
   return [`${formatNumber(cpus)} ${cpus === 1 ? "CPU" : "CPUs"}`, gpus > 0 && plural(gpus, "GPU"), memory !== null && formatBytes(memory)].filter(Boolean).join(", ");
 }

@@ -1,4 +1,5 @@
 import { useGroups } from "@/api/queries";
+import type { Groups } from "@/api/types";
 import { Select } from "@/components/Field";
 import { formatNumber, formatValue } from "@/lib/format";
 
@@ -17,7 +18,7 @@ export function GroupsPanel({ selection, columns, search, change }: PanelProps) 
   const { data } = useGroups(selection, keys, metric ? [metric.id] : []);
   if (by === undefined || metric === undefined) return <p className={styles["none"]}>Jobs with parameters and metrics can be grouped.</p>;
   const set = (axes: [string, string, string?]) => change({ axes: axes.filter((id): id is string => Boolean(id)) });
-  const rows = (data?.groups ?? []).map((group) => ({ ...group, found: group.metrics[metric.id] }));
+  const rows = (data?.groups ?? []).map((group) => ({ ...group, found: told(group.metrics[metric.id]) }));
   rows.sort((a, b) => (a.found?.mean ?? Infinity) - (b.found?.mean ?? Infinity));
   const low = Math.min(...rows.map((row) => row.found?.min ?? Infinity));
   const high = Math.max(...rows.map((row) => row.found?.max ?? -Infinity));
@@ -70,4 +71,18 @@ export function GroupsPanel({ selection, columns, search, change }: PanelProps) 
       </div>
     </section>
   );
+}
+
+interface Told {
+  mean: number;
+  deviation: number | null;
+  min: number;
+  max: number;
+}
+
+/** A group whose jobs all lack numbers tells nothing. */
+function told(found: Groups["groups"][number]["metrics"][string] | undefined): Told | undefined {
+  if (found === undefined) return undefined;
+  const { mean, deviation, min, max } = found;
+  return mean === null || min === null || max === null ? undefined : { mean, deviation, min, max };
 }

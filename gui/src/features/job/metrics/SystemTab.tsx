@@ -1,0 +1,54 @@
+import { Gauge } from "lucide-react";
+import { useMemo } from "react";
+
+import { useMeasured } from "@/api/queries";
+import type { JobDetails } from "@/api/types";
+import { type Line, LineChart } from "@/components/LineChart";
+import { Empty, Skeleton, Trouble } from "@/components/Panel";
+import { curveColor } from "@/lib/colors";
+import { formatBytes, formatNumber } from "@/lib/format";
+import { useIsDark } from "@/lib/theme";
+import { isFinal } from "@/lib/states";
+
+import styles from "./MetricsTab.module.css";
+
+/** What a job uses of its machine: processors, memory, GPUs. */
+export function SystemTab({ job }: { job: JobDetails }) {
+  const dark = useIsDark();
+  const { data, error, refetch } = useMeasured(job.job_id);
+  const charts = useMemo(() => {
+    if (data === undefined) return [];
+    const first = data.time[0] ?? 0;
+    const x = data.time.map((time) => time - first);
+    return Object.entries(data.values).map(([name, values], index): { name: string; last: string; line: Line } => {
+      const bytes = /memory/.test(name) && !/percent/.test(name);
+      const last = values.findLast((value) => value !== null);
+      return {
+        name: name.replaceAll("_", " ") + (bytes ? ", GB" : name === "cpu" ? ", % of one core" : ""),
+        last: last == null ? "" : bytes ? formatBytes(last) : formatNumber(last),
+        line: { name, color: curveColor(index, dark), x, y: bytes ? values.map((value) => (value === null ? null : value / 1e9)) : values },
+      };
+    });
+  }, [data, dark]);
+  if (data === undefined) return error === null ? <Skeleton height={300} /> : <Trouble error={error} retry={() => void refetch()} />;
+  if (charts.length === 0) {
+    return (
+      <Empty icon={Gauge} title="Nothing measured">
+        <p>{isFinal(job.state) ? "The job was over before its processors, memory and GPUs were looked at." : "Processors, memory and GPUs are looked at every few seconds while the job runs."}</p>
+      </Empty>
+    );
+  }
+  return (
+    <div className={styles["grid"]}>
+      {charts.map(({ name, last, line }) => (
+        <section key={name} className={styles["card"]} aria-label={name}>
+          <header className={styles["head"]}>
+            <h3>{name}</h3>
+            <span className={`${styles["last"]} num`}>{last}</span>
+          </header>
+          <LineChart lines={[line]} label={name} xKind="relative" height={200} group="system" />
+        </section>
+      ))}
+    </div>
+  );
+}
