@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from atlas_server.api import errors
+from atlas_server.api import errors, pages
 from atlas_server.api.guard import Guard
 from atlas_server.api.schema import describe
 from foundations._version import __version__
