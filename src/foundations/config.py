@@ -132,8 +132,10 @@ def interpreter() -> Optional[str]:
 
 def server_state(home_dir: str) -> Optional[Dict[str, Any]]:
     """Return what the running server of a home has written of itself; None: no sign of one."""
+    from foundations.yaml_files import read_json
+
     try:
-        return _read_json(os.path.join(home_dir, "run", "server.json"))
+        return read_json(os.path.join(home_dir, "run", "server.json"))
     except (OSError, ValueError):
         return None
 
@@ -255,81 +257,11 @@ def _check_worker(path: str, block: Dict[str, Any]) -> None:
 
 
 def load_yaml(path: str) -> Dict[str, Any]:
-    """Return the mapping that a YAML file holds. Raises ConfigError.
+    """Return the mapping that a YAML file holds. Raises ConfigError."""
+    from foundations import yaml_files
 
-    What was read is kept as JSON under its content's digest: importing a YAML parser costs more
-    than everything else that a submission does.
-    """
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise ConfigError("{} cannot be read: {}.".format(path, error.strerror)) from error
-    from foundations.contract.manifest import digest
-
-    kept = os.path.join(cache_dir("yaml"), digest(data) + ".json")
-    try:
-        return _read_json(kept)
-    except (OSError, ValueError):
-        values = _parse_yaml(path, data)
-        _keep(kept, values)
-        return values
-
-
-def _parse_yaml(path: str, data: bytes) -> Dict[str, Any]:
-    yaml = _yaml()
-    try:
-        values = yaml.safe_load(data)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = " line {}, column {}:".format(mark.line + 1, mark.column + 1) if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError("{}:{} {}.".format(path, where, problem), "It must be YAML.") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ConfigError("{} must hold `key: value` lines.".format(path))
-    return values
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError:
-        # In a job whose interpreter lacks it: the server's copy, given to this import alone.
-        sys.path.append(os.path.join(home(), "run", "sdk-vendor"))
-        try:
-            import yaml
-        except ImportError as error:
-            raise ConfigError(
-                "Reading YAML files needs the package PyYAML.", "Install it: pip install PyYAML"
-            ) from error
-        finally:
-            sys.path.pop()
-    return yaml
-
-
-def _read_json(path: str) -> Any:
-    import json  # late: it is half of what it costs a script to be a job
-
-    with open(path, "rb") as file:
-        return json.loads(file.read())
-
-
-def _keep(path: str, values: Dict[str, Any]) -> None:
-    import json
-
-    try:
-        text = json.dumps(values)
-        if json.loads(text) != values:
-            return  # dates and the like: only the parser can give them back
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        partial = "{}.{}".format(path, os.urandom(8).hex())  # threads may do so at once
-        with open(partial, "w") as file:
-            file.write(text)
-        os.replace(partial, path)
-    except (OSError, TypeError, ValueError):
-        return  # only a shortcut is lost
+    # In a job whose interpreter lacks a parser there is the server's.
+    return yaml_files.load(path, cache_dir("yaml"), os.path.join(home(), "run", "sdk-vendor"))
 
 
 def _check_type(path: str, key: str, value: Any, types: tuple[type, ...]) -> None:

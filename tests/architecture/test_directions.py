@@ -10,7 +10,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names | {"_sha2"}
 
 # The one third-party package that a module of the SDK may import, and only inside a function.
 LATE_IN_SDK = {
-    "foundations/config.py": "yaml",
+    "foundations/yaml_files.py": "yaml",
 }
 
 # What the server may know of the SDK: the wire, and the rules of folders and contents.
@@ -30,6 +30,7 @@ HOT_PATH = (
     "foundations/sending.py",
     "foundations/specification.py",
     "foundations/submission.py",
+    "foundations/yaml_files.py",
 )
 SLOW_TO_IMPORT = {
     "argparse", "dataclasses", "enum", "http", "importlib", "inspect", "logging", "pathlib",

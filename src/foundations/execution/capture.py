@@ -10,12 +10,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from _thread import RLock
+from _thread import RLock, get_ident
 from _weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Optional
+    from typing import Any, Callable, Dict, List, Optional, Tuple
 
     # Returns the log that output belongs to at this moment, or None.
     Target = Callable[[], Optional["LogFile"]]
@@ -25,27 +25,54 @@ _LONGEST_LINE = 8192
 
 
 class LogFile:
-    """A job's log, open for appending from the first write on."""
+    """A job's log, open for appending from the first write on; whole lines where it can."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
         self._identity = (0, 0)
+        # What has come of each stream, and thread, since the last end of a line.
+        self._pending: Dict[Tuple[str, int], bytes] = {}
+        self._lock = RLock()
+        _logs.append(ref(self, _logs.remove))
 
-    def write(self, data: bytes) -> None:
-        """Append; a full disk loses what the terminal has shown, and the program goes on."""
+    def write(self, stream: str, data: bytes) -> None:
+        """Append what was written to a stream."""
+        key = (stream, get_ident())
+        with self._lock:
+            pending = self._pending.get(key, b"") + data
+            if data[-1:] in (b"\n", b"\r") or len(pending) > _LONGEST_LINE:
+                self._pending.pop(key, None)
+                self._append(pending)
+            else:
+                self._pending[key] = pending
+
+    def flush(self) -> None:
+        """Append the beginnings of lines, too."""
+        with self._lock:
+            pending, self._pending = self._pending, {}
+            for data in pending.values():
+                self._append(data)
+
+    def close(self) -> None:
+        """Append what is left and let go of the file."""
+        self.flush()
+        if self._fd >= 0 and self._is_ours():
+            os.close(self._fd)
+        self._fd = -1
+
+    def start_over(self) -> None:
+        """Be the log of a forked child: what was pending is its parent's to write."""
+        self._pending = {}
+        self._lock = RLock()
+
+    def _append(self, data: bytes) -> None:
         try:
             descriptor = self._open()
             while data:
                 data = data[os.write(descriptor, data) :]
         except OSError:
-            return
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._fd >= 0 and self._is_ours():
-            os.close(self._fd)
-        self._fd = -1
+            return  # a full disk loses what the terminal has shown, and the program goes on
 
     def _open(self) -> int:
         # Programs that turn into daemons close what is not theirs: the number may be a file's of
@@ -66,31 +93,21 @@ class LogFile:
 
 
 class _Copy:
-    """Writes whole lines, where it can, to the log."""
+    """Where the copy of one stream goes."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, name: str, target: Target) -> None:
+        self._name = name
         self._target = target
-        self._pending = b""
-        self._lock = RLock()
-        _copies.append(ref(self, _copies.remove))
 
     def write(self, data: bytes) -> None:
-        with self._lock:
-            self._pending += data
-            if data[-1:] in (b"\n", b"\r") or len(self._pending) > _LONGEST_LINE:
-                self.flush()
+        log = self._target()
+        if log is not None:
+            log.write(self._name, data)
 
     def flush(self) -> None:
-        with self._lock:
-            data, self._pending = self._pending, b""
-            log = self._target() if data else None
-            if log is not None:
-                log.write(data)
-
-    def start_over(self) -> None:
-        """Be the copy of a forked child: what was pending is its parent's to write."""
-        self._pending = b""
-        self._lock = RLock()
+        log = self._target()
+        if log is not None:
+            log.flush()
 
 
 class _Tee(io.BufferedIOBase):
@@ -140,10 +157,10 @@ class _Tee(io.BufferedIOBase):
 class CopiedStream(io.TextIOWrapper):
     """A text stream that is like the one it stands for, and is copied."""
 
-    def __init__(self, original: io.TextIOWrapper, target: Target) -> None:
+    def __init__(self, original: io.TextIOWrapper, copy: _Copy) -> None:
         self.original = original
         super().__init__(
-            _Tee(original.buffer, _Copy(target)),
+            _Tee(original.buffer, copy),
             encoding=original.encoding,
             errors=original.errors,
             newline="\n",
@@ -163,9 +180,9 @@ class CopiedStream(io.TextIOWrapper):
 class _CopiedText(io.TextIOBase):
     """The same for a stream that has no binary layer, such as a notebook's."""
 
-    def __init__(self, original: Any, target: Target) -> None:
+    def __init__(self, original: Any, copy: _Copy) -> None:
         self.original = original
-        self._copy = _Copy(target)
+        self._copy = copy
 
     def write(self, text: str) -> int:
         self._copy.write(text.encode("utf-8", "replace"))
@@ -189,8 +206,8 @@ class _CopiedText(io.TextIOBase):
 
 _OWN = frozenset({"original", "_copy", "write", "writelines", "flush", "close", "writable"})
 _NAMES = ("stdout", "stderr")
-# Held weakly: what is copied no more is forgotten with its stream.
-_copies: List[ref[_Copy]] = []
+# Held weakly: a job's goes with the job.
+_logs: List[ref[LogFile]] = []
 
 at_top_level: Optional[Callable[[], None]] = None
 """Called when the interpreter flushes the streams with no Python code running: at its end."""
@@ -208,9 +225,9 @@ def start(target: Target, places: Optional[str] = None) -> None:
         if places is not None and _place(number) not in places.split(","):
             continue
         if type(stream) is io.TextIOWrapper:
-            setattr(sys, name, CopiedStream(stream, target))
+            setattr(sys, name, CopiedStream(stream, _Copy(name, target)))
         elif hasattr(stream, "write") and hasattr(stream, "flush"):
-            setattr(sys, name, _CopiedText(stream, target))
+            setattr(sys, name, _CopiedText(stream, _Copy(name, target)))
 
 
 def stop() -> None:
@@ -220,12 +237,6 @@ def stop() -> None:
         if isinstance(stream, (CopiedStream, _CopiedText)):
             stream.flush()
             setattr(sys, name, stream.original)
-
-
-def flush() -> None:
-    """Bring what was printed without an end of line into the log."""
-    for copy in _living():
-        copy.flush()
 
 
 def places() -> str:
@@ -241,13 +252,11 @@ def _place(descriptor: int) -> str:
     return "{}:{}:{}".format(found.st_dev, found.st_ino, found.st_rdev)
 
 
-def _living() -> List[_Copy]:
-    return [copy for copy in [held() for held in _copies] if copy is not None]
-
-
 def _start_over_after_fork() -> None:
-    for copy in _living():
-        copy.start_over()
+    for held in _logs:
+        log = held()
+        if log is not None:
+            log.start_over()
 
 
 os.register_at_fork(after_in_child=_start_over_after_fork)

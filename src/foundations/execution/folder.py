@@ -211,7 +211,14 @@ class JobFolder:
                 beside.append(meeting)
         except (OSError, ValueError):
             pass  # only half of it is there, and now nothing will be
-        shutil.rmtree(os.path.realpath(self.root), ignore_errors=True)
+        # At once, so that nobody can put anything into what is being emptied.
+        place = os.path.dirname(self.root)
+        gone = os.path.join(place, ".{}-{}".format(self.job_id, os.urandom(4).hex()))
+        try:
+            os.rename(os.path.realpath(self.root), gone)
+        except OSError:
+            gone = os.path.realpath(self.root)
+        shutil.rmtree(gone, ignore_errors=True)
         if os.path.islink(self.root):
             beside.append(self.root)
         for path in beside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from _thread import RLock
 
 from foundations import context
 from foundations.contract import environment, events
@@ -66,7 +67,6 @@ class ExecutedJob(context.JobContext):
         """Write down how the job ends in this process."""
         if not self.is_open:
             return
-        capture.flush()
         if ending.error is not None:
             record_error(self.journal_dir, ending.error)
         self._leave(
@@ -77,8 +77,7 @@ class ExecutedJob(context.JobContext):
         """Be no job after all, where nothing was recorded."""
         if not self.is_open or self.folder.has_records():
             return
-        self._leave({"exit_code": 0, "withdrawn": True})
-        if len(self.folder.members()) == 1:
+        if self._leave({"exit_code": 0, "withdrawn": True}) and len(self.folder.members()) == 1:
             self.folder.remove_unless_taken()
 
     def __enter__(self) -> ExecutedJob:
@@ -92,20 +91,24 @@ class ExecutedJob(context.JobContext):
     ) -> None:
         self.finish(error)
 
-    def _leave(self, said: Dict[str, Any]) -> None:
-        try:
-            self.folder.note_end(self._identity, {"ended_at": time.time(), **said})
-        except OSError as problem:
-            warn("How the job ended cannot be written down: {}.".format(problem))
-        if self._log is not None:
+    def _leave(self, said: Dict[str, Any]) -> bool:
+        """Be out of the job, once; whether it was this call that did it."""
+        with changes:
+            if self._log is None:
+                return False  # another thread was quicker
             self._log.close()
             self._log = None
-        try:
-            os.close(self._held)
-        except OSError:
-            pass  # the program has closed all that it did not know
-        for action in self._at_end:
-            action()
+            try:
+                self.folder.note_end(self._identity, {"ended_at": time.time(), **said})
+            except OSError as problem:
+                warn("How the job ended cannot be written down: {}.".format(problem))
+            try:
+                os.close(self._held)
+            except OSError:
+                pass  # the program has closed all that it did not know
+            for action in self._at_end:
+                action()
+            return True
 
 
 def record_error(journal_dir: str, error: Dict[str, str]) -> None:
@@ -118,6 +121,24 @@ def record_error(journal_dir: str, error: Dict[str, str]) -> None:
     writer.close()
 
 
+class _Changes:
+    """Held by the thread that begins or ends a job; a forked child does not wait for others."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        os.register_at_fork(after_in_child=self._start_over)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _start_over(self) -> None:
+        self._lock = RLock()
+
+
+changes = _Changes()
 _original: Dict[str, Optional[str]] = {}
 
 

@@ -81,15 +81,16 @@ def look() -> Program:
 
 
 def frame_of_main() -> Optional[FrameType]:
-    """Return the frame in which the main module's own lines run, if this thread is in it."""
+    """Return the frame in which the main module's own lines run, while they do."""
     main = sys.modules.get("__main__")
     scope: Any = getattr(main, "__dict__", None)
     found = None
-    frame: Optional[FrameType] = sys._getframe()  # pyright: ignore[reportPrivateUsage]
-    while frame is not None:
-        if frame.f_globals is scope and frame.f_code.co_name == "<module>":
-            found = frame
-        frame = frame.f_back
+    for innermost in sys._current_frames().values():  # pyright: ignore[reportPrivateUsage]
+        frame: Optional[FrameType] = innermost
+        while frame is not None:
+            if frame.f_globals is scope and frame.f_code.co_name == "<module>":
+                found = frame
+            frame = frame.f_back
     return found
 
 

@@ -11,7 +11,7 @@ from foundations.contract import environment
 from foundations.execution import capture, program
 from foundations.execution.beginning import begin
 from foundations.execution.endings import INTERRUPTED, Ending, Listener, stay_interrupted
-from foundations.execution.job import ExecutedJob, current_log, publish, record_error
+from foundations.execution.job import ExecutedJob, changes, current_log, publish, record_error
 from foundations.execution.processes import identify
 from foundations.notices import warn
 
@@ -47,7 +47,9 @@ def begin_at_first_record() -> Optional[ExecutedJob]:
     """Make this program a job because it records something, if it may become one."""
     found = program.look()
     if found.kind in (program.SCRIPT, program.INTERACTIVE):
-        return begin_program(found)
+        with changes:
+            job = context.program()
+            return job if isinstance(job, ExecutedJob) else begin_program(found)
     if found.kind == program.TOOL:
         context.begin = None  # for good
     return None
@@ -55,17 +57,18 @@ def begin_at_first_record() -> Optional[ExecutedJob]:
 
 def take_care(job: ExecutedJob, found: Program) -> None:
     """Copy what is printed to a job's log, and see that it ends when the program does."""
-    if not _open:
-        if found.kind != program.INTERACTIVE:
-            # Of an interactive session no single command decides how it ends.
-            listener = Listener(program.frame_of_main(), _end_all)
-            listener.start()
-            _listeners.append(listener)
-        atexit.register(_end_at_exit)
-    _open.append(job)
-    job.at_end(lambda: _over(job))
-    capture.start(current_log)
-    publish(job)
+    with changes:
+        if not _open:
+            if found.kind != program.INTERACTIVE:
+                # Of an interactive session no single command decides how it ends.
+                listener = Listener(program.frame_of_main(), _end_all)
+                listener.start()
+                _listeners.append(listener)
+            atexit.register(_end_at_exit)
+        _open.append(job)
+        job.at_end(lambda: _over(job))
+        capture.start(current_log)
+        publish(job)
 
 
 def join(folder: JobFolder, found: Program) -> None:
