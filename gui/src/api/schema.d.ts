@@ -2023,6 +2023,8 @@ export interface components {
             timeout: number | null;
             /** Submitted At */
             submitted_at: number;
+            /** Queued At */
+            queued_at: number;
             /** Not Before */
             not_before: number | null;
             /** Started At */
@@ -2153,6 +2155,8 @@ export interface components {
             timeout: number | null;
             /** Submitted At */
             submitted_at: number;
+            /** Queued At */
+            queued_at: number;
             /** Not Before */
             not_before: number | null;
             /** Started At */
@@ -2456,6 +2460,8 @@ export interface components {
             timeout: number | null;
             /** Submitted At */
             submitted_at: number;
+            /** Queued At */
+            queued_at: number;
             /** Not Before */
             not_before: number | null;
             /** Started At */
@@ -2725,6 +2731,8 @@ export interface components {
             timeout: number | null;
             /** Submitted At */
             submitted_at: number;
+            /** Queued At */
+            queued_at: number;
             /** Not Before */
             not_before: number | null;
             /** Started At */

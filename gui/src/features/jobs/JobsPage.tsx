@@ -20,7 +20,7 @@ import { FilterDialog } from "./FilterDialog";
 import styles from "./JobsPage.module.css";
 import tableStyles from "./JobsTable.module.css";
 import { JobsTable } from "./JobsTable";
-import { usualColumns, useLayout } from "./layout";
+import { exportedColumns, usualColumns, useLayout } from "./layout";
 import { CurvesPanel } from "./panels/CurvesPanel";
 import { GroupsPanel } from "./panels/GroupsPanel";
 import type { PanelProps } from "./panels/panel";
@@ -86,7 +86,7 @@ export function JobsPage() {
         <QueryBox project={project} value={q} onChange={(query) => change({ q: query })} />
         <Segments label="View" value={search.panel ?? "none"} onChange={(kind) => change({ panel: kind, axes: undefined, brush: undefined })} options={VIEWS} />
         <ColumnChooser columns={columns} shown={search.cols ?? usualColumns(columns)} onChange={(cols) => change({ cols })} onReset={() => change({ cols: undefined, pin: undefined })} />
-        <ExportMenu selection={selection} columns={layout.shown.map((column) => column.id)}>
+        <ExportMenu selection={selection} columns={exportedColumns(layout.shown, columns)}>
           <Button aria-label="Export">
             <Download aria-hidden />
           </Button>
@@ -109,7 +109,7 @@ export function JobsPage() {
             <JobsTable rows={rows} layout={layout} sort={sort ?? []} actions={actions} chosen={chosen} onWindow={onWindow} label={`Jobs of ${project}`} />
           )}
         </div>
-        <SelectionBar chosen={chosen} selection={selection} columns={layout.shown.map((column) => column.id)} />
+        <SelectionBar chosen={chosen} selection={selection} columns={exportedColumns(layout.shown, columns)} />
       </div>
       {filtering !== null && (
         <FilterDialog project={project} column={filtering} onClose={() => setFiltering(null)} onFilter={(clause) => change({ q: withClause(q, clause) })} />

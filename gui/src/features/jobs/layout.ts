@@ -57,6 +57,12 @@ export function useLayout(columns: readonly Column[], search: JobsSearch, projec
   }, [columns, search.cols, search.pin, widths, resize]);
 }
 
+/** What is shown, as the server exports it: the job's ID and name first, and each tag in a column of its own. */
+export function exportedColumns(shown: readonly Column[], all: readonly Column[]): string[] {
+  const tags = all.filter((column) => column.group === "tags").map((column) => column.id);
+  return [...new Set(["id", "name", "state", ...shown.flatMap((column) => (column.id === "tags" ? tags : [column.id]))])];
+}
+
 export function usualColumns(columns: readonly Column[]): string[] {
   return columns.filter((column) => column.usual).map((column) => column.id);
 }
