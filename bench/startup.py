@@ -6,6 +6,7 @@ python bench/startup.py [--rounds N] [--starts N] [--idle SECONDS]
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 from pathlib import Path
 
@@ -44,13 +45,38 @@ def commands(folder: Path, rounds: int) -> Table:
             "bare": lambda: timed(BARE, env),
             "help": lambda: timed([FOUNDATIONS, "--help"], env),
             "import": lambda: timed([PYTHON, "-c", "import foundations"], env),
+            "empty": lambda: timed([PYTHON, str(script(folder, "pass"))], env),
+            "by hand": lambda: timed([PYTHON, str(script(folder, "import foundations"))], env),
         },
     )
+    inside = [import_inside(folder, env) for _ in range(rounds)]
     table = Table(statistics.median(times["bare"]))
     table.times("python -c pass (the unit)", times["bare"])
     table.times("foundations --help", times["help"], "2.5 units")
     table.times("import foundations, added", times["import"], "0.5 units", less=times["bare"])
+    table.times("a script that is a job by it, added", times["by hand"], less=times["empty"])
+    table.times("... of which the import", inside, "25 ms")
     return table
+
+
+def script(folder: Path, text: str) -> Path:
+    """Write a script into a folder of its own: what lies there is kept with the job."""
+    path = folder / str(len(text)) / "main.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text + "\n")
+    return path
+
+
+def import_inside(folder: Path, env: dict[str, str]) -> float:
+    """Return the seconds that the import takes in a script that becomes a job by it."""
+    time.sleep(0.3)  # the code of the job before is being kept still
+    measures = (
+        "import time\nb = time.perf_counter()\nimport foundations\nprint(time.perf_counter() - b)"
+    )
+    done = subprocess.run(
+        [PYTHON, str(script(folder, measures))], env=env, capture_output=True, check=True
+    )
+    return float(done.stdout)
 
 
 def starts(table: Table, folder: Path, count: int) -> None:

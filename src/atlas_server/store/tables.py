@@ -126,6 +126,7 @@ jobs = Table(
         "queued_at",
         "started_at",
         "finished_at",
+        "kind",
     ),
     Index(None, "bundle"),
     sqlite_autoincrement=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from foundations.contract.states import JobState, StateReason
+from foundations.contract.states import JobKind, JobState, StateReason
 
 
 class Kind(Enum):
@@ -30,6 +30,7 @@ class Field:
 
 
 _STATES = tuple(state.value for state in JobState)
+_KINDS = tuple(kind.value for kind in JobKind)
 _REASONS = tuple(reason.value for reason in StateReason)
 
 FIELDS = {
@@ -39,6 +40,7 @@ FIELDS = {
         Field("name", Kind.TEXT, "what submit --name said"),
         Field("project", Kind.WORD, "the project's name"),
         Field("user", Kind.WORD, "who submitted it"),
+        Field("kind", Kind.WORD, "scheduled, or executed: run by hand", _KINDS),
         Field("state", Kind.WORD, "queued, running, completed, ...", _STATES),
         Field("reason", Kind.WORD, "why it is in its state", _REASONS),
         Field("command", Kind.TEXT, "the command line"),

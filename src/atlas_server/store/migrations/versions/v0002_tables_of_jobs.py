@@ -21,6 +21,7 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _LISTED = (
     "project_id", "id", "state", "user", "name", "reason", "priority", "cpus", "memory", "gpus",
     "exit_code", "attempts", "submitted_at", "queued_at", "started_at", "finished_at",
+    "kind",
 )  # fmt: skip
 _BASE, _FACTOR = 32, 4
 
