@@ -12,13 +12,15 @@ import contextlib
 import json
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from atlas_server.store.engine import SCHEMA_VERSION
 from tests.live import LiveServer, make_folder
+
+from atlas_server.store.engine import SCHEMA_VERSION
 
 FOLDER = Path(__file__).parent
 # What every version has to tell of a job in the same words.
@@ -58,6 +60,12 @@ if not marker.exists():
     marker.touch()
     sys.exit("at first it fails")
 """
+BY_HAND = """
+import foundations
+with foundations.start_job(project="vision", name="by hand", job_id="by-hand"):
+    foundations.log_metric("loss", 0.5, step=1)
+    raise ValueError("no such rate")
+"""
 WAITS = """
 import threading
 print("begun", flush=True)
@@ -92,7 +100,17 @@ def run_jobs(server: LiveServer) -> list[str]:
     for job in (waited, stopped):
         server.api().stop(job)
         server.ended(job)
-    return [done, failed, retried, again, stopped, waited]
+    return [done, failed, retried, again, stopped, waited, run_by_hand(server, folder)]
+
+
+def run_by_hand(server: LiveServer, folder: Path) -> str:
+    """Run a program that fails without the scheduler and return its job's ID."""
+    (folder / "by_hand.py").write_text(BY_HAND)
+    subprocess.run(
+        [sys.executable, "by_hand.py"], cwd=folder, env=server.env, capture_output=True, check=False
+    )
+    server.ended("by-hand")
+    return "by-hand"
 
 
 def make(folder: Path) -> Path:
