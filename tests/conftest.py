@@ -12,6 +12,7 @@ import glob
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import warnings
 from pathlib import Path
@@ -61,6 +62,10 @@ def has_cc() -> bool:
     """Whether there is a C compiler, which makes the NVIDIA driver's stand-in (tests/nvml)."""
     return shutil.which("cc") is not None
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell leaves it for what runs in the background: programs under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SERVICES: Dict[str, Callable[[], bool]] = {
     "docker": has_docker,
