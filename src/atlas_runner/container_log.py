@@ -103,8 +103,11 @@ class LogPump:
             self.beginning = (self.beginning[:passed] + piece)[:_BEGINNING]
         new = passed + len(piece) - self._written
         if new > 0:
-            file.write(piece[-new:])
-            self._written += new
+            data = piece[-new:]
+            while data:  # a disk that is nearly full takes less than it is given
+                taken = file.write(data)
+                self._written += taken
+                data = data[taken:]
 
 
 class _Pieces:

@@ -12,7 +12,7 @@ from typing import Any
 
 from atlas_runner.errors import StartFailed
 from foundations.contract.worker import INTERNAL
-from foundations.contract.worker_mounts import outside_paths, shown_socket
+from foundations.contract.worker_mounts import PROCESSES, is_within, outside_paths, shown_socket
 
 _NOT_OURS = ("image", "working_dir", "volumes", "mounts", *INTERNAL)
 # Whatever docker-py's types can say, engines of this version take; theirs is not known here.
@@ -47,7 +47,12 @@ def check_sources(worker: Mapping[str, Any]) -> None:
     for source, _ in outside_paths(worker):
         if not source.startswith("/"):
             continue  # a volume of the engine
-        real = os.path.realpath(source)
+        try:
+            real = os.path.realpath(source)
+        except OSError as error:
+            raise StartFailed(f"{source} cannot be followed: {error.strerror}.") from error
+        if is_within(real, PROCESSES):
+            raise StartFailed(f"{source} cannot be mounted: it shows the whole machine.")
         if shown_socket(real) is not None:
             raise StartFailed(
                 f"{source} cannot be mounted: it shows the container engine's socket."

@@ -191,7 +191,7 @@ class ContainerWay:
         own: dict[str, Any] = {
             "init": engine.facts.init or None,
             "shm_size": _shared_memory(),
-            **self._user(engine),
+            **({} if "user" in self._given else self._user(engine)),
             **self._limits(),
         }
         fixed = {

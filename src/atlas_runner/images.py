@@ -75,6 +75,8 @@ def obtain(
             " any more, and came from no registry.",
             "Take the image of today: foundations rerun --image " + name,
         )
+    if name.startswith("sha256:"):
+        raise StartFailed(f"The image {name} is not on this machine; an ID cannot be pulled.")
     before_pull()
     return _pull(engine, name, str(pinned_digest or name), worker.get("platform"), write, stop_fd)
 

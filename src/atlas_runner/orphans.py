@@ -31,7 +31,10 @@ def _remove(engine: Engine, instance: str, is_over: Callable[[str, int], bool]) 
     left = 0
     for container in found:
         labels = container["Labels"]
-        if is_over(labels["atlas.job"], int(labels["atlas.number"])):
+        job, number = labels.get("atlas.job"), labels.get("atlas.number", "")
+        if job is None or not number.isdecimal():
+            continue  # somebody else's, whatever its label says
+        if is_over(job, int(number)):
             with contextlib.suppress(StartFailed), words():
                 engine.api.remove_container(container["Id"], v=True, force=True)
         else:

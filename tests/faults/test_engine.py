@@ -177,6 +177,9 @@ def test_an_engine_that_leaves_while_an_image_is_asked_says_nothing_about_the_im
     gateway.open()
     behind.completed(job)
     assert b"ran" in behind.job_log(job)
+    behind.stop()
+    behind.restart()
+    behind.wait_for(lambda: no_container_of(behind, job), "sweep")
 
 
 def test_a_container_that_cannot_be_removed_does_not_hold_the_end_up(

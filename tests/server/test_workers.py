@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from atlas_runner.container_options import check_sources
+from atlas_runner.errors import StartFailed
 from atlas_server import config
 from atlas_server.domain.records import JobRecord
 from atlas_server.services.permissions import Permissions
@@ -283,6 +285,16 @@ def test_no_link_leads_to_a_socket(tmp_path, permissions):
                 granted(permissions, volumes={str(path): {"bind": "/x"}})
             with pytest.raises(Refused, match="socket"):
                 granted(permissions, mounts=[{"source": str(path), "target": "/x"}])
+
+
+@pytest.mark.parametrize("target", ["/proc", "/proc/1/root", "/proc/self"])
+def test_no_link_leads_to_the_folders_of_processes(tmp_path, target):
+    (tmp_path / "link").symlink_to(target)
+    volumes = {str(tmp_path / "link"): {"bind": "/x"}}
+    with pytest.raises(Refused, match=r"whole machine|socket|followed"):
+        granted(Permissions(), volumes=volumes)
+    with pytest.raises(StartFailed, match=r"whole machine|socket|followed"):
+        check_sources({"volumes": {str(tmp_path / "link"): {"bind": "/x", "mode": "rw"}}})
 
 
 def test_the_socket_of_an_engine_elsewhere_is_not_shown(tmp_path, monkeypatch):

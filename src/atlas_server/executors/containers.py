@@ -36,8 +36,8 @@ class ContainerHost:
                 f"The job names an image, and no container engine runs here: there is no {place}.",
                 "Start or install Docker or Podman, or run the job as a process: --image none.",
             )
-        facts = self._ask()
-        if gpus and facts is not None and not facts.nvidia:
+        facts = self._ask() if gpus else None
+        if facts is not None and not facts.nvidia:
             return Refused(
                 f"The job asks for a GPU in a container, and {facts.name} here has no NVIDIA"
                 " runtime.",

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundations.contract.worker import is_container, requests
-from foundations.contract.worker_mounts import ENGINE_SOCKETS, is_within, shown_socket
+from foundations.contract.worker_mounts import (
+    ENGINE_SOCKETS,
+    PROCESSES,
+    is_within,
+    shown_socket,
+)
 from foundations.contract.worker_options import NETWORK, OUTSIDE, PRIVILEGE
 from foundations.errors import Refused
 
@@ -70,8 +75,19 @@ class Permissions:
         return given
 
     def _check_source(self, option: str, source: str) -> None:
-        real = os.path.realpath(source) if source.startswith("/") else source
+        try:
+            real = os.path.realpath(source) if source.startswith("/") else source
+        except OSError as error:
+            raise Refused(
+                f"worker.{option}: {source} cannot be followed: {error.strerror}.",
+                "Mount the folder itself, not a link to it.",
+            ) from error
         shown = source if real == source else f"{source} (which is {real})"
+        if is_within(real, PROCESSES):
+            raise Refused(
+                f"worker.{option}: {shown} cannot be mounted: it shows the whole machine.",
+                "Mount the folders that the job needs.",
+            )
         if self._shows_socket(real):
             raise Refused(
                 f"worker.{option}: {shown} cannot be mounted: it shows the container engine's"

@@ -41,7 +41,7 @@ ENGINE_SOCKETS = (
 )
 _SOCKET_NAMES = ("docker.sock", "podman.sock", "containerd.sock", "crio.sock")
 # Through a process's folder there its whole file system is reached.
-_PROCESSES = "/proc"
+PROCESSES = "/proc"
 _NO_FOLDERS = ("/proc", "/sys", "/dev")
 _ACCESS = ("rw", "ro")
 _MODES = (
@@ -76,7 +76,7 @@ def outside_path(where: str, value: Any) -> str:
             "{}: {} cannot be mounted: it shows the container engine's socket.".format(where, path),
             "Mount the folders that the job needs; with the socket it would be root here.",
         )
-    if is_within(path, _PROCESSES):
+    if is_within(path, PROCESSES):
         raise ConfigError("{}: {} cannot be mounted.".format(where, path))
     return path
 
