@@ -19,6 +19,7 @@ import foundations
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 UID = 12345
+PACKAGES = [str(Path(foundations.__file__).parents[1]), sysconfig.get_path("purelib")]
 PROGRAM = """
 import os
 import foundations
@@ -41,13 +42,12 @@ class OtherUser:
         self.root = root
         self._python = python
         self._groups = [grp.getgrgid(os.stat("/var/run/docker.sock").st_gid).gr_gid]
-        packages = [str(Path(foundations.__file__).parents[1]), sysconfig.get_path("purelib")]
         self._env = {
             "PATH": os.environ["PATH"],
             "HOME": str(root),
             "USER": "sam",
             "FOUNDATIONS_HOME": str(root / "home"),
-            "PYTHONPATH": os.pathsep.join(packages),
+            "PYTHONPATH": os.pathsep.join(PACKAGES),
         }
 
     def __call__(self, module: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -60,14 +60,16 @@ class OtherUser:
 
 
 def _usable_python() -> str | None:
-    """An interpreter that another user may run and that our packages fit."""
+    """An interpreter with which another user can run what is tested here."""
     wanted = f"{sys.version_info.major}.{sys.version_info.minor}"
+    code = "import sys, atlas_server.main; print('%d.%d' % sys.version_info[:2])"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(PACKAGES)}
     for python in (sys.executable, "/usr/bin/python3"):
-        code = "import sys; print('%d.%d' % sys.version_info[:2])"
         try:
             done = subprocess.run(
-                [python, "-c", code], user=UID, group=UID, cwd="/", capture_output=True, text=True
-            )
+                [python, "-c", code], user=UID, group=UID, cwd="/", env=env,
+                capture_output=True, text=True,
+            )  # fmt: skip
         except OSError:
             continue
         if done.stdout.strip() == wanted:
@@ -80,7 +82,7 @@ def other_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherUser]:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     python = _usable_python()
-    if python is None or not os.access(Path(foundations.__file__).parent, os.X_OK):
+    if python is None:
         pytest.skip("another user can run no Python here")
     root = Path(subprocess.run(
         ["mktemp", "-d", "-t", "atlas-user-XXXXXX"], capture_output=True, text=True, check=True

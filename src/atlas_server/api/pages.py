@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
@@ -25,6 +25,8 @@ _HEADERS = {
 # Their names hold a digest of what they hold.
 _FOREVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
+# Where the addresses of pages begin.
+_PAGES = ("", "projects", "jobs", "queue", "nodes", "compare")
 
 _NOT_BUILT = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Atlas</title>'
@@ -39,7 +41,7 @@ def routes() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/{path:path}", methods=["GET", "HEAD"])
-    def page(path: str) -> Response:
+    def page(path: str, request: Request) -> Response:
         if path == "api" or path.startswith("api/"):
             raise HTTPException(404, "Not Found")
         found = _file(path)
@@ -47,7 +49,8 @@ def routes() -> APIRouter:
             lasting = path.startswith("assets/")
             caching = _FOREVER if lasting else _ASK_AGAIN
             return FileResponse(found, headers={**_HEADERS, "Cache-Control": caching})
-        if path.startswith("assets/"):
+        is_page = path.partition("/")[0] in _PAGES or _is_browser(request)
+        if path.startswith("assets/") or not is_page:
             raise HTTPException(404, "Not Found")
         document = GUI / "index.html"
         if not document.is_file():
@@ -55,6 +58,11 @@ def routes() -> APIRouter:
         return FileResponse(document, headers={**_HEADERS, "Cache-Control": _ASK_AGAIN})
 
     return router
+
+
+def _is_browser(request: Request) -> bool:
+    """Whether a person asks, who is shown what there is instead of a page that there is not."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _file(path: str) -> Path | None:

@@ -30,7 +30,7 @@ examples:
   foundations list --project my_project --status failed,stopped
   foundations list --tag sweep=a --json
   foundations list --all --sort metric:loss
-  foundations list --query 'metrics.loss < 0.3 and tag:sweep=a sort:-metrics.loss'
+  foundations list --query 'metrics.loss < 0.3 sort:-metrics.loss'
   foundations delete $(foundations list --all --quiet --status failed)"""
 _DEFAULT_LIMIT = 20
 _PAGE = 1000

@@ -37,16 +37,16 @@ columns     id name project user state reason command message notes priority
             signs: metrics."val loss"
 a metric    metrics.loss is the last value; min(metrics.loss), max(), best(),
             last(), count()
-compared    = != < <= > >=    `:` is equal whatever the case, in name, command,
-            message and notes "contains"    ~ !~ regular expression (RE2)
+compared    = != < <= > >=    `:` is equal whatever the case, in name,
+            command, message and notes "contains"    ~ !~ regular expression (RE2)
 one of      state in (failed, stopped)    params.model not in (a, b)
 there, not  has:params.lr    missing:metrics.loss    tag:KEY    tag:KEY=VALUE
 values      0.3    text    "any text"    true    90s 15m 2h 1d 1w    8GB 512MB
 times       2026-11-24    2026-11    "2026-11-24 18:30"    -7d    today
 text        a word alone is looked for in names, commands, tags, parameters,
             notes and messages
-order       sort:submitted    sort:-metrics.loss,name    `-` is downwards; jobs
-            without the value come last
+order       sort:submitted    sort:-metrics.loss,name    `-` is downwards;
+            jobs without the value come last
 
 A condition on a value that a job does not have does not hold."""
 _EPILOG = (
