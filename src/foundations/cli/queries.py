@@ -38,7 +38,8 @@ columns     id name project user state reason command message notes priority
 a metric    metrics.loss is the last value; min(metrics.loss), max(), best(),
             last(), count()
 compared    = != < <= > >=    `:` is equal whatever the case, in name,
-            command, message and notes "contains"    ~ !~ regular expression (RE2)
+            command, message and notes "contains"
+            ~ !~ regular expression (RE2)
 one of      state in (failed, stopped)    params.model not in (a, b)
 there, not  has:params.lr    missing:metrics.loss    tag:KEY    tag:KEY=VALUE
 values      0.3    text    "any text"    true    90s 15m 2h 1d 1w    8GB 512MB
