@@ -17,8 +17,9 @@ _EPILOG = (
     REFERENCES
     + """
 
-A job's files are there when it calls foundations.set_tensorboard_logdir(FOLDER);
-they are shown while it runs, too.
+A job's files are there when it calls
+foundations.set_tensorboard_logdir(FOLDER); they are shown while it runs,
+too.
 
 examples:
   foundations tensorboard last
