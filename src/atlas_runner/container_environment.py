@@ -31,6 +31,7 @@ from atlas_runner.errors import RequirementsFailed, StartFailed
 from atlas_runner.image_python import ImagePython
 from atlas_runner.images import Image
 from atlas_runner.installer import TAIL, error_in, find_uv, settings
+from atlas_runner.requirements import Requirements
 
 _UV = f"{ROOT}/uv"
 _BUILD = f"{ROOT}/build"
@@ -61,7 +62,7 @@ class ImageEnvironments:
     def find(self, requirements: Path, job_dir: Path, job_key: str) -> Path | str | None:
         """Return the environment that fits; "" where the image has everything; None: not built."""
         asked = read(requirements, job_dir)
-        return "" if asked.empty else self._ready(self._place(requirements, job_dir, job_key))
+        return "" if asked.empty else self._ready(self._place(asked, job_key))
 
     def build(
         self, requirements: Path, layout: Layout, job_key: str, write: Write, stop_fd: int
@@ -71,7 +72,7 @@ class ImageEnvironments:
         Raises RequirementsFailed with the installer's words, PreparationStopped when `stop_fd`
         becomes readable. A failed environment is removed.
         """
-        place = self._place(requirements, layout.workspace.job_dir, job_key)
+        place = self._place(read(requirements, layout.workspace.job_dir), job_key)
         place.parent.mkdir(parents=True, exist_ok=True)
         (place.parent / "uv").mkdir(exist_ok=True)
         with build_lock(place, write, stop_fd):
@@ -83,8 +84,7 @@ class ImageEnvironments:
             raise RequirementsFailed(f"The environment {place} vanished while it was being built.")
         return ready
 
-    def _place(self, requirements: Path, job_dir: Path, job_key: str) -> Path:
-        asked = read(requirements, job_dir)
+    def _place(self, asked: Requirements, job_key: str) -> Path:
         parts = [asked.digest, self.image.id, self.python.executable, self.python.version]
         if asked.local:
             parts.append(job_key)

@@ -63,7 +63,7 @@ def obtain(
     stands for now. `before_pull` is called where it will take long. Raises StartFailed with the
     engine's words, PreparationStopped when `stop_fd` becomes readable.
     """
-    name = with_tag(str(worker["image"]))
+    name = str(worker["image"])  # with a tag or digest, see foundations.contract.images
     pinned_id, pinned_digest = worker.get("image_id"), worker.get("image_digest")
     for wanted in (pinned_id, pinned_digest) if pinned_id or pinned_digest else (name,):
         found = _find(engine, wanted) if wanted else None
@@ -75,17 +75,11 @@ def obtain(
             " any more, and came from no registry.",
             "Take the image of today: foundations rerun --image " + name,
         )
-    if name.startswith("sha256:"):
+    wanted = str(pinned_digest or name)
+    if wanted.startswith("sha256:"):
         raise StartFailed(f"The image {name} is not on this machine; an ID cannot be pulled.")
     before_pull()
-    return _pull(engine, name, str(pinned_digest or name), worker.get("platform"), write, stop_fd)
-
-
-def with_tag(name: str) -> str:
-    """Return the name of an image with the tag `latest` where it has neither tag nor digest."""
-    if "@" in name or name.startswith("sha256:") or ":" in name.rpartition("/")[2]:
-        return name
-    return name + ":latest"
+    return _pull(engine, name, wanted, worker.get("platform"), write, stop_fd)
 
 
 def _find(engine: Engine, name: str) -> dict[str, Any] | None:

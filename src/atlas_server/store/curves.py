@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, select
 
-from atlas_server.store.rollups import BASE, FACTOR
+from atlas_server.store.rollups import BASE, FACTOR, STRETCHES
 from atlas_server.store.tables import jobs, latest_metrics, metric_keys, metric_rollups, metrics
 
 Point = tuple[int, float, "float | None", "float | None", "str | None"]
@@ -154,7 +154,7 @@ def _from_stretches(
     size = BASE * FACTOR**level
     first, last = -(-begin // size), end // size
     values = {"wanted": curve.job, "of": curve.key, "on": level, "first": first, "end": last}
-    rows: Any = connection.execute(_STRETCHES, values).all()
+    rows: Any = connection.execute(STRETCHES, values).all()
     before = _raw(connection, curve, begin, min(end, first * size))
     after = _raw(connection, curve, max(begin, last * size), end)
     found = [*before[:1], *_thinned(before, max(2, 2 * len(before) // size)).points]
@@ -254,15 +254,4 @@ _RAW = (
         metrics.c.seq <= bindparam("until"),
     )
     .order_by(metrics.c.seq)
-)
-_STRETCHES = (
-    select(metric_rollups)
-    .where(
-        metric_rollups.c.job == bindparam("wanted"),
-        metric_rollups.c.key == bindparam("of"),
-        metric_rollups.c.level == bindparam("on"),
-        metric_rollups.c.stretch >= bindparam("first"),
-        metric_rollups.c.stretch < bindparam("end"),
-    )
-    .order_by(metric_rollups.c.stretch)
 )

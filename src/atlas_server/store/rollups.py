@@ -136,7 +136,7 @@ def _stretches(
     connection: Connection, job: int, key: int, level: int, first: int, end: int
 ) -> list[Row]:
     values = {"wanted": job, "of": key, "on": level, "first": first, "end": end}
-    return [dict(row) for row in connection.execute(_STRETCHES, values).mappings()]
+    return [dict(row) for row in connection.execute(STRETCHES, values).mappings()]
 
 
 # Built once: composing a statement costs several times as much as executing it.
@@ -151,7 +151,7 @@ _POINTS = (
     )
     .order_by(metrics.c.seq)
 )
-_STRETCHES = (
+STRETCHES = (
     select(metric_rollups)
     .where(
         metric_rollups.c.job == bindparam("wanted"),
