@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,20 @@ def run_jobs(server: LiveServer) -> list[str]:
     for job in (waited, stopped):
         server.api().stop(job)
         server.ended(job)
+    say(server, done)
     return [done, failed, retried, again, stopped, waited, run_by_hand(server, folder)]
+
+
+def say(server: LiveServer, job: str) -> None:
+    """Leave what people write about jobs and projects."""
+    server.api().edit(job, {"notes": "The one to beat.", "tags": {"kept": "yes"}})
+    server.api().change_project("vision", {"description": "Pictures", "metric": "loss"})
+    server.api().change_project("speech", {"archived": True})
+    note = json.dumps({"body": "Try a **smaller** rate.", "author": "ada"}).encode()
+    address = f"{server.url}/api/v1/projects/vision/notes"
+    request = urllib.request.Request(address, note, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 201
 
 
 def run_by_hand(server: LiveServer, folder: Path) -> str:

@@ -17,7 +17,7 @@ from atlas_server.domain import patterns
 from atlas_server.store.tables import metadata
 from foundations.errors import ServerError, StorageFull
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 _T = TypeVar("_T")
 _MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 

@@ -1,0 +1,13 @@
+"""Searches, accounts, and what several processes and machines have to agree on.
+
+Revision ID: 0003
+"""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add tables and columns, and fill them from what is there."""
