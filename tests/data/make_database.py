@@ -130,15 +130,15 @@ def run_by_hand(server: LiveServer, folder: Path) -> str:
 def make(folder: Path) -> Path:
     """Write database and description into `folder`; return the database's path."""
     target = folder / f"schema-{SCHEMA_VERSION}.db"
-    with tempfile.TemporaryDirectory(prefix="atlas-") as scratch:
-        with LiveServer(Path(scratch)) as server:
-            described = [kept(server.job(job)) for job in run_jobs(server)]
-            server.stop()
-            database = server.home / "database" / "atlas.db"
-            connection = sqlite3.connect(database)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.close()
-            shutil.copyfile(database, target)
+    scratch = tempfile.TemporaryDirectory(prefix="atlas-")
+    with scratch, LiveServer(Path(scratch.name)) as server:
+        described = [kept(server.job(job)) for job in run_jobs(server)]
+        server.stop()
+        database = server.home / "database" / "atlas.db"
+        connection = sqlite3.connect(database)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        shutil.copyfile(database, target)
     neutral(target)
     text = json.dumps(described, indent=1, sort_keys=True)
     target.with_suffix(".json").write_text(text + "\n")
@@ -164,6 +164,8 @@ def neutral(database: Path) -> None:
         connection.execute(
             "UPDATE jobs SET spec = replace(spec, ?, ?)", [sys.executable, "/usr/bin/python3"]
         )
+        host = "'$.origin.host', 'workstation', '$.origin.environment_keys', json('[]')"
+        connection.execute(f"UPDATE jobs SET spec = json_set(spec, {host})")
         allocation = "json_set(allocation, '$.node', 'workstation')"
         connection.execute(f"UPDATE attempts SET allocation = {allocation}, handle = NULL")
         connection.commit()
