@@ -76,17 +76,7 @@ def _storage(optuna: Any, path: str, journal: bool) -> Any:
         from optuna.storages.journal import JournalFileBackend
 
         return optuna.storages.JournalStorage(JournalFileBackend(path))
-    from sqlalchemy import event
-
-    storage = optuna.storages.RDBStorage("sqlite:///" + path)
-
-    @event.listens_for(storage.engine, "connect")
-    def fast(connection: Any, _: Any) -> None:
-        # Nobody reads the file before it is whole.
-        connection.execute("PRAGMA synchronous=OFF")
-
-    storage.engine.dispose()
-    return storage
+    return optuna.storages.RDBStorage("sqlite:///" + path)
 
 
 def _curves(api: Api, name: str, trials: List[Json]) -> Json:
@@ -148,8 +138,9 @@ def _inner(dimension: Json, value: Any) -> Any:
 
 
 def _moment(seconds: float) -> datetime.datetime:
-    # Optuna's own are local times, too.
-    return datetime.datetime.fromtimestamp(seconds)
+    # Optuna's own are local times without a zone.
+    zone = datetime.timezone.utc
+    return datetime.datetime.fromtimestamp(seconds, zone).astimezone().replace(tzinfo=None)
 
 
 def _counted(trials: List[Json]) -> Any:
