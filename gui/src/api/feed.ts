@@ -13,6 +13,7 @@ export type Change =
   | { kind: "jobs"; jobs: readonly string[]; deleted: readonly string[] }
   | { kind: "recorded"; jobs: readonly string[] }
   | { kind: "projects"; projects: readonly string[] }
+  | { kind: "searches"; searches: readonly string[] }
   | { kind: "reload" };
 
 /** `away`: the page is out of sight, and hears of nothing until it is back. */
@@ -34,6 +35,7 @@ export function openFeed(): void {
       jobs: (data) => tell({ kind: "jobs", jobs: data["changed"] as string[], deleted: data["deleted"] as string[] }),
       recorded: (data) => tell({ kind: "recorded", jobs: data["jobs"] as string[] }),
       projects: (data) => tell({ kind: "projects", projects: data["projects"] as string[] }),
+      searches: (data) => tell({ kind: "searches", searches: data["searches"] as string[] }),
       reload: () => tell({ kind: "reload" }),
     },
     lost: () => setConnection("lost"),

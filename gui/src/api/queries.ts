@@ -67,7 +67,7 @@ export function useNotes(project: string) {
 }
 
 export function useColumns(project: string | undefined) {
-  useRefresh(["columns", project ?? null], (change) => change.kind !== "projects", 3000);
+  useRefresh(["columns", project ?? null], (change) => change.kind === "jobs" || change.kind === "recorded", 3000);
   return useQuery({
     queryKey: ["columns", project ?? null],
     queryFn: ({ signal }) => get<Columns>("/columns", { project }, signal),
@@ -102,7 +102,7 @@ export function listing(selection: Selection, more: Params, signal?: AbortSignal
 
 export function useValues(selection: Selection, columns: readonly string[], enabled = true) {
   const key = ["values", selection, columns] as const;
-  useRefresh(["values"], (change) => change.kind !== "projects", 3000);
+  useRefresh(["values"], (change) => change.kind === "jobs" || change.kind === "recorded", 3000);
   return useQuery({
     queryKey: key,
     queryFn: ({ signal }) => get<Values>("/values", { ...selectionParams(selection), columns, limit: 10_000 }, signal),
@@ -112,7 +112,7 @@ export function useValues(selection: Selection, columns: readonly string[], enab
 }
 
 export function useGroups(selection: Selection, by: readonly string[], metrics: readonly string[]) {
-  useRefresh(["groups"], (change) => change.kind !== "projects", 3000);
+  useRefresh(["groups"], (change) => change.kind === "jobs" || change.kind === "recorded", 3000);
   return useQuery({
     queryKey: ["groups", selection, by, metrics],
     queryFn: ({ signal }) => get<Groups>("/groups", { ...selectionParams(selection), by, metrics }, signal),

@@ -30,7 +30,10 @@ export type QueryCheck = Schemas["QueryCheck"];
 export type QueryProblem = Schemas["QueryMistake"];
 export type Queue = Schemas["Queue"];
 export type QueuedRow = Schemas["WaitingJob"];
+export type Search = Schemas["SearchRow"];
+export type SearchDetails = Schemas["SearchDetails"];
 export type ServerFacts = Schemas["ServerShown"];
+export type Trial = Schemas["Trial"];
 export type Values = Schemas["ValueTable"];
 
 /** What a job used, moment by moment: seconds since the epoch, and the values of each measure then. */

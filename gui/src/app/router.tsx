@@ -61,6 +61,18 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("@/features/project/OverviewPage"), "OverviewPage"),
 });
 
+const searches = createRoute({
+  getParentRoute: () => project,
+  path: "searches",
+  component: lazyRouteComponent(() => import("@/features/searches/SearchesPage"), "SearchesPage"),
+});
+
+const search = createRoute({
+  getParentRoute: () => root,
+  path: "/searches/$name",
+  component: lazyRouteComponent(() => import("@/features/searches/SearchPage"), "SearchPage"),
+});
+
 const job = createRoute({
   getParentRoute: () => root,
   path: "/jobs/$jobId",
@@ -88,7 +100,7 @@ const compare = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview]), job, queue, nodes, compare]),
+  routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview, searches]), search, job, queue, nodes, compare]),
   defaultPreload: "intent",
   defaultErrorComponent: PageTrouble,
   scrollRestoration: true,

@@ -2,8 +2,8 @@ import type { ReactNode } from "react";
 
 import styles from "./Meter.module.css";
 
-/** How much of something is taken. */
-export function Meter({ label, used, total, text }: { label: string; used: number; total: number; text: ReactNode }) {
+/** How much of something is taken; nearly all of it is a warning, unless it is a goal. */
+export function Meter({ label, used, total, text, goal = false }: { label: string; used: number; total: number; text: ReactNode; goal?: boolean }) {
   const share = total > 0 ? Math.min(1, used / total) : 0;
   return (
     <div className={styles["meter"]}>
@@ -19,7 +19,7 @@ export function Meter({ label, used, total, text }: { label: string; used: numbe
         aria-valuemax={total}
         aria-valuenow={Math.min(used, total)}
       >
-        <div className={`${styles["fill"]} ${share >= 0.95 ? styles["high"] : ""}`} style={{ width: `${share * 100}%` }} />
+        <div className={`${styles["fill"]} ${share >= 0.95 && !goal ? styles["high"] : ""}`} style={{ width: `${share * 100}%` }} />
       </div>
     </div>
   );
@@ -29,6 +29,7 @@ const PARTS = [
   ["running", ["starting", "running", "stopping"]],
   ["queued", ["queued"]],
   ["completed", ["completed"]],
+  ["pruned", ["pruned"]],
   ["failed", ["failed"]],
   ["stopped", ["stopped"]],
 ] as const;

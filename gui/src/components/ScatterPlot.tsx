@@ -21,7 +21,7 @@ interface Props {
   height?: number;
   onOpen: (index: number) => void;
   /** A rectangle was drawn: what it covers of both axes. */
-  onBrush: (x: Brush, y: Brush) => void;
+  onBrush?: (x: Brush, y: Brush) => void;
 }
 
 const LEFT = 66;
@@ -73,7 +73,7 @@ export function ScatterPlot({ x, y, color, names, height = 320, onOpen, onBrush 
     }
     const across = (at: number) => Math.min(1, Math.max(0, (at - LEFT - ROOM) / (width - LEFT - RIGHT - 2 * ROOM)));
     const up = (at: number) => Math.min(1, Math.max(0, 1 - (at - TOP - ROOM) / (height - TOP - BOTTOM - 2 * ROOM)));
-    onBrush(brushOf(scales.x, across(x0), across(x1)), brushOf(scales.y, up(y0), up(y1)));
+    onBrush?.(brushOf(scales.x, across(x0), across(x1)), brushOf(scales.y, up(y0), up(y1)));
   };
 
   return (
@@ -91,7 +91,7 @@ export function ScatterPlot({ x, y, color, names, height = 320, onOpen, onBrush 
         onPointerUp={released}
         onPointerLeave={() => setNear(null)}
       />
-      {drawn !== null && (
+      {drawn !== null && onBrush !== undefined && (
         <div
           className={styles["box"]}
           style={{ left: Math.min(drawn[0], drawn[2]), top: Math.min(drawn[1], drawn[3]), width: Math.abs(drawn[2] - drawn[0]), height: Math.abs(drawn[3] - drawn[1]) }}

@@ -1,4 +1,4 @@
-import { CircleCheck, CircleDashed, CircleSlash, CircleX, Clock, Loader, type LucideIcon, Trash2 } from "lucide-react";
+import { CircleCheck, CircleDashed, CircleSlash, CircleX, Clock, Loader, type LucideIcon, Scissors, Trash2 } from "lucide-react";
 
 import styles from "./Status.module.css";
 
@@ -10,6 +10,7 @@ const ICONS: Record<string, LucideIcon> = {
   completed: CircleCheck,
   failed: CircleX,
   stopped: CircleSlash,
+  pruned: Scissors,
   deleted: Trash2,
 };
 

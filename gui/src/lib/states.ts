@@ -23,6 +23,7 @@ const REASONS: Record<string, string> = {
   lost: "its worker was lost",
   start_failed: "could not be started",
   requirements_failed: "its requirements could not be installed",
+  pruned: "given up early by its search",
   preempted: "gave way to another job",
 };
 

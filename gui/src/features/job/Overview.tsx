@@ -146,6 +146,7 @@ function JobFacts({ job }: { job: JobDetails }) {
       <Facts
         rows={[
           ["State", <Status key="s" state={job.state} />],
+          job.search !== null && ["Search", <Link key="s" to="/searches/$name" params={{ name: job.search }}>{job.search}</Link>],
           ["Duration", job.started_at === null ? "–" : <Duration job={job} />],
           ["Submitted", `${formatDate(job.submitted_at)} by ${job.user}`],
           job.started_at !== null && ["Waited", formatDuration(job.started_at - job.submitted_at)],

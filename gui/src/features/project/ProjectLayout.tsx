@@ -39,6 +39,9 @@ export function ProjectLayout() {
           <Link to="/projects/$project/jobs" params={{ project }} className={tabs["tab"]}>
             Jobs {total !== undefined && <span className={tabs["count"]}>{total.toLocaleString("en")}</span>}
           </Link>
+          <Link to="/projects/$project/searches" params={{ project }} className={tabs["tab"]}>
+            Searches
+          </Link>
           <Link to="/projects/$project/overview" params={{ project }} className={tabs["tab"]}>
             Overview
           </Link>
