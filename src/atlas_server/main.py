@@ -1,4 +1,4 @@
-"""The command `atlas-server`: start, stop, status, logs, version."""
+"""The command `atlas-server`: start, stop, status, logs, user, audit, version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas_server import config as configuration
-from atlas_server import process
+from atlas_server import process, user_commands
 from atlas_server.config import ServerConfig
 from foundations._version import __version__
 from foundations.errors import FoundationsError
@@ -54,8 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     logs = commands.add_parser("logs", help="show what the server logged")
     logs.add_argument("--tail", type=int, default=200, metavar="N", help="the last N lines")
     logs.set_defaults(run=_logs)
+    user_commands.add_parsers(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
+    parser.set_defaults(run=_people)
     return parser
 
 
@@ -136,6 +138,10 @@ def _logs(arguments: argparse.Namespace) -> int:
     with path.open(errors="replace") as file:
         sys.stdout.writelines(collections.deque(file, maxlen=max(0, arguments.tail)))
     return 0
+
+
+def _people(arguments: argparse.Namespace) -> int:
+    return user_commands.run(arguments, _config())
 
 
 def _version(_: argparse.Namespace) -> int:
