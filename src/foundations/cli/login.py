@@ -96,12 +96,10 @@ def run_logout(arguments: argparse.Namespace) -> int:
     url = address(arguments.host)
     entry = credentials.load(config.home()).get(credentials.key_of(url))
     if entry is None:
-        raise ConfigError(
-            "You are not logged in to {}.".format(url),
-            "FOUNDATIONS_TOKEN is set, and counts all the same."
-            if config.environment_value("FOUNDATIONS_TOKEN")
-            else "",
-        )
+        sys.stdout.write("You are not logged in to {}.\n".format(url))
+        if config.environment_value("FOUNDATIONS_TOKEN"):
+            error_text("WARNING", "FOUNDATIONS_TOKEN is set, and counts all the same.")
+        return 0
     try:
         Api(url, entry["token"]).logout(arguments.everywhere)
     except Unauthenticated:
