@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 import foundations
 import foundations_contrib
-from atlas_server.assembly import Assembly, Surroundings
+from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
@@ -62,9 +62,10 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered.
 
     `umask` is the one that jobs get. Raises FoundationsError when a port is taken or the database
-    cannot be opened.
+    cannot be opened, or where it would ask who is there and has no users.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    check_people(config)
     server = Server(config, listen(config), umask)
     try:
         _prepare_home(config)
