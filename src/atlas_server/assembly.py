@@ -18,7 +18,7 @@ from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
-from atlas_server.config import ServerConfig, engine_sockets, environment
+from atlas_server.config import ServerConfig, engine_sockets, environment, without_secrets
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.resources import Node
 from atlas_server.endpoints import Parts, routers
@@ -107,7 +107,7 @@ class Assembly:
 
     def _make_stores(self) -> None:
         config = self.config
-        self._store = Store(config.database)
+        self._store = Store(config.database_url or config.database)
         self._logs, self._bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
         self._synced = DirectoryArchive(config.archive)
         self._samples = SampleArchive(config.samples)
@@ -121,7 +121,7 @@ class Assembly:
             config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
         )
         umask = f"{self._around.umask:03o}"
-        inherited = environment(config, ATLAS_UMASK=umask)
+        inherited = without_secrets(environment(config, ATLAS_UMASK=umask))
         self._executor = executor = LocalExecutor(declared, inherited, str(config.home))
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers = _workers(config, self._containers)

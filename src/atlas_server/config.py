@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from atlas_server.database_url import checked as checked_url
 from foundations.contract.images import PROCESS, read_image
 from foundations.contract.request import suggestion
 from foundations.contract.worker_options import OPTIONS, PRIVILEGE
@@ -52,6 +54,8 @@ class ServerConfig:
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
     tensorboard_idle: float = 1800.0
+    # It may hold a password, which nothing shows.
+    database_url: str | None = field(default=None, repr=False)
 
     @property
     def run_dir(self) -> Path:
@@ -101,7 +105,8 @@ class ServerConfig:
 
 _FILE = Path("config") / "server.config.yaml"
 _ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
-_SETTABLE = {field.name for field in fields(ServerConfig)} - {"home"}
+_OF_THE_DATABASE = ("ATLAS_DATABASE_URL", "PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE")
+_SETTABLE = {setting.name for setting in fields(ServerConfig)} - {"home"}
 
 
 def load(flags: dict[str, Any]) -> ServerConfig:
@@ -150,6 +155,11 @@ def environment(config: ServerConfig, **more: str) -> dict[str, str]:
     The home is absolute there: one relative to where we are would be another where that runs.
     """
     return {**os.environ, "FOUNDATIONS_HOME": str(config.home), **more}
+
+
+def without_secrets(variables: dict[str, str]) -> dict[str, str]:
+    """Return what jobs may see of a server's variables: not how to get into its database."""
+    return {name: value for name, value in variables.items() if name not in _OF_THE_DATABASE}
 
 
 def parse_memory(text: str | float) -> int:
@@ -217,9 +227,8 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
         if name in _ALLOWED:
             return _names(name, value)
-        if name == "default_image":
-            image = read_image("The server's setting default_image", value)
-            return None if image == PROCESS else image
+        if name in _READERS:
+            return _READERS[name](value)
         if name == "visible_gpus":
             if value is None:
                 raise TypeError(value)
@@ -249,7 +258,18 @@ def _names(setting: str, value: Any) -> tuple[str, ...]:
     return names
 
 
+def _image(value: Any) -> str | None:
+    image = read_image("The server's setting default_image", value)
+    return None if image == PROCESS else image
+
+
 def _in_range(value: Any, low: float, high: float) -> Any:
     if not low <= value <= high:
         raise ValueError(value)
     return value
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "default_image": _image,
+    "database_url": lambda value: checked_url(str(value)),
+}

@@ -13,6 +13,7 @@ from typing import Any
 from atlas_server import config as configuration
 from atlas_server import process
 from atlas_server.config import ServerConfig
+from atlas_server.database_url import refuse_password
 from foundations._version import __version__
 from foundations.errors import FoundationsError
 
@@ -84,12 +85,21 @@ def _add_start(commands: Any) -> None:
         metavar="IMAGE",
         help="jobs that name no image run in containers of this one, not as processes",
     )
+    start.add_argument(
+        "--database-url",
+        metavar="URL",
+        help="a PostgreSQL database instead of a file, as in postgresql://atlas@db/atlas",
+    )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    names = ("host", "port", "gui_port", "cpus", "gpus", "memory", "default_image")
+    if arguments.database_url is not None:
+        refuse_password(arguments.database_url)
+    names = (
+        "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "database_url",
+    )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)

@@ -8,6 +8,7 @@
     ├── EngineError            the container engine of this machine is away, or refuses
     └── ServerError            what the server answered
         ├── Unreachable        no server answered
+        │   └── Unavailable    the server answers, its database does not
         ├── VersionMismatch    client and server do not speak the same API
         ├── NotFound           the job, project or blob does not exist
         ├── Ambiguous          an ID prefix that fits several jobs
@@ -90,6 +91,12 @@ class Unreachable(ServerError):
     """No server answered at the scheduler's address."""
 
     code = "unreachable"
+
+
+class Unavailable(Unreachable):
+    """The server cannot get at its database just now; whoever asks again may get an answer."""
+
+    code = "unavailable"
 
 
 class VersionMismatch(ServerError):

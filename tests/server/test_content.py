@@ -27,10 +27,9 @@ def bundles(tmp_path):
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "atlas.db")
-    yield store
-    store.close()
+def store(tmp_path, databases):
+    with databases.store(tmp_path) as store:
+        yield store
 
 
 def put(bundles: Bundles, data: bytes, age: float = 10) -> str:
