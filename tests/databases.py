@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atlas_server.store.engine import Store
 
@@ -23,6 +23,15 @@ def empty_file() -> bytes:
         path = Path(folder) / "atlas.db"
         Store(path).close()
         return path.read_bytes()
+
+
+def said_again(old: Any, new: Any) -> bool:
+    """Whether all that was told once is told again; later versions may tell more."""
+    if isinstance(old, dict):
+        return all(name in new and said_again(old[name], new[name]) for name in old)
+    if isinstance(old, list):
+        return len(old) == len(new) and all(map(said_again, old, new))
+    return old == new
 
 
 class Databases:

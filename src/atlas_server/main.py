@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     logs = commands.add_parser("logs", help="show what the server logged")
     logs.add_argument("--tail", type=int, default=200, metavar="N", help="the last N lines")
     logs.set_defaults(run=_logs)
+    _add_migrate(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
@@ -92,6 +93,47 @@ def _add_start(commands: Any) -> None:
     )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
+
+
+def _add_migrate(commands: Any) -> None:
+    migrate = commands.add_parser(
+        "migrate",
+        help="copy everything to another database",
+        description="Copy all that the server knows of jobs to an empty database, and compare it. "
+        "Stop the server first. Code, results and logs stay where they are.",
+        epilog="example: atlas-server migrate --to postgresql://atlas@db.example.org/atlas",
+    )
+    place = "postgresql://..., sqlite:///PATH, or sqlite: the file of this home"
+    migrate.add_argument("--to", metavar="URL", help=place)
+    migrate.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        help="the same; whichever is left out is the database that the server uses",
+    )
+    migrate.set_defaults(run=_migrate)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    # Late: no other command needs the database.
+    from atlas_server import migration  # noqa: PLC0415
+
+    if arguments.to is None and arguments.source is None:
+        raise FoundationsError("Say where to, with --to, or where from, with --from.")
+    for url in (arguments.to, arguments.source):
+        if url is not None and url.startswith("postgres"):
+            refuse_password(url)
+    config = _config()
+    with process.kept_out(config), migration.drawn() as progress:
+        moved = migration.migrate(config, arguments.source, arguments.to, progress)
+    print(
+        f"Copied {moved.rows:,} rows of {moved.tables} tables from {moved.source}\n"
+        f"to {moved.target}, and compared them."
+    )
+    used = config.database_url or str(config.database)
+    if moved.target != used:
+        print("The server goes on using the old one until database_url says otherwise.")
+    return 0
 
 
 def _start(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from atlas_server.config import ServerConfig, environment
@@ -121,6 +123,17 @@ def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str
     if answer["error"]["code"] == AlreadyRunning.code:
         return _wait_for_other(config), False
     raise FoundationsError(answer["error"]["message"], answer["error"]["hint"])
+
+
+@contextmanager
+def kept_out(config: ServerConfig) -> Iterator[None]:
+    """Keep any server of this home from running meanwhile. Raises AlreadyRunning where one runs."""
+    try:
+        lock = _take_lock(config)
+    except AlreadyRunning as error:
+        raise AlreadyRunning(error.message, "Stop it first: atlas-server stop") from error
+    with lock:
+        yield
 
 
 def stop(config: ServerConfig) -> bool:

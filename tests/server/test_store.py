@@ -10,11 +10,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import JSON, func, insert, select
 from sqlalchemy.exc import IntegrityError
+from tests.databases import said_again
 from tests.live import LiveServer
 
 from atlas_server.archive.logs import LogArchive
@@ -46,15 +46,6 @@ def store(where):
 def count(store: Store) -> int:
     with store.read() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
-
-
-def said_again(old: Any, new: Any) -> bool:
-    """Whether all that was told once is told again; later versions may tell more."""
-    if isinstance(old, dict):
-        return all(name in new and said_again(old[name], new[name]) for name in old)
-    if isinstance(old, list):
-        return len(old) == len(new) and all(map(said_again, old, new))
-    return old == new
 
 
 def test_new_database_is_as_the_tables_say(store):

@@ -42,6 +42,10 @@ class Database(Protocol):
         """See `Store.write`."""
         ...
 
+    def alone(self) -> AbstractContextManager[None]:
+        """See `Store.alone`."""
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...
@@ -95,6 +99,13 @@ class Store:
         database is away.
         """
         return self._database.writing(durable=durable, job=job)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep servers out for a while. Raises Refused where one works on the database.
+
+        Of a file that is for the lock of its home to do.
+        """
+        return self._database.alone()
 
     def close(self) -> None:
         """Close every connection."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from atlas_server.database_url import nameable
 from atlas_server.store.postgresql_errors import in_words, is_away, no_answer, shortened
-from foundations.errors import ConfigError, Unavailable
+from foundations.errors import ConfigError, Refused, Unavailable
 
 _CONNECTIONS = 10
 _MORE_CONNECTIONS = 10
@@ -32,6 +32,7 @@ _PAUSE = 0.1
 # Locks of this database; the numbers only have to be Atlas's own.
 _WRITERS = 0x41544C41
 _JOBS = 0x41544C42
+SERVERS = 0x41544C43
 # A process that stops in the middle (a machine that sleeps) must not hold up all others.
 _SETTINGS = {
     "application_name": "atlas-server",
@@ -56,6 +57,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self.name = nameable(url)
+        self._url = url
         self._engine = _engine(url)
         self._readers = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -93,6 +95,17 @@ class PostgresDatabase:
                 else:
                     connection.exec_driver_sql(_SHARED, (job & 0x7FFFFFFF,))
                 yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lock of which every server has a share."""
+        with closing(connect(self._url)) as connection:
+            (free,) = connection.execute(f"SELECT pg_try_advisory_lock({SERVERS})").fetchone()
+            if not free:
+                raise Refused(
+                    f"A server works on the database {self.name}.", "Stop it: atlas-server stop"
+                )
+            yield
 
     def close(self) -> None:
         """Close every connection."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,6 +56,10 @@ class SqliteDatabase:
             with connection.begin():
                 yield connection
             self._writes += 1
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nothing to do: the lock of the home keeps others out."""
+        return nullcontext()
 
     def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the database."""
