@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +37,7 @@ from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
+from atlas_server.services.leadership import Alone, Elected, Leadership, Machines
 from atlas_server.services.leases import Leases
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
@@ -84,26 +88,44 @@ class Assembly:
         self._clock, self._feed = SystemClock(), Feed()
         self._instance = _instance(self.config.database.parent / "instance", self._clock)
         self._make_stores()
-        self._make_scheduler()
+        self._executor = self._make_executor() if self.config.schedules else None
+        self._leadership, self._machines, guarded = self._make_leadership()
+        self._make_scheduler(guarded)
         self.app = self._make_app()
 
     @property
     def nodes(self) -> Callable[[], Sequence[Node]]:
         """What jobs can run on."""
-        return self._executor.nodes
+        return (self._executor or self._machines).nodes
 
     def start(self) -> None:
         """Set every thread to work."""
-        containers = self._containers.remove_orphans
+        self.closers.append(self._store.close)
+        if self.config.database_url is not None:
+            # Late: most servers are one process and need no driver.
+            from atlas_server.services.relay import Relay  # noqa: PLC0415
+
+            relay = Relay(self.config.database_url, self._clock.new_id(), self._feed)
+            relay.start()
+            self.closers.append(relay.close)
         housekeeping = Housekeeping(
-            self._store, self._archives, self.config.home / "work", containers
+            self._store,
+            self._archives,
+            self.config.home / "work",
+            self._containers.remove_orphans,
+            lambda: self._leadership.leads,
         )
-        self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+        if self._executor is not None:
+            self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+            self.closers.append(self._executor.close)
         self._scheduler.start()
+        self._leadership.start(self._scheduler.wake)
         housekeeping.start()
-        self._arrivals.start()
-        self.closers += [self._store.close, self._executor.close, self._scheduler.close]
-        self.closers += [housekeeping.close, self._arrivals.close, self._boards.close]
+        self.closers += [self._leadership.close, self._scheduler.close, housekeeping.close]
+        if self._executor is not None:
+            self._arrivals.start()
+            self.closers.append(self._arrivals.close)
+        self.closers.append(self._boards.close)
 
     def _make_stores(self) -> None:
         config = self.config
@@ -115,29 +137,54 @@ class Assembly:
         kept = (self._logs, self._synced, self._samples)
         self._archives = Archives(self._store, self._bundles, kept)
 
-    def _make_scheduler(self) -> None:
-        config, store, clock = self.config, self._store, self._clock
+    def _make_executor(self) -> LocalExecutor:
+        config = self.config
         declared = DeclaredInventory(
             config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
         )
         umask = f"{self._around.umask:03o}"
         inherited = without_secrets(environment(config, ATLAS_UMASK=umask))
-        self._executor = executor = LocalExecutor(declared, inherited, str(config.home))
+        return LocalExecutor(declared, inherited, str(config.home))
+
+    def _make_leadership(self) -> tuple[Leadership, Machines, Store]:
+        """Whether this process schedules, what jobs can be placed on, and the scheduler's store."""
+        if self.config.database_url is None:
+            assert self._executor is not None
+            return Alone(), self._executor, self._store
+        elected = Elected(
+            self._store,
+            self._clock,
+            holder=f"{socket.gethostname()}:{self.config.name}:{os.getpid()}",
+            seconds=self.config.takeover,
+            machines=self._executor,
+        )
+        return elected, elected, self._store.guarded(elected.check)
+
+    def _make_scheduler(self, guarded: Store) -> None:
+        config, store, clock, executor = self.config, self._store, self._clock, self._executor
         self._containers = ContainerHost(self._instance, config.run_dir)
-        workers = _workers(config, self._containers)
-        self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers)
-        launcher = Launcher(self._jobs, _runner_settings(self._around, self._instance))
-        leases = Leases(store, clock, config.lease)
+        workers, nodes = _workers(config, self._containers), self._machines.nodes
+        self._jobs = Jobs(store, self._feed, self._bundles, clock, nodes, workers)
+        own_jobs = Jobs(guarded, self._feed, self._bundles, clock, nodes, workers)
+        launcher = Launcher(own_jobs, _runner_settings(self._around, self._instance))
+        leases = Leases(guarded, clock, config.lease)
         self._scheduler = Scheduler(
             Snapshots(store),
             self._feed,
-            {executor.name: executor},
+            {executor.name: executor} if executor is not None else {},
             launcher,
-            Reconciler(self._jobs, leases, launcher, config.grace),
+            Reconciler(own_jobs, leases, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
+            self._leadership,
+            self._machines,
         )
-        self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
+
+        def take_in(folder: str) -> str:
+            assert executor is not None
+            return launcher.take_in(folder, executor)
+
+        self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
         self._archives.also_in_use = self._arrivals.bundles
 
     def _make_app(self) -> FastAPI:
@@ -207,7 +254,11 @@ def _instance(path: Path, clock: SystemClock) -> str:
     """The identity of the server that this home is, made when it first starts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        partial = path.with_suffix(".partial")
-        partial.write_text(clock.new_id())
-        partial.replace(path)
+        own = clock.new_id()
+        partial = path.with_suffix(f".{own}")
+        partial.write_text(own)
+        # Another process of this server may start at the same moment: the first one counts.
+        with suppress(FileExistsError):
+            path.hardlink_to(partial)
+        partial.unlink()
     return path.read_text()

@@ -32,7 +32,9 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything.
+    may ask for, "*" being everything. `role` is what this process does of a server, `name` what
+    it is called among the others; where it schedules no more another one takes over after
+    `takeover` seconds.
     """
 
     home: Path
@@ -56,6 +58,9 @@ class ServerConfig:
     tensorboard_idle: float = 1800.0
     # It may hold a password, which nothing shows.
     database_url: str | None = field(default=None, repr=False)
+    role: str = "all"
+    name: str = "server"
+    takeover: float = 5.0
 
     @property
     def run_dir(self) -> Path:
@@ -64,18 +69,45 @@ class ServerConfig:
 
     @property
     def state_file(self) -> Path:
-        """Tells clients and runners where the server is."""
+        """What this process says of itself."""
+        return self.run_dir / f"{self._file}.json"
+
+    @property
+    def signpost(self) -> Path:
+        """Tells clients and runners where the server is: the state of a process with an API."""
         return self.run_dir / "server.json"
 
     @property
     def lock_file(self) -> Path:
-        """Held by the one server of this home."""
-        return self.run_dir / "server.lock"
+        """Held by the one process of this name and home."""
+        return self.run_dir / f"{self._file}.lock"
 
     @property
     def log_file(self) -> Path:
         """What the server says when it runs in the background."""
-        return self.home / "logs" / "server.log"
+        return self.home / "logs" / f"{self.name}.log"
+
+    @property
+    def _file(self) -> str:
+        return self.name if self.name == _SERVER else f"{_PROCESS}{self.name}"
+
+    @property
+    def processes(self) -> list[str]:
+        """The names of the processes that there are or were, this one's among them."""
+        found = {
+            lock.stem.removeprefix(_PROCESS) for lock in self.run_dir.glob(f"{_PROCESS}*.lock")
+        }
+        return sorted({_SERVER, self.name, *found})
+
+    @property
+    def serves(self) -> bool:
+        """Whether this process has an API."""
+        return self.role != "scheduler"
+
+    @property
+    def schedules(self) -> bool:
+        """Whether this process starts jobs, where no other one does."""
+        return self.role != "api"
 
     @property
     def database(self) -> Path:
@@ -103,6 +135,8 @@ class ServerConfig:
         return self.home / "job_data" / "measured"
 
 
+_SERVER, _PROCESS = "server", "process-"
+_ROLES = ("all", "api", "scheduler")
 _FILE = Path("config") / "server.config.yaml"
 _ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
 _OF_THE_DATABASE = ("ATLAS_DATABASE_URL", "PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE")
@@ -120,6 +154,13 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     config = ServerConfig(home=home.absolute())
     for name, value in values.items():
         config = replace(config, **{name: _checked(name, value)})
+    if "name" not in values and config.role != "all":
+        config = replace(config, name=config.role)
+    if config.name != _SERVER and config.database_url is None:
+        raise ConfigError(
+            "Several processes of one server need a PostgreSQL database.",
+            "Name it with database_url, see docs/postgres.md; or leave out role and name.",
+        )
     defaults = allowed_by_default(config.host)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)
@@ -223,6 +264,7 @@ def _checked(name: str, value: Any) -> Any:
             "patience",
             "gpu_check",
             "tensorboard_idle",
+            "takeover",
         ):
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
         if name in _ALLOWED:
@@ -269,7 +311,23 @@ def _in_range(value: Any, low: float, high: float) -> Any:
     return value
 
 
+def _role(value: Any) -> str:
+    if value not in _ROLES:
+        raise ConfigError(f"The server's setting role cannot be {value!r}.", "all, api, scheduler")
+    return str(value)
+
+
+def _name(value: Any) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", str(value)):
+        raise ConfigError(
+            f"The server's setting name cannot be {value!r}.", "Lower-case letters and digits."
+        )
+    return str(value)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "default_image": _image,
     "database_url": lambda value: checked_url(str(value)),
+    "role": _role,
+    "name": _name,
 }

@@ -7,6 +7,7 @@ import collections
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +49,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_start(commands)
     stop = commands.add_parser("stop", help="stop the server; running jobs go on")
+    _add_name(stop, "stop")
     stop.set_defaults(run=_stop)
     status = commands.add_parser("status", help="tell whether the server runs, and where")
+    _add_name(status, "look at")
     status.add_argument("--json", action="store_true", help="print JSON")
     status.set_defaults(run=_status)
     logs = commands.add_parser("logs", help="show what the server logged")
+    _add_name(logs, "show")
     logs.add_argument("--tail", type=int, default=200, metavar="N", help="the last N lines")
     logs.set_defaults(run=_logs)
     _add_migrate(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
+
+
+def _add_name(command: argparse.ArgumentParser, verb: str) -> None:
+    what = "server" if verb == "show" else "all"
+    command.add_argument(
+        "--name", help=f"of a server of several processes {verb} this one alone (default: {what})"
+    )
 
 
 def _add_start(commands: Any) -> None:
@@ -91,6 +102,12 @@ def _add_start(commands: Any) -> None:
         metavar="URL",
         help="a PostgreSQL database instead of a file, as in postgresql://atlas@db/atlas",
     )
+    start.add_argument(
+        "--role",
+        choices=("all", "api", "scheduler"),
+        help="with PostgreSQL: what this process does of a server of several (all)",
+    )
+    start.add_argument("--name", help="what it is called among them (its role)")
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
 
@@ -141,14 +158,16 @@ def _start(arguments: argparse.Namespace) -> int:
         refuse_password(arguments.database_url)
     names = (
         "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "database_url",
+        "role", "name",
     )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)
     state, fresh = process.start_in_background(config, arguments.argv)
     word = "started" if fresh else "is already running"
-    print(f"Atlas server {word}: API {state['url']}, GUI {state['gui_url']}")
-    if "resources" in state:  # an older server that runs already does not tell
+    where = f"API {state['url']}, GUI {state['gui_url']}" if state["url"] else "it has no API"
+    print(f"Atlas server {word}: {where}")
+    if "resources" in state:  # of processes that start jobs
         print(f"Jobs may use {state['resources']}.")
     if arguments.enable_gpu and not state.get("gpus"):
         why = state.get("gpu_trouble") or "all are out of order, see `foundations info`"
@@ -158,31 +177,43 @@ def _start(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _stop(_: argparse.Namespace) -> int:
-    stopped = process.stop(_config())
+def _stop(arguments: argparse.Namespace) -> int:
+    stopped = [process.stop(each) for each in _meant(arguments)]
     print(
-        "Atlas server stopped; jobs that run go on." if stopped else "No Atlas server is running."
+        "Atlas server stopped; jobs that run go on."
+        if any(stopped)
+        else "No Atlas server is running."
     )
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    config = _config()
-    state = process.running(config)
+    home = str(_config().home)
+    found = [state for each in _meant(arguments) if (state := process.running(each)) is not None]
     if arguments.json:
-        print(json.dumps({"running": state is not None, "home": str(config.home), **(state or {})}))
-    elif state is None:
-        print(f"No Atlas server is running for {config.home}.")
-    else:
-        print(
-            f"Atlas server {state['version']} is running (process {state['pid']}).\n"
-            f"API   {state['url']}\nGUI   {state['gui_url']}\nhome  {config.home}"
-        )
-    return 0 if state is not None else 3
+        first = next((state for state in found if state["url"]), found[0] if found else {})
+        several = {"processes": found} if len(found) > 1 else {}
+        print(json.dumps({"running": bool(found), "home": home, **first, **several}))
+    elif not found:
+        print(f"No Atlas server is running for {home}.")
+    for state in found if not arguments.json else ():
+        name = f"'{state['name']}', " if len(found) > 1 else ""
+        print(f"Atlas server {state['version']} is running ({name}process {state['pid']}).")
+        if state["url"]:
+            print(f"API   {state['url']}\nGUI   {state['gui_url']}")
+    if found and not arguments.json:
+        print(f"home  {home}")
+    return 0 if found else 3
+
+
+def _meant(arguments: argparse.Namespace) -> list[ServerConfig]:
+    """The processes that a command is about: the one that is named, or all of this home."""
+    known = process.all_of(_config())
+    return [each for each in known if arguments.name in (None, each.name)]
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    path: Path = _config().log_file
+    path: Path = replace(_config(), name=arguments.name or "server").log_file
     if not path.exists():
         raise FoundationsError(f"There is no log yet at {path}.")
     with path.open(errors="replace") as file:

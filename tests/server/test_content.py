@@ -119,7 +119,7 @@ def test_tidying_passes_over_what_it_cannot_remove(tmp_path, store, bundles):
     (work / "other job" / "1").write_text("no folder")
     unused, fresh = put(bundles, b"unused", age=7200), put(bundles, b"fresh")
     archives = Archives(store, bundles, [LogArchive(tmp_path / "logs")])
-    Housekeeping(store, archives, work, lambda _: None).tidy()
+    Housekeeping(store, archives, work, lambda _: None, lambda: True).tidy()
     assert not attempt.parent.exists()
     assert (work / "stray").exists()
     assert bundles.blobs.missing([unused, fresh]) == [unused]

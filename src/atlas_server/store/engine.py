@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -42,6 +43,10 @@ class Database(Protocol):
         """See `Store.write`."""
         ...
 
+    def beside(self) -> AbstractContextManager[Connection]:
+        """See `Store.write_beside`."""
+        ...
+
     def alone(self) -> AbstractContextManager[None]:
         """See `Store.alone`."""
         ...
@@ -61,6 +66,7 @@ class Store:
 
     def __init__(self, where: Path | str) -> None:
         self._database = _open(where)
+        self._guard: Callable[[Connection], None] | None = None
         try:
             self._migrate()
         except DatabaseError as error:
@@ -98,7 +104,33 @@ class Store:
         need not wait for it. Raises StorageFull when the disk is full, Unavailable where the
         database is away.
         """
-        return self._database.writing(durable=durable, job=job)
+        if self._guard is None:
+            return self._database.writing(durable=durable, job=job)
+        return self._guarded(self._guard, durable, job)
+
+    def write_beside(self) -> AbstractContextManager[Connection]:
+        """Yield a connection in a write transaction that waits for no other writer.
+
+        For what no use case reads: which process does what.
+        """
+        return self._database.beside()
+
+    def guarded(self, guard: Callable[[Connection], None]) -> Store:
+        """Return this store for a writer that has to be asked first, in each of its transactions.
+
+        `guard` raises what keeps it from writing.
+        """
+        other = copy(self)
+        other._guard = guard
+        return other
+
+    @contextmanager
+    def _guarded(
+        self, guard: Callable[[Connection], None], durable: bool, job: int | None
+    ) -> Iterator[Connection]:
+        with self._database.writing(durable=durable, job=job) as connection:
+            guard(connection)
+            yield connection
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep servers out for a while. Raises Refused where one works on the database.

@@ -16,7 +16,6 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 Sql = ColumnElement[Any]
 
@@ -87,6 +86,9 @@ class PostgresTexts:
 
     def object(self, key: Sql, value: Sql, *, of: Any, job: Any) -> ScalarSelect[Any]:
         """See JsonTexts."""
+        # Late: most servers have no use for it.
+        from sqlalchemy.dialects.postgresql import aggregate_order_by  # noqa: PLC0415
+
         pair = self.text(key) + literal_column("': '") + value
         separator = aggregate_order_by(literal_column("', '"), key)
         pairs = func.string_agg(pair, separator)

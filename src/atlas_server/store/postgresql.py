@@ -40,6 +40,13 @@ _SETTINGS = {
     "statement_timeout": "120s",
     "idle_in_transaction_session_timeout": "10min",
 }
+_WIRE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 _LONGEST_PAUSE_OF_A_WRITER = "15s"
 _EXCLUSIVE = (
     f"SELECT set_config('idle_in_transaction_session_timeout', '{_LONGEST_PAUSE_OF_A_WRITER}',"
@@ -97,6 +104,13 @@ class PostgresDatabase:
                 yield connection
 
     @contextmanager
+    def beside(self) -> Iterator[Connection]:
+        """Yield a connection that takes no lock but those of the rows that it changes."""
+        writer = _connected(self._engine, self.name)
+        with self._clear_errors(), writer as connection, connection.begin():
+            yield connection
+
+    @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock of which every server has a share."""
         with closing(connect(self._url)) as connection:
@@ -144,16 +158,15 @@ def _connected(engine: Engine, name: str) -> Iterator[Connection]:
 
 def connect(url: str) -> Any:
     """Return a connection of the driver itself, on which every statement is its own transaction."""
-    driver = _driver()
-    return _set_up(driver.connect(url, autocommit=True, connect_timeout=10))
+    return _set_up(_driver().connect(url, autocommit=True, **_wire(url)))
 
 
 def _engine(url: str) -> Engine:
-    driver = _driver()
+    driver, wire = _driver(), _wire(url)
     engine = create_engine(
         "postgresql+psycopg://",
         # As it was given: libpq knows services, password files, several hosts.
-        creator=lambda: _set_up(driver.connect(url, autocommit=True, connect_timeout=10), False),
+        creator=lambda: _set_up(driver.connect(url, autocommit=True, **wire), False),
         pool_size=_CONNECTIONS,
         max_overflow=_MORE_CONNECTIONS,
         pool_pre_ping=True,
@@ -166,6 +179,11 @@ def _engine(url: str) -> Engine:
         shortened(context.original_exception, context.sqlalchemy_exception)
 
     return engine
+
+
+def _wire(url: str) -> dict[str, int]:
+    """How soon a peer that is silent counts as gone, as far as the address says nothing of it."""
+    return {name: value for name, value in _WIRE.items() if f"{name}=" not in url}
 
 
 def _set_up(connection: Any, autocommit: bool = True) -> Any:

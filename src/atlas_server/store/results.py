@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, select, type_coerce
@@ -71,10 +72,13 @@ def _strict(text: str) -> str:
 
 
 def _results(connection: Connection) -> Any:
-    return _RESULTS[connection.dialect.name]
+    return _select(connection.dialect.name)
 
 
-def _select(texts: JsonTexts) -> Any:
+@cache
+def _select(dialect: str) -> Any:
+    """Built once: composing a statement costs several times as much as executing it."""
+    texts: JsonTexts = PostgresTexts() if dialect == "postgresql" else SqliteTexts()
     spec = type_coerce(jobs.c.spec, Text)
     return select(
         jobs.c.id,
@@ -100,7 +104,3 @@ def _select(texts: JsonTexts) -> Any:
         texts.object(tags.c.key, texts.text(tags.c.value), of=tags, job=tags.c.job == jobs.c.id),
         texts.is_json(spec),
     ).join_from(jobs, projects, jobs.c.project_id == projects.c.id)
-
-
-# Built once: composing a statement costs several times as much as executing it.
-_RESULTS = {"sqlite": _select(SqliteTexts()), "postgresql": _select(PostgresTexts())}

@@ -57,6 +57,10 @@ class SqliteDatabase:
                 yield connection
             self._writes += 1
 
+    def beside(self) -> AbstractContextManager[Connection]:
+        """There is one writer only."""
+        return self.writing(durable=False, job=None)
+
     def alone(self) -> AbstractContextManager[None]:
         """Nothing to do: the lock of the home keeps others out."""
         return nullcontext()

@@ -295,3 +295,17 @@ journal_positions = Table(
     Column("position", Id, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# Which of several server processes schedules: one row. `until` is by the database's clock; each
+# one that takes over has the next `epoch`. `nodes` and `usage` are what it can place jobs on.
+scheduler_lease = Table(
+    "scheduler_lease",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", String, nullable=False),
+    Column("machine", String, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("nodes", Json),
+    Column("usage", Json),
+)

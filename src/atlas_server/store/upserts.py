@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 
 class Upsert:
@@ -16,14 +16,18 @@ class Upsert:
     """
 
     def __init__(self, table: Table, finish: Callable[[Any], Any]) -> None:
-        self._by_dialect = {
-            "sqlite": finish(sqlite.insert(table)),
-            "postgresql": finish(postgresql.insert(table)),
-        }
+        self._table = table
+        self._finish = finish
+        self._made: dict[str, Any] = {}
 
     def on(self, connection: Connection) -> Any:
         """Return the statement for this connection."""
-        return self._by_dialect[connection.dialect.name]
+        name = connection.dialect.name
+        if name not in self._made:
+            # Late: loading the words of a database takes a while, and most servers know one.
+            words = import_module(f"sqlalchemy.dialects.{name}")
+            self._made[name] = self._finish(words.insert(self._table))
+        return self._made[name]
 
 
 def replacing(table: Table, keys: Sequence[str]) -> Upsert:
