@@ -6,7 +6,7 @@ import json
 import logging
 
 from atlas_server.services.feed import Change, Feed
-from atlas_server.store.signals import Signals
+from atlas_server.store.signals import FAREWELL, Signals
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ class Relay:
         self._signals.send(json.dumps([self._process, *change]))
 
     def _heard(self, text: str) -> None:
+        if text == FAREWELL:
+            return
         try:
             process, job_id, moved, recorded, logged = json.loads(text)
         except ValueError:

@@ -24,6 +24,8 @@ from foundations.errors import FoundationsError, Refused
 log = logging.getLogger(__name__)
 
 _CHANNEL = "atlas"
+FAREWELL = "[]"
+"""Says nothing."""
 _LONGEST = 7000  # bytes; PostgreSQL takes 8000
 # Between two looks at the numbers of events.
 _LOOK = 1.0
@@ -63,7 +65,7 @@ class Signals:
     def close(self) -> None:
         """End both threads."""
         self._stopping.set()
-        self._waiting.put("[]")  # which our own listener hears, too
+        self._waiting.put(FAREWELL)  # which our own listener hears, too
         self._waiting.put(None)
         for thread in self._threads:
             thread.join()
