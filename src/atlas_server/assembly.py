@@ -15,6 +15,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from atlas_server.api.app import create_app
+from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
 from atlas_server.archive.bundles import Bundles
@@ -29,9 +30,11 @@ from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.scheduler.searches import Searches as SearchThread
 from atlas_server.services.archives import Archives
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
@@ -41,9 +44,11 @@ from atlas_server.services.leadership import Alone, Elected, Leadership, Machine
 from atlas_server.services.leases import Leases
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
+from atlas_server.services.searches import Searches
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
 from atlas_server.services.tensorboards import TensorBoards
+from atlas_server.services.trials import Trials
 from atlas_server.services.views import Views
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
@@ -91,6 +96,7 @@ class Assembly:
         self._executor = self._make_executor() if self.config.schedules else None
         self._leadership, self._machines, guarded = self._make_leadership()
         self._make_scheduler(guarded)
+        self._make_searches(guarded)
         self.app = self._make_app()
 
     @property
@@ -119,9 +125,16 @@ class Assembly:
             self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
             self.closers.append(self._executor.close)
         self._scheduler.start()
-        self._leadership.start(self._scheduler.wake)
+        self._search_thread.start()
+
+        def leadership_changed() -> None:
+            self._scheduler.wake()
+            self._search_thread.wake()
+
+        self._leadership.start(leadership_changed)
         housekeeping.start()
-        self.closers += [self._leadership.close, self._scheduler.close, housekeeping.close]
+        self.closers += [self._leadership.close, self._scheduler.close]
+        self.closers += [self._search_thread.close, housekeeping.close]
         if self._executor is not None:
             self._arrivals.start()
             self.closers.append(self._arrivals.close)
@@ -187,6 +200,15 @@ class Assembly:
         self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
         self._archives.also_in_use = self._arrivals.bundles
 
+    def _make_searches(self, guarded: Store) -> None:
+        store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
+        trials = Trials(guarded, feed, bundles, self._jobs, clock, read_spec)
+        self._search_thread = SearchThread(
+            trials, feed, make_study, clock, self._machines.nodes, lambda: self._leadership.leads
+        )
+        wake = self._search_thread.wake
+        self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
+
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
         jobs, bundles, instance = self._jobs, self._bundles, self._instance
@@ -206,6 +228,7 @@ class Assembly:
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,
+            searches=self._searches,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)

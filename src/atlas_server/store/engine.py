@@ -13,8 +13,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.types import TypeEngine
 
 from atlas_server.store.column_types import Json
+from atlas_server.store.search_tables import metadata
 from atlas_server.store.sqlite import SqliteDatabase
-from atlas_server.store.tables import metadata
 from foundations.errors import ServerError
 
 SCHEMA_VERSION = "0003"
