@@ -14,7 +14,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from atlas_server.api.accounts import AccountRoutes
 from atlas_server.api.app import create_app
+from atlas_server.api.gate import Gate
 from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
@@ -35,10 +37,14 @@ from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.searches import Searches as SearchThread
+from atlas_server.services.access import Access
+from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.archives import Archives
+from atlas_server.services.audit import AuditLog
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
+from atlas_server.services.identification import Identification
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leadership import Alone, Elected, Leadership, Machines
 from atlas_server.services.leases import Leases
@@ -48,11 +54,13 @@ from atlas_server.services.searches import Searches
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
 from atlas_server.services.tensorboards import TensorBoards
+from atlas_server.services.tokens import Tokens
 from atlas_server.services.trials import Trials
 from atlas_server.services.views import Views
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
+from foundations.contract.environment import TOKEN
 
 
 class SystemClock:
@@ -75,12 +83,14 @@ class SystemClock:
 class Surroundings:
     """What a server is told besides its configuration.
 
-    `url` gives the API's address once it is known; `umask` is the one that jobs get.
+    `url` gives the API's address once it is known, `ports` those that are listened on; `umask` is
+    the one that jobs get.
     """
 
     config: ServerConfig
     url: Callable[[], str]
     umask: int
+    ports: Callable[[], list[int]] = list
 
 
 class Assembly:
@@ -91,8 +101,9 @@ class Assembly:
         self.closers: list[Callable[[], None]] = []
         self._around = around
         self._clock, self._feed = SystemClock(), Feed()
-        self._instance = _instance(self.config.database.parent / "instance", self._clock)
+        self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
+        self._make_gate()
         self._executor = self._make_executor() if self.config.schedules else None
         self._leadership, self._machines, guarded = self._make_leadership()
         self._make_scheduler(guarded)
@@ -133,7 +144,8 @@ class Assembly:
 
         self._leadership.start(leadership_changed)
         housekeeping.start()
-        self.closers += [self._leadership.close, self._scheduler.close]
+        self._audit.start()
+        self.closers += [self._audit.close, self._leadership.close, self._scheduler.close]
         self.closers += [self._search_thread.close, housekeeping.close]
         if self._executor is not None:
             self._arrivals.start()
@@ -142,13 +154,24 @@ class Assembly:
 
     def _make_stores(self) -> None:
         config = self.config
-        self._store = Store(config.database_url or config.database)
+        self._store = open_store(config)
         self._logs, self._bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
         self._synced = DirectoryArchive(config.archive)
         self._samples = SampleArchive(config.samples)
         self._views = Views(self._store, self._logs)
         kept = (self._logs, self._synced, self._samples)
         self._archives = Archives(self._store, self._bundles, kept)
+
+    def _make_gate(self) -> None:
+        config, store, clock = self.config, self._store, self._clock
+        own = _kept(config.database.parent / "key", clock.new_token)
+        enabled = bool(config.authentication)
+        self._identification = Identification(store, clock, own, enabled=enabled)
+        self._audit = AuditLog(store)
+        cookie = f"atlas_session_{self._instance[:8]}"
+        access = Access(self._views)
+        self._gate = Gate(self._identification, access, self._audit, clock, cookie)
+        self._accounts = Accounts(store, clock, self._identification.forget)
 
     def _make_executor(self) -> LocalExecutor:
         config = self.config
@@ -157,6 +180,8 @@ class Assembly:
         )
         umask = f"{self._around.umask:03o}"
         inherited = without_secrets(environment(config, ATLAS_UMASK=umask))
+        # That of whoever has started the server: none of the jobs' business.
+        inherited.pop(TOKEN, None)
         return LocalExecutor(declared, inherited, str(config.home))
 
     def _make_leadership(self) -> tuple[Leadership, Machines, Store]:
@@ -179,7 +204,8 @@ class Assembly:
         workers, nodes = _workers(config, self._containers), self._machines.nodes
         self._jobs = Jobs(store, self._feed, self._bundles, clock, nodes, workers)
         own_jobs = Jobs(guarded, self._feed, self._bundles, clock, nodes, workers)
-        launcher = Launcher(own_jobs, _runner_settings(self._around, self._instance))
+        settings = _runner_settings(self._around, self._instance, self._identification.own_token)
+        launcher = Launcher(own_jobs, settings)
         leases = Leases(guarded, clock, config.lease)
         self._scheduler = Scheduler(
             Snapshots(store),
@@ -229,11 +255,37 @@ class Assembly:
             views=self._views,
             scheduler=self._scheduler,
             searches=self._searches,
+            access=self._gate.access,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)
-        beside = board_routes.pages()
-        return create_app(*routers(parts), board_routes.router(), beside=beside)
+        tokens = Tokens(store, clock, config.session_lifetime, self._identification.forget)
+        account_routes = AccountRoutes(
+            self._accounts, tokens, self._audit, self._gate, self._around.ports
+        )
+        return create_app(
+            *routers(parts),
+            board_routes.router(),
+            account_routes.router(),
+            beside=board_routes.pages(),
+            gate=self._gate,
+            hosts=config.hosts,
+        )
+
+
+def check_people(config: ServerConfig) -> None:
+    """Raise Refused where a server would ask who is there, and nobody could answer."""
+    if config.authentication:
+        store = open_store(config)
+        try:
+            check_somebody(Accounts(store, SystemClock()), config.host)
+        finally:
+            store.close()
+
+
+def open_store(config: ServerConfig) -> Store:
+    """Return the database of a home, brought up to date."""
+    return Store(config.database_url or config.database)
 
 
 def _tensorboards(config: ServerConfig, archive: DirectoryArchive) -> TensorBoards:
@@ -259,7 +311,7 @@ def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:
     )
 
 
-def _runner_settings(around: Surroundings, instance: str) -> RunnerSettings:
+def _runner_settings(around: Surroundings, instance: str, own_token: str) -> RunnerSettings:
     config = around.config
     return RunnerSettings(
         server=around.url,
@@ -270,16 +322,17 @@ def _runner_settings(around: Surroundings, instance: str) -> RunnerSettings:
         heartbeat=config.heartbeat,
         grace=config.grace,
         lease=config.lease,
+        own_token=own_token,
     )
 
 
-def _instance(path: Path, clock: SystemClock) -> str:
-    """The identity of the server that this home is, made when it first starts."""
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """What this home keeps from its first start on: its server's identity, its secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        own = clock.new_id()
-        partial = path.with_suffix(f".{own}")
-        partial.write_text(own)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.touch(mode=0o600)
+        partial.write_text(make())
         # Another process of this server may start at the same moment: the first one counts.
         with suppress(FileExistsError):
             path.hardlink_to(partial)

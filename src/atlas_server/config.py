@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
-import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from atlas_server.database_url import checked as checked_url
-from foundations.contract.images import PROCESS, read_image
-from foundations.contract.request import suggestion
-from foundations.contract.worker_options import OPTIONS, PRIVILEGE
+from atlas_server.setting_values import ALLOWED, checked
 from foundations.errors import ConfigError
-
-# What allow_privileges may name; `process` is to run as one, with all that the server's user may.
-PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILEGE} | {
-    "*",
-    "process",
-}
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +21,11 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything. `role` is what this process does of a server, `name` what
-    it is called among the others; where it schedules no more another one takes over after
-    `takeover` seconds.
+    may ask for, "*" being everything. With `authentication` people have to say who they are; None:
+    where others than this machine get in. `hosts` are the only names that it answers to then; who
+    does nothing for `session_lifetime` seconds has to log in again. `role` is what this process
+    does of a server, `name` what it is called among the others; where it schedules no more another
+    one takes over after `takeover` seconds.
     """
 
     home: Path
@@ -55,6 +46,9 @@ class ServerConfig:
     allow_networks: tuple[str, ...] | None = None
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
+    authentication: bool | None = None
+    hosts: tuple[str, ...] = ()
+    session_lifetime: float = 30 * 86400.0
     tensorboard_idle: float = 1800.0
     # It may hold a password, which nothing shows.
     database_url: str | None = field(default=None, repr=False)
@@ -86,6 +80,11 @@ class ServerConfig:
     def log_file(self) -> Path:
         """What the server says when it runs in the background."""
         return self.home / "logs" / f"{self.name}.log"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where the socket is on which jobs reach this process."""
+        return self.run_dir if self.name == _SERVER else self.run_dir / self.name
 
     @property
     def _file(self) -> str:
@@ -136,9 +135,7 @@ class ServerConfig:
 
 
 _SERVER, _PROCESS = "server", "process-"
-_ROLES = ("all", "api", "scheduler")
 _FILE = Path("config") / "server.config.yaml"
-_ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
 _OF_THE_DATABASE = ("ATLAS_DATABASE_URL", "PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE")
 _SETTABLE = {setting.name for setting in fields(ServerConfig)} - {"home"}
 
@@ -153,7 +150,7 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     values.update({name: value for name, value in flags.items() if value is not None})
     config = ServerConfig(home=home.absolute())
     for name, value in values.items():
-        config = replace(config, **{name: _checked(name, value)})
+        config = replace(config, **{name: checked(name, value)})
     if "name" not in values and config.role != "all":
         config = replace(config, name=config.role)
     if config.name != _SERVER and config.database_url is None:
@@ -164,13 +161,24 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     defaults = allowed_by_default(config.host)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)
-    if config.host not in _LOOPBACK:
+    if config.authentication is None:
+        return replace(config, authentication=not is_loopback(config.host))
+    if not config.authentication and not is_loopback(config.host):
         raise ConfigError(
-            f"This server cannot listen on {config.host}: it has no users or passwords yet.",
-            "Keep it on 127.0.0.1 and reach it from elsewhere through an SSH tunnel: "
-            f"ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
+            f"This server cannot listen on {config.host} without authentication: "
+            "whoever reaches it could do everything.",
+            "Take `authentication: false` out of its settings, or keep it on 127.0.0.1 and reach it"
+            f" through an SSH tunnel: ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
         )
     return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
@@ -178,8 +186,8 @@ def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
 
     A server that listens on more than its own machine serves people who need not own it.
     """
-    if host in _LOOPBACK:
-        return dict.fromkeys(_ALLOWED, ("*",))
+    if is_loopback(host):
+        return dict.fromkeys(ALLOWED, ("*",))
     return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
 
 
@@ -201,22 +209,6 @@ def environment(config: ServerConfig, **more: str) -> dict[str, str]:
 def without_secrets(variables: dict[str, str]) -> dict[str, str]:
     """Return what jobs may see of a server's variables: not how to get into its database."""
     return {name: value for name, value in variables.items() if name not in _OF_THE_DATABASE}
-
-
-def parse_memory(text: str | float) -> int:
-    """Return a size in bytes: `8GB`, `512MB`, plain bytes, or gigabytes up to 4096.
-
-    Raises ConfigError.
-    """
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?)i?b?\s*", str(text).lower())
-    try:
-        number = float(found[1]) if found else -1.0
-    except ValueError:
-        number = -1.0
-    if found is None or number <= 0:
-        raise ConfigError(f"'{text}' is not an amount of memory.", "Write it as 8GB or 512MB.")
-    power = "kmgt".find(found[2]) + 1 if found[2] else (3 if number <= 4096 else 0)
-    return int(number * 1024**power)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -246,88 +238,3 @@ def _from_environment() -> dict[str, Any]:
         listed = os.environ["CUDA_VISIBLE_DEVICES"]
         found["visible_gpus"] = listed.split(",")
     return found
-
-
-def _checked(name: str, value: Any) -> Any:
-    try:
-        if name in ("port", "gui_port"):
-            return _in_range(int(value), 0, 65535)
-        if name == "gpus":
-            return _in_range(int(value), 0, 1024)
-        if name == "memory":
-            return parse_memory(value)
-        if name in (
-            "cpus",
-            "heartbeat",
-            "lease",
-            "grace",
-            "patience",
-            "gpu_check",
-            "tensorboard_idle",
-            "takeover",
-        ):
-            return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
-        if name in _ALLOWED:
-            return _names(name, value)
-        if name in _READERS:
-            return _READERS[name](value)
-        if name == "visible_gpus":
-            if value is None:
-                raise TypeError(value)
-            listed = value if isinstance(value, list) else str(value).split(",")
-            return tuple(str(item).strip() for item in listed)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
-    return str(value)
-
-
-def _names(setting: str, value: Any) -> tuple[str, ...]:
-    """Read a list, or names with commas between them; `none` is nothing, but for networks."""
-    listed = value.split(",") if isinstance(value, str) else list(value or ())
-    names = tuple(name for item in listed if (name := str(item).strip()))
-    if setting == "allow_networks":
-        return names
-    names = tuple(name for name in names if name != "none")
-    if setting == "allow_volumes" and any("/" in name and name[0] != "/" for name in names):
-        raise ValueError(value)
-    unknown = sorted(set(names) - PRIVILEGES) if setting == "allow_privileges" else []
-    if unknown:
-        raise ConfigError(
-            f"The server's setting {setting}: there is no privilege {unknown[0]!r}."
-            f"{suggestion(unknown[0], PRIVILEGES)}",
-            f"Known: {', '.join(sorted(PRIVILEGES))}.",
-        )
-    return names
-
-
-def _image(value: Any) -> str | None:
-    image = read_image("The server's setting default_image", value)
-    return None if image == PROCESS else image
-
-
-def _in_range(value: Any, low: float, high: float) -> Any:
-    if not low <= value <= high:
-        raise ValueError(value)
-    return value
-
-
-def _role(value: Any) -> str:
-    if value not in _ROLES:
-        raise ConfigError(f"The server's setting role cannot be {value!r}.", "all, api, scheduler")
-    return str(value)
-
-
-def _name(value: Any) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", str(value)):
-        raise ConfigError(
-            f"The server's setting name cannot be {value!r}.", "Lower-case letters and digits."
-        )
-    return str(value)
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "default_image": _image,
-    "database_url": lambda value: checked_url(str(value)),
-    "role": _role,
-    "name": _name,
-}

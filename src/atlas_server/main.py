@@ -1,4 +1,4 @@
-"""The command `atlas-server`: start, stop, status, logs, version."""
+"""The command `atlas-server`: start, stop, status, logs, user, audit, version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas_server import config as configuration
-from atlas_server import process
+from atlas_server import process, user_commands
 from atlas_server.config import ServerConfig
 from atlas_server.database_url import refuse_password
 from foundations._version import __version__
@@ -60,8 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--tail", type=int, default=200, metavar="N", help="the last N lines")
     logs.set_defaults(run=_logs)
     _add_migrate(commands)
+    user_commands.add_parsers(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
+    parser.set_defaults(run=_people)
     return parser
 
 
@@ -108,6 +110,11 @@ def _add_start(commands: Any) -> None:
         help="with PostgreSQL: what this process does of a server of several (all)",
     )
     start.add_argument("--name", help="what it is called among them (its role)")
+    start.add_argument(
+        "--authentication",
+        action=argparse.BooleanOptionalAction,
+        help="ask who is there on this machine, too; always where others reach it",
+    )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
 
@@ -158,7 +165,7 @@ def _start(arguments: argparse.Namespace) -> int:
         refuse_password(arguments.database_url)
     names = (
         "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "database_url",
-        "role", "name",
+        "role", "name", "authentication",
     )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
@@ -219,6 +226,10 @@ def _logs(arguments: argparse.Namespace) -> int:
     with path.open(errors="replace") as file:
         sys.stdout.writelines(collections.deque(file, maxlen=max(0, arguments.tail)))
     return 0
+
+
+def _people(arguments: argparse.Namespace) -> int:
+    return user_commands.run(arguments, _config())
 
 
 def _version(_: argparse.Namespace) -> int:

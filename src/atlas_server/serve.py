@@ -20,11 +20,11 @@ from fastapi import FastAPI
 import foundations
 import foundations_contrib
 from atlas_server import signpost
-from atlas_server.assembly import Assembly, Surroundings
+from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
-from atlas_server.listening import listen, url_of
+from atlas_server.listening import JOB_SOCKET, listen, listen_for_jobs, url_of
 from foundations._version import __version__
 
 log = logging.getLogger(__name__)
@@ -53,23 +53,33 @@ class Server:
             return url_of(self.sockets[0])
         return str((signpost.read(self.config) or {}).get("url", _NOWHERE))
 
+    @property
+    def ports(self) -> list[int]:
+        """The ports that are listened on."""
+        return [listening.getsockname()[1] for listening in self.sockets]
+
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
     """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered.
 
     `umask` is the one that jobs get. Raises FoundationsError when a port is taken or the database
-    cannot be opened.
+    cannot be opened, or where it would ask who is there and has no users.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    check_people(config)
     server = Server(config, listen(config) if config.serves else [], umask)
     try:
         _prepare_home(config)
-        assembly = Assembly(Surroundings(config, lambda: server.url, umask))
+        around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)
+        assembly = Assembly(around)
         server.nodes = assembly.nodes
         server.closers = assembly.closers
         assembly.start()
         if config.serves:
-            _WebServer(assembly.app, lambda: _announce(server, ready)).run(server.sockets)
+            web = _WebServer(assembly.app, lambda: _announce(server, ready))
+            jobs_socket = listen_for_jobs(config)
+            server.closers.append(jobs_socket.close)
+            web.run([*server.sockets, jobs_socket])
         else:
             _announce(server, ready)
             threading.Event().wait()  # for a signal
@@ -117,6 +127,8 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
         "name": config.name,
         "url": server.url if config.serves else None,
         "gui_url": url_of(server.sockets[-1]) if config.serves else None,
+        "jobs_url": f"unix://{config.socket_dir / JOB_SOCKET}",
+        "authentication": config.authentication,
         "pid": os.getpid(),
         "version": __version__,
     }

@@ -15,7 +15,7 @@ from atlas_server.store.bulk import copy_rows
 from atlas_server.store.column_types import Json
 from atlas_server.store.counters import last_numbers, set_last_numbers
 from atlas_server.store.engine import Store
-from atlas_server.store.search_tables import metadata
+from atlas_server.store.schema import metadata
 from foundations.errors import Refused, ServerError
 
 _AT_ONCE = 5000

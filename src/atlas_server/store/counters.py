@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Table, func, select
 
-from atlas_server.store.search_tables import metadata
+from atlas_server.store.schema import metadata
 
 
 def last_numbers(connection: Connection) -> dict[str, int]:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.types import TypeEngine
 
 from atlas_server.store.column_types import Json
-from atlas_server.store.search_tables import metadata
+from atlas_server.store.schema import metadata
 from atlas_server.store.sqlite import SqliteDatabase
 from foundations.errors import ServerError
 
@@ -188,7 +188,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def same_schema(connection: Connection) -> list[object]:
-    """Return how the database differs from `tables.metadata`; empty when it does not."""
+    """Return how the database differs from `schema.metadata`; empty when it does not."""
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415
     from alembic.migration import MigrationContext  # noqa: PLC0415
 

@@ -156,6 +156,7 @@ attempts = Table(
     Column("late_result", Json),
     Column("error", Json),
     UniqueConstraint("job", "number"),
+    Index(None, "token"),
     # Runners name their attempt by its number: it must never be given out again.
     sqlite_autoincrement=True,
 )
