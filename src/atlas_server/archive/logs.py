@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -35,6 +37,10 @@ class LogArchive:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("ab") as file:
+                    # Another process of the server may be sent the same bytes.
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    size = os.fstat(file.fileno()).st_size
+                    fresh = data[max(0, size - offset) :]
                     file.write(fresh)
             except OSError as error:
                 _truncate(path, size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,12 +12,13 @@ from atlas_server.domain.answers.projects import BestValue, Note, Project
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.query.goals import goal_of
 from atlas_server.domain.reports import readable
+from atlas_server.domain.rights import Principal
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import check_project
-from atlas_server.store import catalogue, events, projects
+from atlas_server.store import catalogue, events, jobs, projects
 from atlas_server.store.engine import Store
 from atlas_server.store.projects import ProjectRecord
-from foundations.errors import InvalidRequest, Refused
+from foundations.errors import Forbidden, InvalidRequest, Refused
 
 _LONGEST = 200_000
 # The best of very many jobs is not looked for again at once.
@@ -26,7 +27,7 @@ _KEPT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Best:
-    version: int
+    version: Hashable
     since: float
     asked: tuple[str, str]
     value: BestValue | None
@@ -43,17 +44,19 @@ class Projects:
 
     def listing(self, archived: bool | None = False) -> list[Project]:
         """Return the projects that are not archived, those that are, or all (None), by name."""
+        version = self._store.version
         with self._store.read() as connection:
             return [
-                self._told(connection, record)
+                self._told(connection, record, version)
                 for record in projects.listing(connection, archived=archived)
             ]
 
     def project(self, name: str) -> Project:
         """Return one project. Raises NotFound."""
+        version = self._store.version
         with self._store.read() as connection:
             projects.find(connection, name)
-            return self._told(connection, projects.listing(connection, name=name)[0])
+            return self._told(connection, projects.listing(connection, name=name)[0], version)
 
     def change(self, name: str, values: Mapping[str, Any]) -> Project:
         """Rename, archive, describe a project. Raises NotFound, InvalidRequest or Refused."""
@@ -100,6 +103,28 @@ class Projects:
             events.append(connection, self._clock.now(), "project.note", None, {"project": name})
         self._feed.announce()
 
+    def check_own(self, who: Principal, name: str) -> None:
+        """Raise Forbidden where a project has jobs that are not somebody's to change."""
+        if who.rules:
+            return
+        with self._store.read() as connection:
+            projects.find(connection, name)
+            other = jobs.other_user_in(connection, name, who.name)
+        if other is not None:
+            raise Forbidden(
+                f"Project '{name}' has jobs of '{other}', too: this is for admins.",
+                "Ask an admin to do it.",
+            )
+
+    def check_author(self, who: Principal, name: str, note: int) -> None:
+        """Raise Forbidden where a note is not somebody's to change. Raises NotFound."""
+        if who.rules:
+            return
+        with self._store.read() as connection:
+            found = projects.find_note(connection, projects.find(connection, name), note)
+        if not who.may_manage(str(found["author"])):
+            raise Forbidden(f"The note is {found['author']}'s: its author and admins change it.")
+
     def _noted(self, connection: Connection, name: str, key: int, note: int) -> Note:
         events.append(connection, self._clock.now(), "project.note", None, {"project": name})
         self._feed.announce()
@@ -124,7 +149,7 @@ class Projects:
             changed["goals"] = dict(values["goals"] or {}) or None
         return changed
 
-    def _told(self, connection: Connection, record: ProjectRecord) -> Project:
+    def _told(self, connection: Connection, record: ProjectRecord, version: Hashable) -> Project:
         goals: Any = record.goals or {}
         return {
             "name": record.name,
@@ -136,18 +161,21 @@ class Projects:
             "last_active_at": record.last_active_at,
             "metric": record.metric,
             "goals": goals,
-            "best": self._best_of(connection, record, goals),
+            "best": self._best_of(connection, record, goals, version),
         }
 
     def _best_of(
-        self, connection: Connection, record: ProjectRecord, goals: Mapping[str, str]
+        self,
+        connection: Connection,
+        record: ProjectRecord,
+        goals: Mapping[str, str],
+        version: Hashable,
     ) -> BestValue | None:
         metric = record.metric or _commonest(connection, record.name)
         if metric is None:
             return None
         goal = goal_of(metric, goals)
         kept, now = self._best.get(record.id), self._clock.now()
-        version = self._store.version
         if kept is not None and kept.asked == (metric, goal):
             if kept.version == version or now - kept.since < _KEPT_SECONDS:
                 return kept.value
