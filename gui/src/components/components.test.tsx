@@ -23,7 +23,7 @@ describe("text of jobs", () => {
 
   it("is never markup in markdown, nor a link to a script", async () => {
     const { container } = drawn(<Markdown text={`# Title\n\n${HOSTILE}\n\n[x](javascript:alert(1))`} />);
-    await screen.findByRole("heading", { name: "Title" });
+    await screen.findByRole("heading", { name: "Title" }, { timeout: 10_000 });
     expect(container.querySelector("script, img")).toBeNull();
     expect(container.querySelector('a[href^="javascript"]')).toBeNull();
   });

@@ -17,6 +17,7 @@ export function QueuePage() {
   useTitle("Queue");
   const { data, error, refetch } = useQueue();
   const [clearing, setClearing] = useState(false);
+  const several = new Set(data?.queued.map((job) => job.user)).size > 1;
   return (
     <main id="main" className={page["page"]}>
       <div className={page["top"]}>
@@ -45,7 +46,14 @@ export function QueuePage() {
             {data.queued.length === 0 ? (
               <p style={{ padding: "14px 16px", color: "var(--ink-3)" }}>Nothing: the next job starts at once where it fits.</p>
             ) : (
-              <WaitingTable jobs={data.queued} />
+              <>
+                <WaitingTable jobs={data.queued} several={several} />
+                {several && (
+                  <p style={{ padding: "10px 16px", color: "var(--ink-3)" }}>
+                    Several people wait: a higher priority goes first, then whoever has less of the machines now. The order that you choose counts among jobs of one user; to pass jobs of others, raise the priority.
+                  </p>
+                )}
+              </>
             )}
             {data.total_queued > data.queued.length && <p style={{ padding: "10px 16px", color: "var(--ink-3)" }}>The first {data.queued.length} of {plural(data.total_queued, "job")}.</p>}
           </Panel>

@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { ArrowDown, ArrowUp, ArrowUpToLine, CircleStop, GripVertical } from "lucide-react";
+import { ArrowDown, ArrowUp, ArrowUpToLine, ChevronsUp, CircleStop, GripVertical } from "lucide-react";
 import { type DragEvent, useState } from "react";
 
 import { type Move, moveJob, refresh, stopJob } from "@/api/actions";
@@ -14,8 +14,8 @@ import { JobName, ProjectName, resourcesOf } from "./RunningTable";
 
 const DRAGGED = "application/x-atlas-job";
 
-/** Waiting jobs in the order of their turns: moved by hand or with the buttons. */
-export function WaitingTable({ jobs }: { jobs: readonly QueuedRow[] }) {
+/** Waiting jobs in the order of their turns: moved by hand or with the buttons. `several`: of several users. */
+export function WaitingTable({ jobs, several }: { jobs: readonly QueuedRow[]; several: boolean }) {
   const client = useQueryClient();
   const now = useNow(false);
   const [over, setOver] = useState<string | null>(null);
@@ -48,6 +48,7 @@ export function WaitingTable({ jobs }: { jobs: readonly QueuedRow[] }) {
             <th>Why it waits</th>
             <th>Resources</th>
             <th>Waiting for</th>
+            {several && <th>User</th>}
             <th>Priority</th>
             <th>
               <span className="hidden">Actions</span>
@@ -85,7 +86,15 @@ export function WaitingTable({ jobs }: { jobs: readonly QueuedRow[] }) {
                 <td className={`${styles["why"]} ${styles["wide"]}`}>{job.waits_because ?? "It starts next."}</td>
                 <td className={`${styles["nowrap"]} num`}>{resourcesOf(job)}</td>
                 <td className={`${styles["nowrap"]} num`}>{formatDuration(now - job.submitted_at)}</td>
-                <td className="num">{job.priority}</td>
+                {several && <td>{job.user}</td>}
+                <td className={`${styles["nowrap"]} num`}>
+                  {job.priority}
+                  {several && (
+                    <IconButton label={`Raise the priority of ${name}`} small onClick={() => void move(job.job_id, { priority: job.priority + 1 })}>
+                      <ChevronsUp aria-hidden />
+                    </IconButton>
+                  )}
+                </td>
                 <td>
                   <div className={styles["tools"]}>
                     <IconButton label={`Move ${name} to the front`} small disabled={index === 0} onClick={() => void move(job.job_id, { to: "front" })}>
