@@ -163,7 +163,13 @@ class Assembly:
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)
         beside = board_routes.pages()
-        return create_app(*routers(parts), board_routes.router(), beside=beside)
+        return create_app(
+            *routers(parts),
+            board_routes.router(),
+            beside=beside,
+            root_path=config.root_path,
+            trusted_proxies=config.trusted_proxies,
+        )
 
 
 def _tensorboards(config: ServerConfig, archive: DirectoryArchive) -> TensorBoards:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILE
     "process",
 }
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+UNIX = "unix://"
+"""What `host` begins with where the server listens at a socket file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything.
+    may ask for, "*" being everything. With a `tls_certificate` only TLS is spoken; `root_path` is
+    where a proxy shows the server, `trusted_proxies` the networks whose word on requests counts.
     """
 
     home: Path
@@ -52,6 +57,10 @@ class ServerConfig:
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
     tensorboard_idle: float = 1800.0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    root_path: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def run_dir(self) -> Path:
@@ -118,7 +127,7 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     defaults = allowed_by_default(config.host)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)
-    if config.host not in _LOOPBACK:
+    if config.host not in _LOOPBACK and not config.host.startswith(UNIX):
         raise ConfigError(
             f"This server cannot listen on {config.host}: it has no users or passwords yet.",
             "Keep it on 127.0.0.1 and reach it from elsewhere through an SSH tunnel: "
@@ -132,7 +141,7 @@ def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
 
     A server that listens on more than its own machine serves people who need not own it.
     """
-    if host in _LOOPBACK:
+    if host in _LOOPBACK or host.startswith(UNIX):
         return dict.fromkeys(_ALLOWED, ("*",))
     return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
 
@@ -217,14 +226,8 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
         if name in _ALLOWED:
             return _names(name, value)
-        if name == "default_image":
-            image = read_image("The server's setting default_image", value)
-            return None if image == PROCESS else image
-        if name == "visible_gpus":
-            if value is None:
-                raise TypeError(value)
-            listed = value if isinstance(value, list) else str(value).split(",")
-            return tuple(str(item).strip() for item in listed)
+        if name in _READERS:
+            return _READERS[name](value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
     return str(value)
@@ -249,7 +252,55 @@ def _names(setting: str, value: Any) -> tuple[str, ...]:
     return names
 
 
+def _image(value: Any) -> str | None:
+    image = read_image("The server's setting default_image", value)
+    return None if image == PROCESS else image
+
+
+def _devices(value: Any) -> tuple[str, ...]:
+    if value is None:
+        raise TypeError(value)
+    return tuple(
+        str(item).strip() for item in (value if isinstance(value, list) else str(value).split(","))
+    )
+
+
+def _file(value: Any) -> Path:
+    return Path(str(value)).expanduser().absolute()
+
+
+def _host(value: Any) -> str:
+    text = str(value)
+    return UNIX + os.path.abspath(text.removeprefix(UNIX)) if text.startswith(UNIX) else text
+
+
+def _prefix(value: Any) -> str:
+    """Read a prefix of paths: `/lab/atlas`, nothing where it is `/`."""
+    path = "/" + str(value).strip("/")
+    if not re.fullmatch(r"/|(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError(value)
+    return path.rstrip("/")
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    """Read addresses, networks, and `unix`. Raises ValueError."""
+    items = value if isinstance(value, list) else str(value).split(",")
+    texts = [text for item in items if (text := str(item).strip())]
+    return tuple(text if text == "unix" else str(ip_network(text, strict=False)) for text in texts)
+
+
 def _in_range(value: Any, low: float, high: float) -> Any:
     if not low <= value <= high:
         raise ValueError(value)
     return value
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "default_image": _image,
+    "host": _host,
+    "root_path": _prefix,
+    "tls_certificate": _file,
+    "tls_key": _file,
+    "trusted_proxies": _networks,
+    "visible_gpus": _devices,
+}

@@ -67,7 +67,7 @@ def _add_start(commands: Any) -> None:
         epilog="Every option can also stand in config/server.config.yaml below FOUNDATIONS_HOME.",
     )
     start.add_argument("--foreground", action="store_true", help="serve here until Ctrl-C")
-    start.add_argument("--host", help="address to listen on (127.0.0.1)")
+    start.add_argument("--host", help="address to listen on (127.0.0.1), or unix:///PATH")
     start.add_argument("--port", type=int, help="port of the API (5000; 0: any free one)")
     start.add_argument("-d", "--gui-port", "--dashboard-port", type=int, help="the GUI's (5555)")
     start.add_argument(
@@ -84,18 +84,28 @@ def _add_start(commands: Any) -> None:
         metavar="IMAGE",
         help="jobs that name no image run in containers of this one, not as processes",
     )
+    start.add_argument(
+        "--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)"
+    )
+    start.add_argument("--tls-key", metavar="FILE", help="its key, unless it is in the same file")
+    start.add_argument(
+        "--root-path", metavar="PATH", help="the path below which a proxy shows the server"
+    )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    names = ("host", "port", "gui_port", "cpus", "gpus", "memory", "default_image")
+    names = (
+        "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "tls_certificate",
+        "tls_key", "root_path",
+    )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)
     state, fresh = process.start_in_background(config, arguments.argv)
     word = "started" if fresh else "is already running"
-    print(f"Atlas server {word}: API {state['url']}, GUI {state['gui_url']}")
+    print(f"Atlas server {word}: API {_address(state)}, GUI {state['gui_url']}")
     if "resources" in state:  # an older server that runs already does not tell
         print(f"Jobs may use {state['resources']}.")
     if arguments.enable_gpu and not state.get("gpus"):
@@ -104,6 +114,10 @@ def _start(arguments: argparse.Namespace) -> int:
         print(f"atlas-server: warning: no GPU is used: {why}.", file=sys.stderr)
         print("  Jobs that ask for one are refused or wait; all others run.", file=sys.stderr)
     return 0
+
+
+def _address(state: dict[str, Any]) -> str:
+    return str(state.get("public_url") or state["url"])  # an older server tells one alone
 
 
 def _stop(_: argparse.Namespace) -> int:
@@ -124,7 +138,7 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         print(
             f"Atlas server {state['version']} is running (process {state['pid']}).\n"
-            f"API   {state['url']}\nGUI   {state['gui_url']}\nhome  {config.home}"
+            f"API   {_address(state)}\nGUI   {state['gui_url']}\nhome  {config.home}"
         )
     return 0 if state is not None else 3
 

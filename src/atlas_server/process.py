@@ -60,7 +60,9 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
         def ready(server: serve.Server) -> None:
             state = json.loads(config.state_file.read_text())
             if report is None:
-                print(f"Atlas server: API {server.url}, GUI {server.gui_url}. Ctrl-C stops it.")
+                print(
+                    f"Atlas server: API {server.public_url}, GUI {server.gui_url}. Ctrl-C stops it."
+                )
                 print(f"Jobs may use {state['resources']}.", flush=True)
             else:
                 _tell(report, state)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
 import os
 import shutil
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,7 +25,7 @@ from atlas_server.assembly import Assembly, Surroundings
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
-from atlas_server.listening import listen, url_of
+from atlas_server.listening import Listening, listen, listen_for_own, secure
 from foundations._version import __version__
 
 log = logging.getLogger(__name__)
@@ -37,20 +40,26 @@ class Server:
     """Everything that has to be ended again, and the addresses served."""
 
     config: ServerConfig
-    sockets: list[socket.socket]
+    listening: list[Listening]
+    own: Listening
     umask: int
     nodes: Callable[[], Sequence[Node]] = tuple
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """The API's address for clients on this machine."""
-        return url_of(self.sockets[0])
+        """The API's address for this machine's own commands and runners."""
+        return self.own.url
+
+    @property
+    def public_url(self) -> str:
+        """The API's address for others."""
+        return self.listening[0].url
 
     @property
     def gui_url(self) -> str:
         """The GUI's address."""
-        return url_of(self.sockets[-1])
+        return self.listening[-1].url
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -60,31 +69,39 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     cannot be opened.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    server = Server(config, listen(config), umask)
+    context = secure(config)
+    listening = listen(config)
+    # A certificate is for the name that others know the server by.
+    own = listen_for_own(config) if context else listening[0]
+    server = Server(config, listening, own, umask)
     try:
         _prepare_home(config)
         assembly = Assembly(Surroundings(config, lambda: server.url, umask))
         server.nodes = assembly.nodes
         assembly.start()
         server.closers += assembly.closers
-        web = _WebServer(assembly.app, lambda: _announce(server, ready))
-        web.run(server.sockets)
+        web = _WebServer(assembly.app, context, lambda: _announce(server, ready))
+        web.run([own, *(each for each in listening if each is not own)])
     finally:
         config.state_file.unlink(missing_ok=True)
         for close in reversed(server.closers):
             close()
-        for listening in server.sockets:
-            listening.close()
+        for each in (own, *listening):
+            each.close()
 
 
 class _WebServer:
     """uvicorn, with a word when it is up."""
 
-    def __init__(self, app: FastAPI, started: Callable[[], None]) -> None:
+    def __init__(
+        self, app: FastAPI, context: ssl.SSLContext | None, started: Callable[[], None]
+    ) -> None:
         settings = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
+            # What proxies say of requests is for the application to believe or not.
+            proxy_headers=False,
             lifespan="off",
             timeout_keep_alive=75,
             # Streams to watchers never end by themselves.
@@ -93,16 +110,36 @@ class _WebServer:
         )
         self._server = uvicorn.Server(settings)
         self._started = started
+        self._context = context
 
-    def run(self, sockets: list[socket.socket]) -> None:
-        startup = self._server.startup
+    def run(self, listening: list[Listening]) -> None:
+        server, startup = self._server, self._server.startup
+        plain = [each.socket for each in listening if not each.is_secure]
 
         async def startup_and_tell(sockets: list[socket.socket] | None = None) -> None:
             await startup(sockets)
+            for each in listening:
+                if each.is_secure:
+                    server.servers.append(await self._listen_securely(each.socket))
             self._started()
 
-        self._server.startup = startup_and_tell
-        self._server.run(sockets)
+        server.startup = startup_and_tell
+        server.run(plain)
+
+    async def _listen_securely(self, listening: socket.socket) -> asyncio.Server:
+        """Do for TLS what uvicorn does for the others: it knows one kind for all sockets."""
+        server, config = self._server, self._server.config
+        protocol: Any = config.http_protocol_class
+
+        def connected() -> asyncio.Protocol:
+            return protocol(
+                config=config, server_state=server.server_state, app_state=server.lifespan.state
+            )
+
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(
+            connected, sock=listening, ssl=self._context, backlog=config.backlog
+        )
 
 
 def _announce(server: Server, ready: Callable[[Server], None]) -> None:
@@ -112,6 +149,7 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     (machine,) = server.nodes()
     facts = {
         "url": server.url,
+        "public_url": server.public_url,
         "gui_url": server.gui_url,
         "pid": os.getpid(),
         "version": __version__,

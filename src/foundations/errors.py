@@ -8,6 +8,7 @@
     ├── EngineError            the container engine of this machine is away, or refuses
     └── ServerError            what the server answered
         ├── Unreachable        no server answered
+        │   └── Untrusted      the server's certificate does not count here
         ├── VersionMismatch    client and server do not speak the same API
         ├── NotFound           the job, project or blob does not exist
         ├── Ambiguous          an ID prefix that fits several jobs
@@ -90,6 +91,12 @@ class Unreachable(ServerError):
     """No server answered at the scheduler's address."""
 
     code = "unreachable"
+
+
+class Untrusted(Unreachable):
+    """The server could not prove to be the one that its address names."""
+
+    code = "untrusted"
 
 
 class VersionMismatch(ServerError):

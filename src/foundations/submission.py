@@ -129,7 +129,7 @@ def _prepared(
     for name, value in _defaults.items():
         if given.get(name) is None:
             given[name] = value
-    return Submission(folder, given), scheduler
+    return Submission(folder, given, base=scheduler.worker), scheduler
 
 
 # Where the server of a scheduler was found.

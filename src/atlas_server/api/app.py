@@ -8,12 +8,18 @@ from fastapi import APIRouter, FastAPI
 
 from atlas_server.api import errors, pages
 from atlas_server.api.guard import Guard
+from atlas_server.api.outside import Outside
 from atlas_server.api.schema import describe
 from foundations._version import __version__
 
 
-def create_app(*routers: APIRouter, beside: APIRouter) -> FastAPI:
-    """Return the ASGI application; what lies `beside` the API has its own paths."""
+def create_app(
+    *routers: APIRouter, beside: APIRouter, root_path: str, trusted_proxies: tuple[str, ...]
+) -> FastAPI:
+    """Return the ASGI application; what lies `beside` the API has its own paths.
+
+    See `Outside` for the others.
+    """
     # No interactive documentation: its pages load scripts from elsewhere.
     app = FastAPI(
         title="Atlas",
@@ -23,6 +29,7 @@ def create_app(*routers: APIRouter, beside: APIRouter) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
     )
     app.add_middleware(Guard)
+    app.add_middleware(Outside, root_path=root_path, trusted=trusted_proxies)
     errors.install(app)
     for router in routers:
         app.include_router(router, prefix="/api/v1")

@@ -9,7 +9,7 @@ import sys
 import time
 
 from foundations.cli.output import Console, error_text
-from foundations.cli.targets import REFERENCES, add_jobs, new_parser, open_job
+from foundations.cli.targets import REFERENCES, add_jobs, before_job, new_parser, open_job
 from foundations.errors import BundleError, Refused
 
 TYPE_CHECKING = False
@@ -110,11 +110,13 @@ def get_logs(arguments: argparse.Namespace) -> int:
     api, job = open_job(arguments)
     job_id = job["job_id"]
     if arguments.follow:
-        return _follow(api, job, arguments.tail)
+        return _follow(api, job, arguments)
     if job["state"] == "queued" and job["attempts"] == 0:
         raise Refused(
             "Job '{}' is queued and has not produced any logs.".format(job_id),
-            "Wait for them with: foundations get logs --follow {}".format(job_id),
+            "Wait for them with: foundations get logs --follow {}{}".format(
+                before_job(arguments), job_id
+            ),
         )
     if job["attempts"] == 0:
         raise Refused(
@@ -158,7 +160,9 @@ def get_artifacts(arguments: argparse.Namespace) -> int:
     if not job["artifacts"]:
         raise Refused(
             "Job '{}' has no artifacts.".format(job["job_id"]),
-            "Its files are fetched with: foundations get job {}".format(job["job_id"]),
+            "Its files are fetched with: foundations get job {}{}".format(
+                before_job(arguments), job["job_id"]
+            ),
         )
     folder = os.path.abspath(arguments.save_dir or ".")
     return _fetch(
@@ -169,12 +173,15 @@ def get_artifacts(arguments: argparse.Namespace) -> int:
     )
 
 
-def _follow(api: Any, job: Json, tail: Any) -> int:
+def _follow(api: Any, job: Json, arguments: argparse.Namespace) -> int:
     from foundations.cli.follow import JobFollower
 
     if job["state"] == "queued" and sys.stderr.isatty():
         error_text("INFO", "Job '{}' is queued: waiting for its log.".format(job["job_id"]))
-    follower = JobFollower(api, job["job_id"], Console(silent=True), tail=tail)
+    console = Console(silent=True)
+    follower = JobFollower(
+        api, job["job_id"], console, tail=arguments.tail, scheduler=arguments.scheduler or ""
+    )
     state = follower.run()
     return 130 if state == "left" else 1 if state == "deleted" else 0
 

@@ -13,8 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
+    from foundations.client.http import Pieces
+
     Json = Dict[str, Any]
 
+# Worth compressing.
+_LONG = 1 << 16
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -45,6 +49,10 @@ class Api:
         """Hang up."""
         self.connection.close()
 
+    def another(self) -> Api:
+        """Return a further connection to the same server."""
+        return Api(self.url, self.connection.token)
+
     def health(self) -> Json:
         """Return the server's version, process and home."""
         return self._get("/health")
@@ -57,12 +65,39 @@ class Api:
 
     def send_manifest(self, data: bytes) -> Tuple[str, List[str]]:
         """Store a manifest; return its digest and the blobs that the server lacks."""
-        answer = json.loads(self.connection.request("POST", "/api/v1/bundles", data).read())
+        body, headers = data, {}
+        if len(data) > _LONG and not self.connection.address.is_here:
+            import zlib  # most are short
+
+            body, headers = zlib.compress(data, 1), {"Content-Encoding": "deflate"}
+        answer = json.loads(
+            self.connection.request("POST", "/api/v1/bundles", body, headers).read()
+        )
         return answer["digest"], answer["missing"]
 
-    def send_blobs(self, parts: Iterable[bytes]) -> None:
+    def send_blobs(
+        self, parts: Union[Pieces, Iterable[bytes]], headers: Optional[Dict[str, str]] = None
+    ) -> None:
         """Send a pack: for each blob its digest (64 letters), size (16 hex digits) and bytes."""
-        self.connection.request("POST", "/api/v1/blobs", parts, timeout=600.0).read()
+        self.connection.request("POST", "/api/v1/blobs", parts, headers, timeout=600.0).read()
+
+    def incoming(self, digest: str) -> Json:
+        """Return `{"size", "complete"}`: how many bytes of a blob the server has."""
+        return self._get("/blobs/{}/incoming".format(digest))
+
+    def send_part(
+        self,
+        digest: str,
+        offset: int,
+        size: int,
+        body: Pieces,
+        headers: Dict[str, str],
+        timeout: float,
+    ) -> Json:
+        """Send what comes at `offset` of a blob of `size` bytes; answers as `incoming` does."""
+        path = "/api/v1/blobs/{}/incoming".format(digest)
+        path += query({"offset": offset, "size": size})
+        return json.loads(self.connection.request("PUT", path, body, headers, timeout).read())
 
     def blob(self, digest: str) -> Iterator[bytes]:
         """Yield the content of a blob."""

@@ -9,18 +9,48 @@ from __future__ import annotations
 import json
 import socket
 
-from foundations.client.address import Address
+from foundations.client.address import Address, reason
+from foundations.client.answers import error_of, moved_to
 from foundations.contract.version import API_VERSION, VERSION_HEADER
-from foundations.errors import FoundationsError, ServerError, Unreachable, from_wire
+from foundations.errors import ServerError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+    from typing import (
+        Any,
+        BinaryIO,
+        Callable,
+        Dict,
+        Iterable,
+        Iterator,
+        List,
+        Optional,
+        Tuple,
+        Union,
+    )
 
-    Body = Union[bytes, Iterable[bytes], None]
+    Body = Union[bytes, "Pieces", Iterable[bytes], None]
 
 _READ_TIMEOUT = 60.0
 _LONGEST_LINE = 65536
+_PIECE = 1 << 16
+
+
+class Pieces:
+    """A body that is sent piece by piece, again if need be; `sent` hears how many bytes are out."""
+
+    def __init__(self, data: bytes, sent: Callable[[int], None]) -> None:
+        self._data = data
+        self._sent = sent
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._data), _PIECE):
+            piece = self._data[start : start + _PIECE]
+            yield piece
+            self._sent(start + len(piece))
 
 
 class Response:
@@ -41,7 +71,7 @@ class Connection:
 
     def __init__(self, url: str, token: Optional[str] = None) -> None:
         self.address = Address(url)
-        self._token = token
+        self.token = token
         self._socket: Optional[socket.socket] = None
         self._file: Optional[BinaryIO] = None
         self._unread = False
@@ -108,7 +138,7 @@ class Connection:
             # Whoever asked last did not want all of the answer: its rest is not the next one's.
             self.close()
         fresh = self._socket is None
-        if not fresh and body is not None and not isinstance(body, bytes):
+        if not fresh and body is not None and not isinstance(body, (bytes, Pieces)):
             self.close()
             fresh = True
         try:
@@ -123,7 +153,9 @@ class Connection:
                 self.close()
                 raise self._unreachable(again) from again
         if response.status >= 400:
-            raise _error_of(response)
+            raise error_of(response.status, response.headers, response.read(), self.address)
+        if response.status in (301, 302, 303, 307, 308):
+            raise moved_to(response.headers.get("location", ""), self.address)
         return response
 
     def _exchange(
@@ -139,18 +171,24 @@ class Connection:
         assert self._socket is not None
         self._socket.settimeout(timeout)
         head = [
-            "{} {}{} HTTP/1.1".format(method, self.address.prefix, path),
+            "{} {} HTTP/1.1".format(method, self.address.target(path)),
             "Host: {}".format(self.address.netloc),
             "{}: {}".format(VERSION_HEADER, API_VERSION),
+            *self.address.headers(),
         ]
-        if self._token:
-            head.append("Authorization: Bearer {}".format(self._token))
+        if self.token:
+            head.append("Authorization: Bearer {}".format(self.token))
         head.extend("{}: {}".format(name, value) for name, value in headers.items())
         try:
             self._send(head, body, method)
-        except (BrokenPipeError, ConnectionResetError):
+        except socket.timeout:
+            raise
+        except OSError as error:
             # A server that refuses a body answers before it has read all of it: read that.
-            pass
+            try:
+                return self._receive(method)
+            except (OSError, _HungUp):
+                raise error from None
         return self._receive(method)
 
     def _send(self, head: List[str], body: Body, method: str) -> None:
@@ -159,9 +197,15 @@ class Connection:
             if method in ("POST", "PUT", "PATCH"):
                 head.append("Content-Length: 0")
             self._socket.sendall(_head_bytes(head))
-        elif isinstance(body, bytes):
+        elif isinstance(body, bytes) and len(body) <= _PIECE:
             head.append("Content-Length: {}".format(len(body)))
             self._socket.sendall(_head_bytes(head) + body)
+        elif isinstance(body, (bytes, Pieces)):
+            head.append("Content-Length: {}".format(len(body)))
+            self._socket.sendall(_head_bytes(head))
+            # The time-out is for each piece: a slow line is no dead one.
+            for piece in body if isinstance(body, Pieces) else Pieces(body, lambda _: None):
+                self._socket.sendall(piece)
         else:
             head.append("Transfer-Encoding: chunked")
             self._socket.sendall(_head_bytes(head))
@@ -254,9 +298,12 @@ class Connection:
         return line.rstrip(b"\r\n")
 
     def _unreachable(self, error: Exception) -> Unreachable:
+        here = self.address.is_here
         return Unreachable(
-            "The Atlas server at {} does not answer ({}).".format(self.address.url, error),
-            "Start it with: atlas-server start",
+            "The Atlas server at {} does not answer ({}).".format(self.address.url, reason(error)),
+            "Start it with: atlas-server start"
+            if here
+            else "Find out why: foundations config check",
         )
 
 
@@ -292,17 +339,3 @@ def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
             return int(parts[1]), headers
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
-
-
-def _error_of(response: Response) -> FoundationsError:
-    data = response.read()
-    try:
-        payload = json.loads(data)
-    except ValueError:
-        payload = {}
-    if isinstance(payload, dict) and "error" in payload:
-        return from_wire(payload)
-    return ServerError(
-        "The server answered with HTTP status {}.".format(response.status),
-        "Look at what it logged: atlas-server logs",
-    )

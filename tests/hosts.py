@@ -1,0 +1,114 @@
+"""Two hosts with a line between them that can be cut: network namespaces of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+SERVER, CLIENT = "10.213.7.1", "10.213.7.2"
+
+
+class TwoHosts:
+    """A server's host and a client's; a context manager that leaves nothing behind.
+
+    `rate`, as in "40mbit", is how fast the line is.
+    """
+
+    def __init__(self, rate: str | None = None) -> None:
+        unique = os.urandom(3).hex()
+        self.server = f"atlas-server-{unique}"
+        self.client = f"atlas-client-{unique}"
+        self._rate = rate
+
+    def __enter__(self) -> TwoHosts:
+        for name in (self.server, self.client):
+            _ip("netns", "add", name)
+            _ip("-n", name, "link", "set", "lo", "up")
+        _ip("-n", self.server, "link", "add", "line", "type", "veth", "peer", "name", "line",
+            "netns", self.client)  # fmt: skip
+        for name, address in ((self.server, SERVER), (self.client, CLIENT)):
+            _ip("-n", name, "address", "add", f"{address}/30", "dev", "line")
+            _ip("-n", name, "link", "set", "line", "up")
+        if self._rate:
+            limit = ["tbf", "rate", self._rate, "burst", "64kb", "latency", "100ms"]
+            _run(["tc", "-n", self.client, "qdisc", "add", "dev", "line", "root", *limit])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in (self.server, self.client):
+            _ip("netns", "delete", name)
+
+    def cut(self) -> None:
+        """Let nothing through, and tell nobody."""
+        _ip("-n", self.server, "link", "set", "line", "down")
+
+    def mend(self) -> None:
+        """Let everything through again."""
+        _ip("-n", self.server, "link", "set", "line", "up")
+
+    def received(self) -> int:
+        """The number of bytes that have come to the server's host."""
+        path = "/sys/class/net/line/statistics/rx_bytes"
+        return int(_run([*self.at(self.server), "cat", path]))
+
+    @staticmethod
+    def at(name: str) -> list[str]:
+        """What a command has to begin with to be run on a host."""
+        return ["ip", "netns", "exec", name]
+
+
+def can_be_made() -> bool:
+    """Whether namespaces can be made here: it takes root, and the programs."""
+    return os.geteuid() == 0 and bool(shutil.which("ip")) and bool(shutil.which("tc"))
+
+
+class Nginx:
+    """A real nginx with a configuration of its own; a context manager.
+
+    `servers` is what stands in its block `http`; `at` is what its command begins with.
+    """
+
+    def __init__(self, folder: Path, servers: str, at: list[str] | None = None) -> None:
+        folder.mkdir()
+        self._folder = folder
+        temporary = " ".join(
+            f"{kind}_temp_path {folder}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        configuration = (
+            f"user root; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
+            f"worker_processes 1; events {{ worker_connections 512; }}\n"
+            f"http {{ access_log {folder}/access.log; {temporary}\n{servers}\n}}\n"
+        )
+        self._file = folder / "nginx.conf"
+        self._file.write_text(configuration)
+        self._at = at or []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Nginx:
+        log = self._folder / "error.log"
+        command = [*self._at, "nginx", "-c", str(self._file), "-e", str(log)]
+        self._process = subprocess.Popen(command)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=20)
+
+    def log(self) -> str:
+        """What it complains of."""
+        return (self._folder / "error.log").read_text()
+
+
+def _ip(*arguments: str) -> None:
+    _run(["ip", *arguments])
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
