@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 3.0
+_ONE_CUT = 60.0
 
 
 class Persistence:
@@ -30,6 +31,7 @@ class Persistence:
         self._lock = allocate_lock()
         self._met = False
         self._away_since: Optional[float] = None
+        self._told_at = float("-inf")
 
     def __call__(self, request: Callable[[], _R]) -> _R:
         """Return what `request` returns, once it gets through. Raises what else it raises."""
@@ -58,5 +60,8 @@ class Persistence:
             now = time.monotonic()
             if self._away_since is None:
                 self._away_since = now
-                self._lost(error)
+                # Connections notice one cut at different times: the last when others go on.
+                if now - self._told_at > _ONE_CUT:
+                    self._lost(error)
+                self._told_at = now
             return now - self._away_since < self._patience

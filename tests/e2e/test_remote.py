@@ -1,0 +1,239 @@
+"""A client on one host, the server on another behind nginx, and a line that is cut between them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import is_absent
+from tests.hosts import SERVER, Nginx, TwoHosts, can_be_made
+from tests.live import PATIENCE, Done, LiveServer, make_folder
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "remote.md"
+# Lines in pieces, with letters of several bytes, until the file is there that it is told.
+TICKER = """
+import os, sys, time
+number = 0
+while not os.path.exists(sys.argv[1]):
+    number += 1
+    sys.stdout.write("line %d: grün, 夏" % number)
+    sys.stdout.flush()
+    sys.stdout.write(" and its end\\n")
+    time.sleep(0.01)
+print("last line")
+"""
+SUM = """
+import hashlib
+print(hashlib.sha256(open("weights.bin", "rb").read()).hexdigest())
+"""
+
+
+class Laptop:
+    """A client's host with a home of its own, which knows the server as `aws`."""
+
+    def __init__(self, root: Path, hosts: TwoHosts, url: str) -> None:
+        root.mkdir()
+        self.root = root
+        self._at = hosts.at(hosts.client)
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("ATLAS_", "FOUNDATIONS_"))},
+            "FOUNDATIONS_HOME": str(root / "home"),
+        }
+        self.processes: list[subprocess.Popen[bytes]] = []
+        config = root / "home" / "config" / "submission"
+        config.mkdir(parents=True)
+        # As the guide of the former Atlas has it: paths of the server are not looked at.
+        (config / "aws.config.yaml").write_text(
+            textwrap.dedent(f"""\
+                cache_config:
+                  end_point: /cache_end_point
+                container_config_root: /there/.foundations/config/worker_config
+                job_deployment_env: local_docker_scheduler_plugin
+                job_results_root: /there/.foundations/job_data
+                scheduler_url: {url}
+                working_dir_root: /there/.foundations/local_docker_scheduler/work_dir
+            """)
+        )
+
+    def __call__(self, *words: str) -> Done:
+        """Run `foundations` to its end."""
+        return self.run("-m", "foundations", *words)
+
+    def run(self, *words: str) -> Done:
+        """Run Python to its end."""
+        done = subprocess.run(
+            [*self._at, sys.executable, *words], cwd=self.root, env=self.env,
+            capture_output=True, timeout=100, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start `foundations`, its output in files that begin with `name`."""
+        with self.path(name, "out").open("wb") as out, self.path(name, "err").open("wb") as err:
+            process = subprocess.Popen(
+                [*self._at, sys.executable, "-m", "foundations", *words], cwd=self.root,
+                env=self.env, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def path(self, name: str, stream: str) -> Path:
+        """Where the output of a started command is."""
+        return self.root / f"{name}.{stream}"
+
+    def text(self, name: str, stream: str) -> str:
+        """What a started command has said."""
+        return self.path(name, stream).read_text()
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[TwoHosts]:
+    """Two hosts with a line of 80 megabits a second."""
+    if not can_be_made():
+        is_absent("root with `ip` and `tc`, for network namespaces,")
+    with TwoHosts(rate="80mbit") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(hosts: TwoHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server that nobody reaches but nginx."""
+    root = tmp_path_factory.mktemp("there")
+    socket = {"host": f"unix://{root}/atlas.sock", "trusted_proxies": "unix"}
+    with LiveServer(root, cpus=4, settings=socket, at=hosts.at(hosts.server)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def nginx(hosts: TwoHosts, server: LiveServer) -> Iterator[Nginx]:
+    """The example of the documentation, with the addresses of this test."""
+    if not shutil.which("nginx"):
+        is_absent("nginx")
+    example = re.search(r"^```nginx\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    assert example is not None
+    place = example[1].replace("http://127.0.0.1:5000/", f"http://unix:{server.root}/atlas.sock:/")
+    place = place.replace("Host $host", "Host localhost")
+    servers = f"server {{ listen {SERVER}:80; {place} }}"
+    with Nginx(server.root / "nginx", servers, hosts.at(hosts.server)) as running:
+        yield running
+
+
+@pytest.fixture
+def laptop(hosts: TwoHosts, nginx: Nginx, tmp_path: Path) -> Iterator[Laptop]:
+    """A client's host."""
+    found = Laptop(tmp_path / "here", hosts, f"http://{SERVER}/atlas")
+    yield found
+    for process in found.processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_cut_loses_and_repeats_nothing(
+    laptop: Laptop, server: LiveServer, hosts: TwoHosts, tmp_path: Path
+) -> None:
+    end = tmp_path / "end"
+    ticking = make_folder(tmp_path / "ticking", main=TICKER)
+    training = make_folder(tmp_path / "training", main=SUM)
+    weights = os.urandom(24_000_000)
+    (training / "weights.bin").write_bytes(weights)
+    (training / "table.csv").write_text("1,2,3\n" * 2_000_000)  # 12 MB that compress well
+    streaming = laptop.spawn("stream", "submit", "aws", str(ticking), "main.py", str(end))
+    server.wait_for(lambda: "line 20:" in laptop.text("stream", "out"))
+    before = hosts.received()
+    sending = laptop.spawn("send", "submit", "aws", str(training), "main.py")
+    incoming = server.home / "blobs" / "incoming"
+    server.wait_for(lambda: any(f.stat().st_size > 5_000_000 for f in incoming.iterdir()))
+
+    hosts.cut()
+    server.wait_for(lambda: "Waiting for the server" in laptop.text("stream", "err"))
+    server.wait_for(lambda: "Trying again" in laptop.text("send", "err"))
+    hosts.mend()
+    assert sending.wait(PATIENCE) == 0, laptop.text("send", "err")
+    end.touch()
+    assert streaming.wait(PATIENCE) == 0, laptop.text("stream", "err")
+
+    # What had arrived was not sent again, and what compresses travelled compressed.
+    assert hosts.received() - before < 1.25 * len(weights)
+    job = re.search(r"ID '([0-9a-f-]{36})'", laptop.text("stream", "out"))
+    assert job is not None
+    log = server.job_log(job[1])
+    assert b"last line\n" in log
+    printed = laptop.path("stream", "out").read_bytes()
+    assert log in printed
+    told = b"Foundations INFO"
+    assert printed.replace(log, b"").count(b"\n") == printed.replace(log, b"").count(told)
+    assert hashlib.sha256(weights).hexdigest() in laptop.text("send", "out")
+    for name in ("stream", "send"):
+        assert laptop.text(name, "err").count("\n") == 1, laptop.text(name, "err")
+
+
+def test_everything_works_by_the_name_of_the_scheduler(
+    laptop: Laptop, server: LiveServer, tmp_path: Path
+) -> None:
+    folder = make_folder(
+        tmp_path / "small", main="import foundations\nfoundations.log_metric('m', 2)\n"
+    )
+    done = laptop("submit", "--quiet", "aws", str(folder), "main.py")
+    assert done.code == 0, done
+    job = done.out.strip()
+    assert "m=2" in laptop("list", "--scheduler", "aws").out
+    assert "No user requirements" in laptop("get", "logs", "aws", job).out
+    assert laptop("get", "job", "aws", job, "--save_dir", "got").code == 0
+    assert (laptop.root / "got" / job / "main.py").read_text() == (folder / "main.py").read_text()
+    assert laptop("delete", "job", "aws", job).code == 0
+    assert laptop("show", "aws", job).code == 1
+    # Nothing was started here.
+    assert not (laptop.root / "home" / "run").exists()
+
+
+def test_programs_use_it_too(laptop: Laptop, server: LiveServer, tmp_path: Path) -> None:
+    folder = make_folder(
+        tmp_path / "small", main="import foundations\nfoundations.log_metric('m', 3)\n"
+    )
+    (tmp_path / "program.py").write_text(
+        f"import foundations\n"
+        f"job = foundations.submit(scheduler_config='aws', job_directory={str(folder)!r},"
+        f" command=['main.py'])\n"
+        f"assert 'No user requirements found.' in list(job.stream_job_logs())\n"
+        f"print(job.get_metric('m'))\n"
+    )
+    done = laptop.run(str(tmp_path / "program.py"))
+    assert done.code == 0, done
+    assert float(done.out) == 3
+
+
+def test_a_program_run_by_hand_is_brought_there_once_it_can_be_reached(
+    laptop: Laptop, server: LiveServer, hosts: TwoHosts, tmp_path: Path
+) -> None:
+    project = make_folder(
+        tmp_path / "by_hand",
+        main="import foundations\nfoundations.log_metric('found', 7)\nprint('by hand')\n",
+    )
+    laptop.env["FOUNDATIONS_SCHEDULER"] = "aws"
+    hosts.cut()
+    try:
+        done = subprocess.run(
+            [*hosts.at(hosts.client), sys.executable, "main.py"], cwd=project, env=laptop.env,
+            capture_output=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done
+    finally:
+        hosts.mend()
+
+    def arrived() -> bool:
+        jobs = server.api().jobs(project="by_hand")["jobs"]
+        return bool(jobs) and jobs[0]["state"] == "completed"
+
+    server.wait_for(arrived)
+    assert "found=7" in laptop("list", "--project", "by_hand").out
+    assert "by hand" in laptop("get", "logs", "last").out
+    local = laptop.root / "home" / "local"
+    server.wait_for(lambda: not any(p.is_dir() for p in local.iterdir()))
