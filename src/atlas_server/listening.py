@@ -33,7 +33,7 @@ class Listening:
         if self.path:
             return UNIX + self.path
         host, port = self.socket.getsockname()[:2]
-        host = _EVERY_ADDRESS.get(host, host)
+        host = str(_EVERY_ADDRESS.get(host, host))
         scheme = "https" if self.is_secure else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
