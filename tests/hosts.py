@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 SERVER, CLIENT = "10.213.7.1", "10.213.7.2"
@@ -65,6 +68,16 @@ def can_be_made() -> bool:
     return os.geteuid() == 0 and bool(shutil.which("ip")) and bool(shutil.which("tc"))
 
 
+def documented(server: str) -> str:
+    """Return the example of the documentation, for a server at another address than there."""
+    text = (Path(__file__).parents[1] / "docs" / "remote.md").read_text()
+    example = re.search(r"^```nginx\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert example is not None
+    upstream = server.replace("unix://", "http://unix:") + (":" if "unix" in server else "") + "/"
+    assert "http://127.0.0.1:5000/" in example[1]
+    return example[1].replace("http://127.0.0.1:5000/", upstream)
+
+
 class Nginx:
     """A real nginx with a configuration of its own; a context manager.
 
@@ -98,6 +111,16 @@ class Nginx:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=20)
+
+    def wait_for(self, port: int) -> None:
+        """Wait until it listens at this port of this host."""
+        deadline = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
 
     def log(self) -> str:
         """What it complains of."""

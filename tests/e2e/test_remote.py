@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import is_absent
-from tests.hosts import SERVER, Nginx, TwoHosts, can_be_made
+from tests.hosts import SERVER, Nginx, TwoHosts, can_be_made, documented
 from tests.live import PATIENCE, Done, LiveServer, make_folder
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "remote.md"
 # Lines in pieces, with letters of several bytes, until the file is there that it is told.
 TICKER = """
 import os, sys, time
@@ -117,10 +116,7 @@ def nginx(hosts: TwoHosts, server: LiveServer) -> Iterator[Nginx]:
     """The example of the documentation, with the addresses of this test."""
     if not shutil.which("nginx"):
         is_absent("nginx")
-    example = re.search(r"^```nginx\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
-    assert example is not None
-    place = example[1].replace("http://127.0.0.1:5000/", f"http://unix:{server.root}/atlas.sock:/")
-    place = place.replace("Host $host", "Host localhost")
+    place = documented(server.url).replace("Host $host", "Host localhost")
     servers = f"server {{ listen {SERVER}:80; {place} }}"
     with Nginx(server.root / "nginx", servers, hosts.at(hosts.server)) as running:
         yield running

@@ -1,8 +1,10 @@
 /** Requests to the server, and its errors as it words them. */
 
+import { ROOT } from "@/lib/root";
+
 export type Params = Record<string, string | number | boolean | readonly string[] | null | undefined>;
 
-const BASE = "/api/v1";
+const BASE = `${ROOT}/api/v1`;
 
 /** What the server refused or could not do; `message` says it in full. */
 export class ApiError extends Error {

@@ -7,6 +7,7 @@ import { useServer } from "@/api/queries";
 import { IconButton } from "@/components/Button";
 import { Menu, MenuChoice } from "@/components/Menu";
 import { Toasts } from "@/components/Toasts";
+import { ROOT } from "@/lib/root";
 import { chooseTheme, type Theme, useIsDark, useTheme } from "@/lib/theme";
 
 import { Palette } from "./Palette";
@@ -33,7 +34,7 @@ export function Shell() {
       </a>
       <header className={styles["header"]}>
         <Link to="/projects" className={styles["brand"]}>
-          <img src="/icon.svg" alt="" />
+          <img src={`${ROOT}/icon.svg`} alt="" />
           Atlas
         </Link>
         <Navigation />

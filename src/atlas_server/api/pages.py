@@ -8,6 +8,8 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from atlas_server.api.outside import PREFIX
+
 GUI = Path(__file__).parents[1] / "gui_dist"
 
 # All comes from this server, and no script or style stands in the document itself: what a job is
@@ -55,7 +57,9 @@ def routes() -> APIRouter:
         document = GUI / "index.html"
         if not document.is_file():
             return HTMLResponse(_NOT_BUILT, 503, headers=_HEADERS)
-        return FileResponse(document, headers={**_HEADERS, "Cache-Control": _ASK_AGAIN})
+        # Whatever the address of a page is, what it loads lies below the server's own.
+        text = document.read_text().replace('"./', f'"{request.scope[PREFIX]}/')
+        return HTMLResponse(text, headers={**_HEADERS, "Cache-Control": _ASK_AGAIN})
 
     return router
 
