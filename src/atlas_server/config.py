@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import sys
@@ -21,7 +22,6 @@ PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILE
     "*",
     "process",
 }
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 UNIX = "unix://"
 """What `host` begins with where the server listens at a socket file."""
 
@@ -36,6 +36,9 @@ class ServerConfig:
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
     may ask for, "*" being everything. With a `tls_certificate` only TLS is spoken; `root_path` is
     where a proxy shows the server, `trusted_proxies` the networks whose word on requests counts.
+    With `authentication` people have to say who they are; None: where others than this machine get
+    in. `hosts` are the only names that it answers to then; who does nothing for `session_lifetime`
+    seconds has to log in again.
     """
 
     home: Path
@@ -56,6 +59,9 @@ class ServerConfig:
     allow_networks: tuple[str, ...] | None = None
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
+    authentication: bool | None = None
+    hosts: tuple[str, ...] = ()
+    session_lifetime: float = 30 * 86400.0
     tensorboard_idle: float = 1800.0
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -127,13 +133,26 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     defaults = allowed_by_default(config.host)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)
-    if config.host not in _LOOPBACK and not config.host.startswith(UNIX):
+    if config.authentication is None:
+        return replace(config, authentication=not is_loopback(config.host))
+    if not config.authentication and not is_loopback(config.host):
         raise ConfigError(
-            f"This server cannot listen on {config.host}: it has no users or passwords yet.",
-            "Keep it on 127.0.0.1 and reach it from elsewhere through an SSH tunnel: "
-            f"ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
+            f"This server cannot listen on {config.host} without authentication: "
+            "whoever reaches it could do everything.",
+            "Take `authentication: false` out of its settings, or keep it on 127.0.0.1 and reach it"
+            f" through an SSH tunnel: ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
         )
     return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`: an address or a socket file."""
+    if host.startswith(UNIX):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
@@ -141,7 +160,7 @@ def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
 
     A server that listens on more than its own machine serves people who need not own it.
     """
-    if host in _LOOPBACK or host.startswith(UNIX):
+    if is_loopback(host):
         return dict.fromkeys(_ALLOWED, ("*",))
     return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
 
@@ -212,8 +231,8 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(int(value), 0, 65535)
         if name == "gpus":
             return _in_range(int(value), 0, 1024)
-        if name == "memory":
-            return parse_memory(value)
+        if name in ("memory", "authentication"):
+            return parse_memory(value) if name == "memory" else _truth(value)
         if name in (
             "cpus",
             "heartbeat",
@@ -222,15 +241,24 @@ def _checked(name: str, value: Any) -> Any:
             "patience",
             "gpu_check",
             "tensorboard_idle",
+            "session_lifetime",
         ):
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
-        if name in _ALLOWED:
+        if name in _ALLOWED or name == "hosts":
             return _names(name, value)
         if name in _READERS:
             return _READERS[name](value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
     return str(value)
+
+
+def _truth(value: Any) -> bool:
+    known = {"true": True, "yes": True, "on": True, "1": True}
+    known |= {"false": False, "no": False, "off": False, "0": False}
+    if str(value).lower() not in known:
+        raise ValueError(value)
+    return known[str(value).lower()]
 
 
 def _names(setting: str, value: Any) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain.ports import Clock
 from atlas_server.scheduler.loop import Scheduler
+from atlas_server.services.access import Access
 from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches
 from atlas_server.services.bulk import Bulk
@@ -65,6 +66,7 @@ class Parts:
     archives: Archives
     views: Views
     scheduler: Scheduler
+    access: Access
 
 
 def routers(parts: Parts) -> list[APIRouter]:
@@ -77,9 +79,11 @@ def routers(parts: Parts) -> list[APIRouter]:
     batches = Batches(store, feed, parts.bundles, clock, jobs)
     job_routes = JobRoutes(
         jobs, batches, parts.executed, views, listings, parts.archives, edits, removal,
-        parts.scheduler,
+        parts.scheduler, parts.access,
     )  # fmt: skip
-    system_routes = SystemRoutes(parts.identity, jobs, edits, views, parts.runners, parts.scheduler)
+    system_routes = SystemRoutes(
+        parts.identity, jobs, edits, views, parts.runners, parts.scheduler, parts.access
+    )
     directories = Directories(store, parts.synced, parts.samples)
     return [
         job_routes.router(),
@@ -87,7 +91,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         FileRoutes(views, parts.archives, content, files).router(),
         ProjectRoutes(Projects(store, feed, clock), removal).router(),
         TableRoutes(listings, Completions(store, queries)).router(),
-        bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec)),
+        bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec, parts.access)),
         curves.routes(CurveReads(store)),
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),

@@ -10,13 +10,16 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas_server.api.gate import JOB_SOCKET
 from atlas_server.config import UNIX, ServerConfig
 from foundations.errors import ConfigError, FoundationsError
 
 _BACKLOG = 512
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 # A client that was cut off is noticed, and what it holds given back (seconds).
 _OPTIONS = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+
+# Who listens on every address is reached from this machine here.
+_FOR_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name, nothing is bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,17 @@ class Listening:
     path: str = ""
 
     @property
+    def port(self) -> int | None:
+        """The port; None: it is a file."""
+        return None if self.path else int(self.socket.getsockname()[1])
+
+    @property
     def url(self) -> str:
         """The address that clients on this machine use."""
         if self.path:
             return UNIX + self.path
         host, port = self.socket.getsockname()[:2]
-        host = str(_EVERY_ADDRESS.get(host, host))
+        host = str(_FOR_ALL.get(host, host))
         scheme = "https" if self.is_secure else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
@@ -47,7 +55,7 @@ class Listening:
 def listen(config: ServerConfig) -> list[Listening]:
     """Return what is listened on: the API's, then the GUI's. Raises FoundationsError."""
     if config.host.startswith(UNIX):
-        return [_listen_at(config.host.removeprefix(UNIX))]
+        return [_listen_at(config.host.removeprefix(UNIX), bool(config.authentication))]
     ports = [("port", config.port)]
     if config.gui_port != config.port or config.port == 0:
         ports.append(("gui_port", config.gui_port))
@@ -122,6 +130,14 @@ def _times(*paths: Path) -> list[int]:
         return []
 
 
+def listen_for_jobs(config: ServerConfig) -> Listening:
+    """Return the socket file at which jobs reach the API: below the home, for its owner.
+
+    Nobody gets in there without a token, whoever may elsewhere: what jobs do is code of others.
+    """
+    return _listen_at(str(config.run_dir / JOB_SOCKET))
+
+
 def _bind(host: str, port: int, setting: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY); without, the
@@ -137,7 +153,7 @@ def _bind(host: str, port: int, setting: str) -> socket.socket:
         listening.close()
         if error.errno != errno.EADDRINUSE:
             reason = error.strerror or str(error)
-            where = f"Port {port} of {host}" if host not in _EVERY_ADDRESS else f"Port {port}"
+            where = f"Port {port} of {host}" if host not in _FOR_ALL else f"Port {port}"
             raise FoundationsError(f"{where} cannot be used: {reason}.") from error
         flag = "--" + setting.replace("_", "-")
         raise FoundationsError(
@@ -148,8 +164,11 @@ def _bind(host: str, port: int, setting: str) -> socket.socket:
     return listening
 
 
-def _listen_at(path: str) -> Listening:
-    """Listen at a socket file, for this user alone; one that nobody listens at is replaced."""
+def _listen_at(path: str, for_all: bool = False) -> Listening:
+    """Listen at a socket file, for this user alone; one that nobody listens at is replaced.
+
+    `for_all`: for whoever gets into its folder.
+    """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     folder = -1
     try:
@@ -159,7 +178,7 @@ def _listen_at(path: str) -> Listening:
         if _is_dead(address):
             os.unlink(path)
         listening.bind(address)
-        os.chmod(path, 0o600)
+        os.chmod(path, 0o666 if for_all else 0o600)
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:

@@ -25,7 +25,14 @@ from atlas_server.assembly import Assembly, Surroundings
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
-from atlas_server.listening import Listening, listen, listen_for_own, secure
+from atlas_server.listening import (
+    JOB_SOCKET,
+    Listening,
+    listen,
+    listen_for_jobs,
+    listen_for_own,
+    secure,
+)
 from foundations._version import __version__
 
 log = logging.getLogger(__name__)
@@ -57,6 +64,11 @@ class Server:
         return self.listening[0].url
 
     @property
+    def ports(self) -> list[int]:
+        """The ports that are listened on."""
+        return [each.port for each in self.listening if each.port is not None]
+
+    @property
     def gui_url(self) -> str:
         """The GUI's address."""
         return self.listening[-1].url
@@ -76,12 +88,15 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     server = Server(config, listening, own, umask)
     try:
         _prepare_home(config)
-        assembly = Assembly(Surroundings(config, lambda: server.url, umask))
+        around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)
+        assembly = Assembly(around)
         server.nodes = assembly.nodes
         assembly.start()
         server.closers += assembly.closers
         web = _WebServer(assembly.app, context, lambda: _announce(server, ready))
-        web.run([own, *(each for each in listening if each is not own)])
+        jobs = listen_for_jobs(config)
+        server.closers.append(jobs.close)
+        web.run([own, *(each for each in listening if each is not own), jobs])
     finally:
         config.state_file.unlink(missing_ok=True)
         for close in reversed(server.closers):
@@ -151,6 +166,8 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
         "url": server.url,
         "public_url": server.public_url,
         "gui_url": server.gui_url,
+        "jobs_url": f"unix://{server.config.run_dir / JOB_SOCKET}",
+        "authentication": server.config.authentication,
         "pid": os.getpid(),
         "version": __version__,
         "resources": inventory(machine),

@@ -9,6 +9,9 @@
     └── ServerError            what the server answered
         ├── Unreachable        no server answered
         │   └── Untrusted      the server's certificate does not count here
+        ├── Unauthenticated    the server wants to know who asks
+        ├── Forbidden          whoever asks may not do that
+        ├── TooManyAttempts    too many passwords were wrong; `details["wait"]` says until when
         ├── VersionMismatch    client and server do not speak the same API
         ├── NotFound           the job, project or blob does not exist
         ├── Ambiguous          an ID prefix that fits several jobs
@@ -97,6 +100,24 @@ class Untrusted(Unreachable):
     """The server could not prove to be the one that its address names."""
 
     code = "untrusted"
+
+
+class Unauthenticated(ServerError):
+    """The server wants to know who asks, and was told nothing that it knows."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(ServerError):
+    """Whoever asks may not do that."""
+
+    code = "forbidden"
+
+
+class TooManyAttempts(ServerError):
+    """Too many passwords were wrong: `details["wait"]` are the seconds until the next try."""
+
+    code = "too_many_attempts"
 
 
 class VersionMismatch(ServerError):

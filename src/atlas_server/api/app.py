@@ -7,18 +7,19 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from atlas_server.api import errors, pages
+from atlas_server.api.gate import Gate
 from atlas_server.api.guard import Guard
 from atlas_server.api.outside import Outside
+from atlas_server.api.rights import check_declared
 from atlas_server.api.schema import describe
+from atlas_server.config import ServerConfig
 from foundations._version import __version__
 
 
-def create_app(
-    *routers: APIRouter, beside: APIRouter, root_path: str, trusted_proxies: tuple[str, ...]
-) -> FastAPI:
+def create_app(*routers: APIRouter, beside: APIRouter, gate: Gate, config: ServerConfig) -> FastAPI:
     """Return the ASGI application; what lies `beside` the API has its own paths.
 
-    See `Outside` for the others.
+    Raises TypeError for an endpoint that does not say what right it needs.
     """
     # No interactive documentation: its pages load scripts from elsewhere.
     app = FastAPI(
@@ -28,9 +29,12 @@ def create_app(
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.add_middleware(Guard)
-    app.add_middleware(Outside, root_path=root_path, trusted=trusted_proxies)
+    app.state.gate = gate
+    app.add_middleware(Guard, asks_who=gate.identification.enabled, hosts=config.hosts)
+    app.add_middleware(Outside, root_path=config.root_path, trusted=config.trusted_proxies)
     errors.install(app)
+    for router in [*routers, beside]:
+        check_declared(router)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
 

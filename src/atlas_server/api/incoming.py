@@ -9,6 +9,8 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 
 from atlas_server.api.bodies import chunks_of
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
 from atlas_server.services.content import Content, Held
 from foundations.contract.codec import plain
 
@@ -19,15 +21,17 @@ _UPLOADS = 64
 
 def routes(content: Content) -> APIRouter:
     """Return the endpoints."""
-    router = APIRouter(prefix="/blobs/{digest}/incoming", tags=["bundles"])
+    router = Router(prefix="/blobs/{digest}/incoming", tags=["bundles"])
     uploads = anyio.CapacityLimiter(_UPLOADS)
 
     @router.get("")
+    @needs(Right.SEND)
     def incoming(digest: str) -> dict[str, Any]:
         """Tell how many bytes of a blob are here (`size`), and whether it is `complete`."""
         return plain(content.incoming(digest))
 
     @router.put("")
+    @needs(Right.SEND)
     async def send_part(
         request: Request, digest: str, offset: _Whole, size: _Whole
     ) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from foundations import config
 from foundations.client.api import Api
 from foundations.client.server import moved
 from foundations.errors import Unreachable
@@ -58,7 +57,7 @@ def follow(
             _check(end, job_id)
             time.sleep(pause if end is None else min(pause, max(0.0, end - time.monotonic())))
             pause = min(pause * 2, _LONGEST_PAUSE)
-            watcher = Api(moved(api.url), config.token())
+            watcher = Api.of_user(moved(api.url))
     finally:
         if watcher is not api:
             watcher.close()

@@ -11,8 +11,17 @@ import socket
 
 from foundations.client.address import Address, reason
 from foundations.client.answers import error_of, moved_to
+from foundations.client.messages import (
+    LONGEST_LINE,
+    PIECE,
+    HungUp,
+    Pieces,
+    Response,
+    head_bytes,
+    read_head,
+)
 from foundations.contract.version import API_VERSION, VERSION_HEADER
-from foundations.errors import ServerError, Unreachable
+from foundations.errors import FoundationsError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,45 +34,12 @@ if TYPE_CHECKING:
         Iterator,
         List,
         Optional,
-        Tuple,
         Union,
     )
 
     Body = Union[bytes, "Pieces", Iterable[bytes], None]
 
 _READ_TIMEOUT = 60.0
-_LONGEST_LINE = 65536
-_PIECE = 1 << 16
-
-
-class Pieces:
-    """A body that is sent piece by piece, again if need be; `sent` hears how many bytes are out."""
-
-    def __init__(self, data: bytes, sent: Callable[[int], None]) -> None:
-        self._data = data
-        self._sent = sent
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def __iter__(self) -> Iterator[bytes]:
-        for start in range(0, len(self._data), _PIECE):
-            piece = self._data[start : start + _PIECE]
-            yield piece
-            self._sent(start + len(piece))
-
-
-class Response:
-    """A status, headers (names in lower case) and a body that may still be arriving."""
-
-    def __init__(self, status: int, headers: Dict[str, str], body: Iterator[bytes]) -> None:
-        self.status = status
-        self.headers = headers
-        self.chunks = body
-
-    def read(self) -> bytes:
-        """Return the whole body."""
-        return b"".join(self.chunks)
 
 
 class Connection:
@@ -72,6 +48,8 @@ class Connection:
     def __init__(self, url: str, token: Optional[str] = None) -> None:
         self.address = Address(url)
         self.token = token
+        # Called with the address where the server does not know our token: there may be a new one.
+        self.renew: Optional[Callable[[str], Optional[str]]] = None
         self._socket: Optional[socket.socket] = None
         self._file: Optional[BinaryIO] = None
         self._unread = False
@@ -143,20 +121,43 @@ class Connection:
             fresh = True
         try:
             response = self._exchange(method, path, body, headers or {}, timeout)
-        except (OSError, _HungUp) as error:
+        except (OSError, HungUp) as error:
             self.close()
             if fresh or isinstance(error, socket.timeout):
                 raise self._unreachable(error) from error
             try:
                 response = self._exchange(method, path, body, headers or {}, timeout)
-            except (OSError, _HungUp) as again:
+            except (OSError, HungUp) as again:
                 self.close()
                 raise self._unreachable(again) from again
+        if (
+            response.status == 401
+            and (body is None or isinstance(body, (bytes, Pieces)))
+            and self._renewed()
+        ):
+            response.read()
+            return self.request(method, path, body, headers, timeout)
         if response.status >= 400:
-            raise error_of(response.status, response.headers, response.read(), self.address)
+            raise self._error_of(response)
         if response.status in (301, 302, 303, 307, 308):
             raise moved_to(response.headers.get("location", ""), self.address)
         return response
+
+    def _renewed(self) -> bool:
+        """Whether somebody has logged in again since we were started."""
+        fresh = self.renew(self.address.url) if self.renew is not None else None
+        if fresh is None or fresh == self.token:
+            return False
+        self.token = fresh
+        return True
+
+    def _error_of(self, response: Response) -> FoundationsError:
+        error = error_of(response.status, response.headers, response.read(), self.address)
+        # A server does not know under which name it is known.
+        error.hint = error.hint.replace(
+            "foundations login URL", "foundations login " + self.address.url
+        )
+        return error
 
     def _exchange(
         self,
@@ -187,7 +188,7 @@ class Connection:
             # A server that refuses a body answers before it has read all of it: read that.
             try:
                 return self._receive(method)
-            except (OSError, _HungUp):
+            except (OSError, HungUp):
                 raise error from None
         return self._receive(method)
 
@@ -196,19 +197,19 @@ class Connection:
         if body is None:
             if method in ("POST", "PUT", "PATCH"):
                 head.append("Content-Length: 0")
-            self._socket.sendall(_head_bytes(head))
-        elif isinstance(body, bytes) and len(body) <= _PIECE:
+            self._socket.sendall(head_bytes(head))
+        elif isinstance(body, bytes) and len(body) <= PIECE:
             head.append("Content-Length: {}".format(len(body)))
-            self._socket.sendall(_head_bytes(head) + body)
+            self._socket.sendall(head_bytes(head) + body)
         elif isinstance(body, (bytes, Pieces)):
             head.append("Content-Length: {}".format(len(body)))
-            self._socket.sendall(_head_bytes(head))
+            self._socket.sendall(head_bytes(head))
             # The time-out is for each piece: a slow line is no dead one.
             for piece in body if isinstance(body, Pieces) else Pieces(body, lambda _: None):
                 self._socket.sendall(piece)
         else:
             head.append("Transfer-Encoding: chunked")
-            self._socket.sendall(_head_bytes(head))
+            self._socket.sendall(head_bytes(head))
             for chunk in body:
                 if chunk:
                     self._socket.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
@@ -221,7 +222,7 @@ class Connection:
     def _receive(self, method: str) -> Response:
         assert self._file is not None
         while True:
-            status, headers = _read_head(self._file)
+            status, headers = read_head(self._file)
             if status >= 200:
                 break
         closes = headers.get("connection", "").lower() == "close"
@@ -283,18 +284,18 @@ class Connection:
             raise self._unreachable(error) from error
         if not data:
             self.close()
-            raise self._unreachable(_HungUp())
+            raise self._unreachable(HungUp())
         return data
 
     def _line(self) -> bytes:
         try:
-            line = self._file.readline(_LONGEST_LINE) if self._file is not None else b""
+            line = self._file.readline(LONGEST_LINE) if self._file is not None else b""
         except OSError as error:
             self.close()
             raise self._unreachable(error) from error
         if not line:
             self.close()
-            raise self._unreachable(_HungUp())
+            raise self._unreachable(HungUp())
         return line.rstrip(b"\r\n")
 
     def _unreachable(self, error: Exception) -> Unreachable:
@@ -305,37 +306,3 @@ class Connection:
             if here
             else "Find out why: foundations config check",
         )
-
-
-class _HungUp(Exception):
-    """The server closed the connection where an answer was due."""
-
-    def __str__(self) -> str:
-        return "the connection was closed"
-
-
-def _head_bytes(head: List[str]) -> bytes:
-    if any("\r" in line or "\n" in line for line in head):
-        raise ServerError("A request cannot contain line breaks in its path or headers.")
-    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n"
-
-
-def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
-    line = file.readline(_LONGEST_LINE)
-    if not line:
-        raise _HungUp
-    parts = line.split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
-        raise ServerError(
-            "What listens there does not speak HTTP.",
-            "Look at the scheduler's address: foundations info --env",
-        )
-    headers = {}
-    while True:
-        line = file.readline(_LONGEST_LINE)
-        if not line:
-            raise _HungUp
-        if line in (b"\r\n", b"\n"):
-            return int(parts[1]), headers
-        name, _, value = line.decode("latin-1").partition(":")
-        headers[name.strip().lower()] = value.strip()

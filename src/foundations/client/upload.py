@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock  # `threading` loads slowly
 
-from foundations.client.http import Pieces
+from foundations.client.messages import Pieces
 from foundations.errors import BundleError
 
 TYPE_CHECKING = False
