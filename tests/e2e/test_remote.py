@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import is_absent
+from tests.guarded import PASSWORDS, guarded, with_user
 from tests.hosts import SERVER, Nginx, TwoHosts, can_be_made, documented
 from tests.live import PATIENCE, Done, LiveServer, make_folder
 
@@ -104,10 +105,13 @@ def hosts() -> Iterator[TwoHosts]:
 
 @pytest.fixture(scope="module")
 def server(hosts: TwoHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server that nobody reaches but nginx."""
+    """A server that nobody reaches but nginx, with one user."""
     root = tmp_path_factory.mktemp("there")
-    socket = {"host": f"unix://{root}/atlas.sock", "trusted_proxies": "unix"}
-    with LiveServer(root, cpus=4, settings=socket, at=hosts.at(hosts.server)) as running:
+    settings = {"host": f"unix://{root}/atlas.sock", "trusted_proxies": "unix"}
+    server = guarded(root, at=hosts.at(hosts.server), cpus=4, **settings)
+    with_user(server, "ada", "admin")
+    server.token = server.server_command("user", "token", "ada").out.strip()
+    with server as running:
         yield running
 
 
@@ -116,8 +120,7 @@ def nginx(hosts: TwoHosts, server: LiveServer) -> Iterator[Nginx]:
     """The example of the documentation, with the addresses of this test."""
     if not shutil.which("nginx"):
         is_absent("nginx")
-    place = documented(server.url).replace("Host $host", "Host localhost")
-    servers = f"server {{ listen {SERVER}:80; {place} }}"
+    servers = f"server {{ listen {SERVER}:80; {documented(server.url)} }}"
     with Nginx(server.root / "nginx", servers, hosts.at(hosts.server)) as running:
         yield running
 
@@ -126,6 +129,8 @@ def nginx(hosts: TwoHosts, server: LiveServer) -> Iterator[Nginx]:
 def laptop(hosts: TwoHosts, nginx: Nginx, tmp_path: Path) -> Iterator[Laptop]:
     """A client's host."""
     found = Laptop(tmp_path / "here", hosts, f"http://{SERVER}/atlas")
+    done = found("login", "aws", "-u", "ada", "-p", PASSWORDS["ada"])
+    assert done.code == 0, done
     yield found
     for process in found.processes:
         process.kill()

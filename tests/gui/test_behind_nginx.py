@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 from tests.conftest import is_absent
+from tests.guarded import PASSWORDS, guarded, with_user
 from tests.gui.browser import Visit
 from tests.gui.conftest import trained
 from tests.hosts import Nginx, documented
@@ -23,7 +24,10 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def trusting(pages: None, tmp_path: Path) -> Iterator[LiveServer]:
     """A server that believes what the proxies of its own machine say."""
-    with LiveServer(tmp_path, settings={"trusted_proxies": "127.0.0.1"}) as server:
+    server = guarded(tmp_path, trusted_proxies="127.0.0.1")
+    with_user(server, "ada", "admin")
+    server.token = server.server_command("user", "token", "ada").out.strip()
+    with server:
         yield server
 
 
@@ -43,6 +47,9 @@ def below_a_path(trusting: LiveServer, tmp_path: Path) -> Iterator[str]:
 
 def test_pages_and_their_news(browser: Any, trusting: LiveServer, below_a_path: str) -> None:
     visit = Visit(browser, below_a_path)
+    logged_in = {"user": "ada", "password": PASSWORDS["ada"], "browser": True}
+    answer = visit.context.request.post(below_a_path + "/api/v1/auth/login", data=logged_in)
+    assert answer.ok, answer.text()
     first = trained(trusting, project="live", name="first")
     trusting.completed(first)
     page = visit.open("/")
