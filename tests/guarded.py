@@ -6,6 +6,7 @@ import http.client
 import json
 import sqlite3
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -49,18 +50,18 @@ class Answer(NamedTuple):
 class GuardedServer:
     """People: ada (admin), mia and otto (members), vera (viewer). `tokens` has one of each."""
 
-    def __init__(self, server: LiveServer) -> None:
+    def __init__(self, server: LiveServer, people: Sequence[str] = ("mia", "otto", "vera")) -> None:
         self.server = server
         self.add("ada")
         server.start()
         self.address = urlsplit(server.url).netloc
         self.tokens = {"ada": self.login("ada")}
-        for name in ("mia", "otto", "vera"):
+        for name in people:
             wanted = {"name": name, "role": ROLES[name], "password": PASSWORDS[name]}
             assert self.ask("POST", "/users", wanted, "ada").status == 201
             self.tokens[name] = self.login(name)
         self.folder = make_folder(server.root / "code", main=MAIN)
-        server.token = self.tokens["mia"]
+        server.token = self.tokens[people[0] if people else "ada"]
 
     def add(self, name: str, role: str = "") -> None:
         """Add a user on the command line."""

@@ -142,8 +142,6 @@ class Assembly:
         access = Access(self._views)
         self._gate = Gate(self._identification, access, self._audit, clock, cookie)
         self._accounts = Accounts(store, clock, self._identification.forget)
-        if enabled:
-            check_somebody(self._accounts, config.host)
 
     def _make_scheduler(self) -> None:
         config, store, clock = self.config, self._store, self._clock
@@ -208,6 +206,16 @@ class Assembly:
             gate=self._gate,
             config=config,
         )
+
+
+def check_people(config: ServerConfig) -> None:
+    """Raise Refused where a server would ask who is there, and nobody could answer."""
+    if config.authentication:
+        store = open_store(config)
+        try:
+            check_somebody(Accounts(store, SystemClock()), config.host)
+        finally:
+            store.close()
 
 
 def open_store(config: ServerConfig) -> Store:

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 import foundations
 import foundations_contrib
-from atlas_server.assembly import Assembly, Surroundings
+from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
@@ -78,14 +78,19 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered.
 
     `umask` is the one that jobs get. Raises FoundationsError when a port is taken or the database
-    cannot be opened.
+    cannot be opened, or where it would ask who is there and has no users.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
+<<<<<<< HEAD
     context = secure(config)
     listening = listen(config)
     # A certificate is for the name that others know the server by.
     own = listen_for_own(config) if context else listening[0]
     server = Server(config, listening, own, umask)
+=======
+    check_people(config)
+    server = Server(config, listen(config), umask)
+>>>>>>> 3a497fd33005c1f247054c24b6ea49e383d2c528
     try:
         _prepare_home(config)
         around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)

@@ -20,7 +20,7 @@ from foundations.errors import Fenced, Unauthenticated
 # What was found is believed for so long: what another process ends, ends this late.
 _BELIEVED = 2.0
 _MOST_KEPT = 10_000
-# That a token is used is written down once in so many seconds.
+# That a token is used is written down once in so many seconds, or tenths of what it lives on for.
 _NOTED = 60.0
 
 _LOG_IN = "Log in: foundations login URL"
@@ -121,7 +121,8 @@ class Identification:
 
     def _noted(self, token: TokenRecord, address: str, now: float) -> TokenRecord:
         """Write down that a token is used, and let it live on where use makes it."""
-        if token.used_at is not None and now - token.used_at < _NOTED and token.address == address:
+        pause = _NOTED if token.idle is None else min(_NOTED, token.idle / 10)
+        if token.used_at is not None and now - token.used_at < pause and token.address == address:
             return token
         values: dict[str, object] = {"used_at": now, "address": address}
         if token.idle is not None:
