@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 SERVER, CLIENT = "10.213.7.1", "10.213.7.2"
+SERVER_6, CLIENT_6 = "fd13:7::1", "fd13:7::2"
+# An address of the server's host to which the client knows no way: a proxy there does.
+INSIDE = "10.214.0.1"
 
 
 class TwoHosts:
@@ -32,9 +35,12 @@ class TwoHosts:
             _ip("-n", name, "link", "set", "lo", "up")
         _ip("-n", self.server, "link", "add", "line", "type", "veth", "peer", "name", "line",
             "netns", self.client)  # fmt: skip
-        for name, address in ((self.server, SERVER), (self.client, CLIENT)):
+        ends = ((self.server, SERVER, SERVER_6), (self.client, CLIENT, CLIENT_6))
+        for name, address, address_6 in ends:
             _ip("-n", name, "address", "add", f"{address}/30", "dev", "line")
+            _ip("-n", name, "address", "add", f"{address_6}/64", "dev", "line", "nodad")
             _ip("-n", name, "link", "set", "line", "up")
+        _ip("-n", self.server, "address", "add", f"{INSIDE}/32", "dev", "lo")
         if self._rate:
             limit = ["tbf", "rate", self._rate, "burst", "64kb", "latency", "100ms"]
             _run(["tc", "-n", self.client, "qdisc", "add", "dev", "line", "root", *limit])
@@ -125,6 +131,61 @@ class Nginx:
     def log(self) -> str:
         """What it complains of."""
         return (self._folder / "error.log").read_text()
+
+
+class Tinyproxy:
+    """A real proxy that asks for a user and a password; a context manager."""
+
+    def __init__(self, folder: Path, address: str, port: int, login: str, at: list[str]) -> None:
+        folder.mkdir()
+        self._file = folder / "tinyproxy.conf"
+        self.log = folder / "log"
+        user, _, password = login.partition(":")
+        self._file.write_text(
+            f'Port {port}\nListen {address}\nTimeout 600\nLogFile "{self.log}"\n'
+            f"LogLevel Connect\nBasicAuth {user} {password}\n"
+        )
+        self._at = at
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Tinyproxy:
+        self._process = subprocess.Popen([*self._at, "tinyproxy", "-d", "-c", str(self._file)])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=20)
+
+
+class Authority:
+    """A certificate authority of one's own: `certificate` is what vouches for its servers."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self.certificate = folder / "ca.pem"
+        # The smallest that OpenSSL makes at once; serious servers have others.
+        self._key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        self._openssl("req", "-x509", *self._key, "-keyout", "ca.key", "-out", "ca.pem",
+                      "-subj", "/CN=A laboratory", "-days", "30")  # fmt: skip
+
+    def sign(self, name: str, *addresses: str, days: int = 30) -> tuple[Path, Path]:
+        """Return a server's certificate for these addresses, and its key."""
+        alternatives = ",".join(f"IP:{address}" for address in addresses)
+        (self._folder / f"{name}.ext").write_text(f"subjectAltName={alternatives}\n")
+        self._openssl("req", *self._key, "-keyout", f"{name}.key", "-out", f"{name}.csr",
+                      "-subj", f"/CN={name}")  # fmt: skip
+        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                      "-CAcreateserial", "-out", f"{name}.pem", "-days", str(days),
+                      "-extfile", f"{name}.ext")  # fmt: skip
+        return self._folder / f"{name}.pem", self._folder / f"{name}.key"
+
+    def _openssl(self, *arguments: str) -> None:
+        done = subprocess.run(
+            ["openssl", *arguments], cwd=self._folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def _ip(*arguments: str) -> None:

@@ -81,16 +81,12 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     cannot be opened, or where it would ask who is there and has no users.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
-<<<<<<< HEAD
+    check_people(config)
     context = secure(config)
     listening = listen(config)
     # A certificate is for the name that others know the server by.
     own = listen_for_own(config) if context else listening[0]
     server = Server(config, listening, own, umask)
-=======
-    check_people(config)
-    server = Server(config, listen(config), umask)
->>>>>>> 3a497fd33005c1f247054c24b6ea49e383d2c528
     try:
         _prepare_home(config)
         around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)

@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 from tests.conftest import is_absent
 from tests.guarded import PASSWORDS, guarded, with_user
-from tests.hosts import SERVER, Nginx, TwoHosts, can_be_made, documented
+from tests.hosts import (
+    INSIDE,
+    SERVER,
+    SERVER_6,
+    Authority,
+    Nginx,
+    Tinyproxy,
+    TwoHosts,
+    can_be_made,
+    documented,
+)
 from tests.live import PATIENCE, Done, LiveServer, make_folder
 
 # Lines in pieces, with letters of several bytes, until the file is there that it is told.
@@ -120,8 +130,40 @@ def nginx(hosts: TwoHosts, server: LiveServer) -> Iterator[Nginx]:
     """The example of the documentation, with the addresses of this test."""
     if not shutil.which("nginx"):
         is_absent("nginx")
-    servers = f"server {{ listen {SERVER}:80; {documented(server.url)} }}"
+    listen = f"listen {SERVER}:80; listen {INSIDE}:80;"
+    servers = f"server {{ {listen} {documented(server.url)} }}"
     with Nginx(server.root / "nginx", servers, hosts.at(hosts.server)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whoever vouches for the certificates of this laboratory."""
+    return Authority(tmp_path_factory.mktemp("authority") / "ca")
+
+
+@pytest.fixture(scope="module")
+def encrypted(
+    hosts: TwoHosts, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """A server that speaks TLS on every address of its host."""
+    root = tmp_path_factory.mktemp("encrypted")
+    certificate, key = authority.sign("atlas", SERVER, INSIDE, SERVER_6)
+    settings = {"host": "::", "tls_certificate": certificate, "tls_key": key}
+    server = guarded(root, at=hosts.at(hosts.server), **settings)
+    with_user(server, "ada", "admin")
+    server.token = server.server_command("user", "token", "ada").out.strip()
+    with server:
+        yield server
+
+
+@pytest.fixture
+def proxy(hosts: TwoHosts, tmp_path: Path) -> Iterator[Tinyproxy]:
+    """A proxy that leads to the inside."""
+    if not shutil.which("tinyproxy"):
+        is_absent("tinyproxy")
+    at = hosts.at(hosts.server)
+    with Tinyproxy(tmp_path / "proxy", SERVER, 3128, "eve:s3cret", at) as running:
         yield running
 
 
@@ -238,3 +280,92 @@ def test_a_program_run_by_hand_is_brought_there_once_it_can_be_reached(
     assert "by hand" in laptop("get", "logs", "last").out
     local = laptop.root / "home" / "local"
     server.wait_for(lambda: not any(p.is_dir() for p in local.iterdir()))
+
+
+def test_certificates_of_ones_own(
+    laptop: Laptop, encrypted: LiveServer, authority: Authority, tmp_path: Path
+) -> None:
+    port = encrypted.facts["public_url"].rpartition(":")[2]
+    address = f"https://{SERVER}:{port}"
+    laptop("config", "add", "lab", address)
+    done = laptop("list", "--scheduler", "lab")
+    assert done.code == 1
+    assert "signed by an authority that is not known here" in done.err
+    assert "ca_file" in done.err
+    shutil.copy(authority.certificate, laptop.root / "lab.pem")
+    for name, url in (("lab", address), ("six", f"https://[{SERVER_6}]:{port}")):
+        done = laptop("config", "add", name, url, "--ca-file", "lab.pem", "--force")
+        assert done.code == 0, done
+    for name in ("lab", "six"):
+        assert laptop("login", name, "-u", "ada", "-p", PASSWORDS["ada"]).code == 0
+        done = laptop("config", "check", name)
+        assert done.code == 0, done
+        assert "TLSv1.3, atlas until" in done.out
+        assert "you are ada (admin)" in done.out
+        folder = make_folder(tmp_path / name, main="print('over TLS')")
+        done = laptop("submit", name, str(folder), "main.py")
+        assert done.code == 0, done
+        assert "over TLS" in done.out
+    # A name that the certificate does not have, an address that speaks no TLS, and the reverse.
+    for url, said in (
+        (f"https://[{SERVER_6.replace('::1', '::2')}]:{port}", "connection refused"),
+        (f"https://{SERVER}:80", "does not speak TLS"),
+        (f"http://{SERVER}:{port}", "does not answer"),
+    ):
+        laptop("config", "add", "wrong", url, "--ca-file", "lab.pem", "--force")
+        done = laptop("config", "check", "wrong")
+        assert done.code == 1
+        assert said in done.out, done
+    # Commands on the server's own machine need no certificate.
+    encrypted.env["FOUNDATIONS_TOKEN"] = str(encrypted.token)
+    assert encrypted.cli("list").code == 0
+
+
+def test_a_renewed_certificate_counts_at_once(
+    laptop: Laptop, encrypted: LiveServer, authority: Authority
+) -> None:
+    port = encrypted.facts["public_url"].rpartition(":")[2]
+    laptop(
+        "config", "add", "lab", f"https://{SERVER}:{port}", "--ca-file", str(authority.certificate)
+    )
+    old = encrypted.env["ATLAS_TLS_CERTIFICATE"], encrypted.env["ATLAS_TLS_KEY"]
+    before = [Path(path).read_bytes() for path in old]
+    try:
+        for path, fresh in zip(old, authority.sign("renewed", "10.9.9.9")):
+            shutil.copy(fresh, path)
+        done = laptop("list", "--scheduler", "lab")
+        assert "is for another name" in done.err
+    finally:
+        for path, content in zip(old, before):
+            Path(path).write_bytes(content)
+    assert "Log in" in laptop("list", "--scheduler", "lab").err
+
+
+def test_through_a_proxy_with_a_password(
+    laptop: Laptop, encrypted: LiveServer, authority: Authority, proxy: Tinyproxy, tmp_path: Path
+) -> None:
+    port = encrypted.facts["public_url"].rpartition(":")[2]
+    ca = str(authority.certificate)
+    laptop("config", "add", "inside", f"https://{INSIDE}:{port}", "--ca-file", ca)
+    laptop("config", "add", "plain", f"http://{INSIDE}/atlas")
+    assert laptop("list", "--scheduler", "inside").code == 1  # there is no way
+    for name in ("HTTP_PROXY", "https_proxy"):
+        laptop.env[name] = f"http://{SERVER}:3128"
+    encrypted.wait_for(lambda: "user and a password" in laptop("list", "--scheduler", "inside").err)
+    assert "user and a password" in laptop("list", "--scheduler", "plain").err
+    for name in ("HTTP_PROXY", "https_proxy"):
+        laptop.env[name] = f"http://eve:s3cret@{SERVER}:3128"
+    folder = make_folder(tmp_path / "code", main="print('it came through')")
+    (folder / "data.bin").write_bytes(os.urandom(9_000_000))
+    for name in ("inside", "plain"):
+        assert laptop("login", name, "-u", "ada", "-p", PASSWORDS["ada"]).code == 0
+        done = laptop("config", "check", name)
+        assert done.code == 0, done
+        assert f"the proxy http://{SERVER}:3128 (" in done.out
+        assert "s3cret" not in done.out
+        done = laptop("submit", name, str(folder), "main.py")
+        assert done.code == 0, done
+        assert "it came through" in done.out
+    assert f"CONNECT {INSIDE}:{port}" in proxy.log.read_text()
+    laptop.env["NO_PROXY"] = "10.214.0.0/16"
+    assert laptop("config", "check", "inside").code == 1
