@@ -150,6 +150,7 @@ def encrypted(
     root = tmp_path_factory.mktemp("encrypted")
     certificate, key = authority.sign("atlas", SERVER, INSIDE, SERVER_6)
     settings = {"host": "::", "tls_certificate": certificate, "tls_key": key}
+    settings["allow_privileges"] = "process"
     server = guarded(root, at=hosts.at(hosts.server), **settings)
     with_user(server, "ada", "admin")
     server.token = server.server_command("user", "token", "ada").out.strip()
