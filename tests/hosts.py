@@ -43,7 +43,8 @@ class TwoHosts:
         _ip("-n", self.server, "address", "add", f"{INSIDE}/32", "dev", "lo")
         if self._rate:
             limit = ["tbf", "rate", self._rate, "burst", "64kb", "latency", "100ms"]
-            _run(["tc", "-n", self.client, "qdisc", "add", "dev", "line", "root", *limit])
+            for name in (self.server, self.client):
+                _run(["tc", "-n", name, "qdisc", "add", "dev", "line", "root", *limit])
         return self
 
     def __exit__(self, *_: object) -> None:

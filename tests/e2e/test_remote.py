@@ -183,39 +183,54 @@ def laptop(hosts: TwoHosts, nginx: Nginx, tmp_path: Path) -> Iterator[Laptop]:
 def test_a_cut_loses_and_repeats_nothing(
     laptop: Laptop, server: LiveServer, hosts: TwoHosts, tmp_path: Path
 ) -> None:
+    """In mid-stream, in mid-upload and in mid-download, at once."""
     end = tmp_path / "end"
     ticking = make_folder(tmp_path / "ticking", main=TICKER)
     training = make_folder(tmp_path / "training", main=SUM)
+    (training / "weights.bin").write_bytes(os.urandom(16_000_000))
+    there = server.send(training, "main.py")
     weights = os.urandom(24_000_000)
     (training / "weights.bin").write_bytes(weights)
     (training / "table.csv").write_text("1,2,3\n" * 2_000_000)  # 12 MB that compress well
     streaming = laptop.spawn("stream", "submit", "aws", str(ticking), "main.py", str(end))
     server.wait_for(lambda: "line 20:" in laptop.text("stream", "out"))
     before = hosts.received()
+    fetching = laptop.spawn("fetch", "get", "job", "aws", there, "--archive", "--save_dir", "got")
     sending = laptop.spawn("send", "submit", "aws", str(training), "main.py")
     incoming = server.home / "blobs" / "incoming"
     server.wait_for(lambda: any(f.stat().st_size > 5_000_000 for f in incoming.iterdir()))
+    # Both have begun; the fetched file is a whole one only at the end.
+
+    def has_begun() -> bool:
+        found = laptop.root.glob("got/.fetching-*/archive")
+        return any(f.stat().st_size > 1_000_000 for f in found)
+
+    server.wait_for(has_begun)
 
     hosts.cut()
     server.wait_for(lambda: "Waiting for the server" in laptop.text("stream", "err"))
     server.wait_for(lambda: "Trying again" in laptop.text("send", "err"))
+    server.wait_for(lambda: "Trying again" in laptop.text("fetch", "err"))
     hosts.mend()
-    assert sending.wait(PATIENCE) == 0, laptop.text("send", "err")
+    for process, name in ((sending, "send"), (fetching, "fetch")):
+        assert process.wait(PATIENCE) == 0, laptop.text(name, "err")
     end.touch()
     assert streaming.wait(PATIENCE) == 0, laptop.text("stream", "err")
 
     # What had arrived was not sent again, and what compresses travelled compressed.
     assert hosts.received() - before < 1.25 * len(weights)
+    assert hashlib.sha256(weights).hexdigest() in laptop.text("send", "out")
+    fetched = (laptop.root / "got" / f"{there}.tgz").read_bytes()
+    assert fetched == b"".join(server.api().archive(there))
     job = re.search(r"ID '([0-9a-f-]{36})'", laptop.text("stream", "out"))
     assert job is not None
     log = server.job_log(job[1])
     assert b"last line\n" in log
     printed = laptop.path("stream", "out").read_bytes()
     assert log in printed
-    told = b"Foundations INFO"
-    assert printed.replace(log, b"").count(b"\n") == printed.replace(log, b"").count(told)
-    assert hashlib.sha256(weights).hexdigest() in laptop.text("send", "out")
-    for name in ("stream", "send"):
+    others = printed.replace(log, b"")
+    assert others.count(b"\n") == others.count(b"Foundations INFO")
+    for name in ("stream", "send", "fetch"):
         assert laptop.text(name, "err").count("\n") == 1, laptop.text(name, "err")
 
 

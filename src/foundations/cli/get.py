@@ -10,6 +10,8 @@ import time
 
 from foundations.cli.output import Console, error_text
 from foundations.cli.targets import REFERENCES, add_jobs, before_job, new_parser, open_job
+from foundations.client.persistence import Persistence
+from foundations.client.server import is_remote
 from foundations.errors import BundleError, Refused
 
 TYPE_CHECKING = False
@@ -59,6 +61,8 @@ examples:
 )
 # A bar appears only for what takes longer than this many seconds.
 _PATIENCE = 0.5
+# How long a server elsewhere may be away before a download is given up, in seconds.
+_LONGEST_CUT = 600.0
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
@@ -122,7 +126,7 @@ def get_logs(arguments: argparse.Namespace) -> int:
         raise Refused(
             "Job '{}' was {} before it started: it has no log.".format(job_id, job["state"])
         )
-    for chunk in api.logs(job_id, arguments.tail):
+    for chunk in api.logs(job_id, arguments.tail, _again(api)):
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
     return 0
@@ -137,7 +141,7 @@ def get_job(arguments: argparse.Namespace) -> int:
             raise BundleError("--source_dir goes without --save_dir and --archive.")
         target = os.path.abspath(arguments.source_dir)
         return _fetch(
-            target, "Code of job", job, lambda: api.archive(job_id, source=True, results=False)
+            target, "Code of job", job, lambda: api.archive(job_id, True, False, _again(api))
         )
     if job["state"] not in ("completed", "failed", "stopped"):
         error_text(
@@ -149,7 +153,7 @@ def get_job(arguments: argparse.Namespace) -> int:
         os.path.join(folder, name),
         "Job",
         job,
-        lambda: api.archive(job_id),
+        lambda: api.archive(job_id, again=_again(api)),
         _save if arguments.archive else _unpack,
     )
 
@@ -169,7 +173,17 @@ def get_artifacts(arguments: argparse.Namespace) -> int:
         os.path.join(folder, job["job_id"] + "-artifacts"),
         "Artifacts of job",
         job,
-        lambda: api.artifacts_archive(job["job_id"]),
+        lambda: api.artifacts_archive(job["job_id"], _again(api)),
+    )
+
+
+def _again(api: Any) -> Persistence:
+    """What goes on fetching from a server elsewhere when the line was cut."""
+    return Persistence(
+        lambda error: error_text(
+            "WARNING", "{} Trying again, to go on where it stopped.".format(error.message)
+        ),
+        _LONGEST_CUT if is_remote(api.url) else 0.0,
     )
 
 

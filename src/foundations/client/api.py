@@ -8,35 +8,21 @@ from __future__ import annotations
 import json
 
 from foundations import config
+from foundations.client.events import server_sent_events
 from foundations.client.http import Connection
+from foundations.client.paths import query, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
     from foundations.client.messages import Pieces
+    from foundations.client.persistence import Persistence
 
     Json = Dict[str, Any]
 
 # Worth compressing.
 _LONG = 1 << 16
-_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-
-
-def quote(text: str) -> str:
-    """Return `text` as one component of a path or query."""
-    data = text.encode("utf-8", "surrogateescape")
-    return "".join(chr(byte) if byte in _SAFE else "%{:02X}".format(byte) for byte in data)
-
-
-def query(values: Dict[str, Any]) -> str:
-    """Return `?name=value&...` without the values that are None; lists repeat their name."""
-    parts = []
-    for name, value in values.items():
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            if item is not None:
-                parts.append("{}={}".format(name, quote(str(item))))
-    return "?" + "&".join(parts) if parts else ""
 
 
 class Api:
@@ -193,10 +179,14 @@ class Api:
         """Return how code, parameters and environment of two jobs differ."""
         return self._get("/jobs/{}/diff/{}".format(quote(first), quote(second)))
 
-    def logs(self, reference: str, tail: Optional[int] = None) -> Iterator[bytes]:
-        """Yield the log of a job's newest attempt as it stands."""
-        path = "/api/v1/jobs/{}/logs{}".format(quote(reference), query({"tail": tail}))
-        return self.connection.request("GET", path).chunks
+    def logs(
+        self, reference: str, tail: Optional[int] = None, again: Optional[Persistence] = None
+    ) -> Iterator[bytes]:
+        """Yield the log of a job's newest attempt as it stands, across cuts as `again` says."""
+        from foundations.client.download import log
+        from foundations.client.persistence import NEVER
+
+        return log(self, "/api/v1/jobs/{}/logs".format(quote(reference)), tail, again or NEVER)
 
     def stream(
         self, reference: str, attempt: int = 0, offset: int = 0, tail: Optional[int] = None
@@ -211,18 +201,30 @@ class Api:
         )
         # The server sends a comment every few seconds: longer silence means it is gone.
         response = self.connection.request("GET", path, timeout=60.0)
-        return _server_sent_events(response.chunks)
+        return server_sent_events(response.chunks)
 
-    def archive(self, reference: str, source: bool = True, results: bool = True) -> Iterator[bytes]:
-        """Yield a gzipped tarball of a job's code and results."""
-        which = query({"source": int(source), "results": int(results)})
-        path = "/api/v1/jobs/{}/archive{}".format(quote(reference), which)
-        return self.connection.request("GET", path, timeout=600.0).chunks
+    def archive(
+        self,
+        reference: str,
+        source: bool = True,
+        results: bool = True,
+        again: Optional[Persistence] = None,
+    ) -> Iterator[bytes]:
+        """Yield a gzipped tarball of a job's code and results, across cuts as `again` says."""
+        which = {"source": int(source), "results": int(results)}
+        return self._fetched("/api/v1/jobs/{}/archive".format(quote(reference)), which, again)
 
-    def artifacts_archive(self, reference: str) -> Iterator[bytes]:
-        """Yield a gzipped tarball of a job's artifacts."""
-        path = "/api/v1/jobs/{}/artifacts.tgz".format(quote(reference))
-        return self.connection.request("GET", path, timeout=600.0).chunks
+    def artifacts_archive(
+        self, reference: str, again: Optional[Persistence] = None
+    ) -> Iterator[bytes]:
+        """Yield a gzipped tarball of a job's artifacts, across cuts as `again` says."""
+        return self._fetched("/api/v1/jobs/{}/artifacts.tgz".format(quote(reference)), {}, again)
+
+    def _fetched(self, path: str, asked: Json, again: Optional[Persistence]) -> Iterator[bytes]:
+        from foundations.client.download import fetched
+        from foundations.client.persistence import NEVER
+
+        return fetched(self, path, asked, again or NEVER)
 
     def directory(self, reference: str, key: str) -> List[Json]:
         """Return `{"path", "size", "mtime_ns"}` of each file of a synchronised directory."""
@@ -321,23 +323,3 @@ class Api:
         self, method: str, path: str, payload: Any = None, timeout: Optional[float] = None
     ) -> Any:
         return self.connection.call(method, "/api/v1" + path, payload, timeout)
-
-
-def _server_sent_events(chunks: Iterator[bytes]) -> Iterator[Tuple[str, Dict[str, Any]]]:
-    """Parse text/event-stream as WHATWG HTML describes it, for single-line JSON data."""
-    pending = b""
-    for chunk in chunks:
-        pending += chunk
-        blocks = pending.split(b"\n\n")
-        pending = blocks.pop()
-        for block in blocks:
-            event, data = "message", None
-            for line in block.split(b"\n"):
-                if line.startswith(b"event: "):
-                    event = line[7:].decode()
-                elif line.startswith(b":"):
-                    event, data = "waiting", {}
-                elif line.startswith(b"data: "):
-                    data = json.loads(line[6:])
-            if data is not None:
-                yield event, data

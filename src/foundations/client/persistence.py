@@ -40,7 +40,7 @@ class Persistence:
             try:
                 answer = request()
             except Unreachable as error:  # noqa: PERF203 - it waits anyway
-                if not self._goes_on(error):
+                if not self.goes_on(error):
                     raise
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -53,7 +53,8 @@ class Persistence:
         with self._lock:
             self._met, self._away_since = True, None
 
-    def _goes_on(self, error: Unreachable) -> bool:
+    def goes_on(self, error: Unreachable) -> bool:
+        """Whether to try again after this error; says it to `lost` where it is news."""
         with self._lock:
             if not self._met or not self._patience:
                 return False
@@ -65,3 +66,7 @@ class Persistence:
                     self._lost(error)
                 self._told_at = now
             return now - self._away_since < self._patience
+
+
+NEVER = Persistence(lambda error: None, 0.0)
+"""Raises at once."""
