@@ -39,6 +39,11 @@ export function address(path: string, params: Params = {}): string {
   return `${BASE}${path}${text ? `?${text}` : ""}`;
 }
 
+/** What `request` takes for an address that `address` has made. */
+export function pathOf(href: string): string {
+  return href.slice(BASE.length);
+}
+
 export async function request(path: string, params: Params = {}, init: RequestInit = {}): Promise<Response> {
   let answer: Response;
   try {

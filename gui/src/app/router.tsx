@@ -81,6 +81,24 @@ const nodes = createRoute({
   component: lazyRouteComponent(() => import("@/features/nodes/NodesPage"), "NodesPage"),
 });
 
+const account = createRoute({
+  getParentRoute: () => root,
+  path: "/account",
+  component: lazyRouteComponent(() => import("@/features/accounts/AccountPage"), "AccountPage"),
+});
+
+const users = createRoute({
+  getParentRoute: () => root,
+  path: "/users",
+  component: lazyRouteComponent(() => import("@/features/accounts/UsersPage"), "UsersPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("@/features/accounts/AuditPage"), "AuditPage"),
+});
+
 const compare = createRoute({
   getParentRoute: () => root,
   path: "/compare",
@@ -90,7 +108,7 @@ const compare = createRoute({
 
 export const router = createRouter({
   basepath: ROOT || "/",
-  routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview]), job, queue, nodes, compare]),
+  routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview]), job, queue, nodes, compare, account, users, audit]),
   defaultPreload: "intent",
   defaultErrorComponent: PageTrouble,
   scrollRestoration: true,

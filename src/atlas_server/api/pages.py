@@ -30,7 +30,7 @@ _HEADERS = {
 _FOREVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 # Where the addresses of pages begin.
-_PAGES = ("", "projects", "jobs", "queue", "nodes", "compare")
+_PAGES = ("", "projects", "jobs", "queue", "nodes", "compare", "account", "users", "audit")
 
 _NOT_BUILT = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Atlas</title>'
