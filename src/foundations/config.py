@@ -178,9 +178,7 @@ def scheduler(name: str, job_dir: Optional[str] = None) -> SchedulerConfig:
     known = [config.name for config in schedulers()]
     raise ConfigError(
         "There is no scheduler '{}'.{}".format(name, _nearest(name, known)),
-        "Known: {}. Others are files like {}.".format(
-            ", ".join(known), os.path.join(home(), "config", "submission", "NAME.config.yaml")
-        ),
+        "Known: {}. Add others: foundations config add NAME URL".format(", ".join(known)),
     )
 
 
