@@ -155,7 +155,7 @@ class Tinyproxy:
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.kill()  # it would wait for connections
         self._process.wait(timeout=20)
 
 

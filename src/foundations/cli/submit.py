@@ -177,7 +177,7 @@ class Reporter(Progress):
 
     def lost(self, error: Unreachable) -> None:
         """Say that it goes on where it stopped."""
-        self._close_bar()
+        self.close()
         error_text("WARNING", "{} Trying again, to go on where it stopped.".format(error.message))
 
     def submitted(self, job: Dict[str, Any]) -> None:
