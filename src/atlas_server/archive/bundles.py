@@ -18,8 +18,8 @@ from foundations.errors import BlobsMissing, BundleError, FoundationsError, NotF
 
 log = logging.getLogger(__name__)
 
-# Blobs that no job names are kept this long: their job may be about to be submitted.
-GRACE_SECONDS = 3600.0
+# Blobs that no job names are kept this long: the rest of their folder may be on a slow line still.
+GRACE_SECONDS = 86400.0
 # What has come of a large content is kept this long for whoever goes on sending it.
 _INCOMING_SECONDS = 7 * 86400.0
 # How far the times of files may lag behind the clock that attempts are dated by.
