@@ -58,6 +58,9 @@ class TwoHosts:
     def mend(self) -> None:
         """Let everything through again."""
         _ip("-n", self.server, "link", "set", "line", "up")
+        # Of version 6 a link that was down has lost them.
+        address = ["address", "replace", f"{SERVER_6}/64", "dev", "line", "nodad"]
+        _ip("-n", self.server, *address)
 
     def received(self) -> int:
         """The number of bytes that have come to the server's host."""

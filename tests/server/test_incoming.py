@@ -1,4 +1,4 @@
-"""Large contents in parts: whatever is cut, repeated or sent twice at once, what is stored is right."""
+"""Large contents in parts: whatever is cut, repeated or sent twice, what is stored is right."""
 
 from __future__ import annotations
 
