@@ -196,6 +196,8 @@ class Shipper:
         self._send(data, batches, result if is_last else None)
         for batch in batches:
             self._reader.advance(batch)
+        if batches:
+            self._reader.tidy()
         recorded = sum(batch.end[0] - batch.start[0] for batch in batches)
         if not is_last and len(data) < _CHUNK_BYTES and recorded < _CHUNK_BYTES:
             # A worker that prints or logs all the time is heard ten times a second, not a thousand.

@@ -252,7 +252,9 @@ class _CopiedText(io.TextIOBase):
         return getattr(super().__getattribute__("original"), name)
 
 
-_OWN = frozenset({"original", "_copy", "write", "writelines", "flush", "close", "let_go", "writable"})
+_OWN = frozenset(
+    {"original", "_copy", "write", "writelines", "flush", "close", "let_go", "writable"}
+)
 _NAMES = ("stdout", "stderr")
 # Held weakly: a job's goes with the job.
 _logs: List[ref[LogFile]] = []
