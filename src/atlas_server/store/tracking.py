@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import Insert
@@ -26,8 +25,7 @@ from atlas_server.store.tables import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One logged value: a number, or text (also for NaN and infinities, see `number_or_text`).
 
     `rank` is that of the process in a distributed training.
@@ -103,7 +101,7 @@ def add_points(connection: Connection, job: int, points: Sequence[Point]) -> Non
     insert_many(connection, _ADD_POINTS, rows)
     connection.execute(_SET_LATEST, newest)
     if stretches:
-        connection.execute(rollups.ADD_ROLLUPS, stretches)
+        insert_many(connection, rollups.ADD_ROLLUPS, stretches)
     catalogue.count(connection, job, catalogue.METRIC, changes)
 
 
@@ -294,16 +292,20 @@ def _standing(
 
 
 def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:
-    number, text = number_or_text(point.value)
+    _, time, step, value, rank = point
+    if type(value) is float and math.isfinite(value):
+        number, text = value, None
+    else:
+        number, text = number_or_text(value)
     return {
         "job": job,
         "key": key,
         "seq": seq,
-        "time": point.time,
-        "step": point.step,
+        "time": time,
+        "step": step,
         "number": number,
         "text": text,
-        "rank": point.rank,
+        "rank": rank,
     }
 
 

@@ -31,7 +31,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     add(
         "--columns",
         metavar="NAMES",
-        help="of that file, with commas: as in id,params.lr,metrics.loss,min(metrics.loss),tags.KEY",
+        help="of that file, with commas: id,params.lr,metrics.loss,min(metrics.loss),tags.KEY",
     )
     add("--output", "-o", metavar="FILE", help="where it goes (default: stdout)")
 

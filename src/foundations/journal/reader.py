@@ -11,7 +11,7 @@ from foundations.contract.events import MAX_LINE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+    from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
     Position = Tuple[int, int]
 
@@ -25,6 +25,8 @@ _SEGMENT = re.compile(r"(.+)\.([0-9]{6,})\Z")
 _KEPT = 1
 # How much is taken in until it is noted.
 _NOTED = 64_000
+# Lines that cannot hold anything so deep that it matters.
+_SHORT = 200
 # Deeper values have no meaning in a table, and would exhaust whoever walks through them.
 _DEEPEST = 100
 
@@ -232,12 +234,11 @@ class JournalReader:
         batches: List[Batch] = []
         batch: Optional[Batch] = None
         offset, n = self._position(writer)
-        for line in lines:
+        for line, event in zip(lines, _events(lines)):
             room -= len(line)
             if room < 0 and not first:
                 break
             first = False
-            event = _event(line)
             start, offset, n = (offset, n), offset + len(line), n + 1
             if event is None:
                 self._report(writer, n, line)
@@ -288,6 +289,25 @@ class JournalReader:
             self.broken.append((writer, n, excerpt))
 
 
+def _events(lines: List[bytes]) -> Iterator[Optional[Dict[str, Any]]]:
+    """Yield the event that each line holds, or None where it holds none."""
+    text = b",".join(lines)
+    # Read together they take half as long. What needs a second look is read one by one.
+    if len(lines) > 1 and max(map(len, lines)) <= _SHORT and b"\\" not in text:
+        try:
+            found = json.loads("[{}]".format(text.decode("utf-8")))
+        except (ValueError, RecursionError):
+            found = []  # one of them is broken
+        if len(found) == len(lines) and all(map(_is_event, found)):
+            yield from found
+            return
+    yield from map(_event, lines)
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("k"), str)
+
+
 def _event(line: bytes) -> Optional[Dict[str, Any]]:
     """Return the event that `line` holds, or None if it holds none."""
     if len(line) > MAX_LINE_BYTES:
@@ -300,13 +320,7 @@ def _event(line: bytes) -> Optional[Dict[str, Any]]:
             event = json.loads(text.encode("utf-8", "replace").decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-    if (
-        isinstance(event, dict)
-        and isinstance(event.get("k"), str)
-        and not _is_too_deep(line, event)
-    ):
-        return event
-    return None
+    return event if _is_event(event) and not _is_too_deep(line, event) else None
 
 
 def _is_too_deep(line: bytes, event: Dict[str, Any]) -> bool:
