@@ -10,11 +10,12 @@ from atlas_runner.container_layout import seen_here
 from atlas_runner.gpumetrics import GpuWatch
 from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.relay import Relay
-from atlas_runner.sysmetrics import FIRST_PAUSE, Sampler
+from atlas_runner.sysmetrics import Sampler
 from atlas_runner.way import Worker
 from atlas_runner.workspace import Workspace
 from foundations.contract.environment import API_SOCKET
 from foundations.contract.report import Assignment
+from foundations.execution.usage import FIRST_PAUSE
 
 
 class Attendants:
@@ -42,7 +43,7 @@ class Attendants:
     def watch(self, worker: Worker) -> None:
         """Look at a worker that runs."""
         self._logdirs.start()
-        self._sampler = Sampler(self._workspace, worker.pids, self._gpus)
+        self._sampler = Sampler(self._workspace, worker.pids, lambda _: self._gpus.read())
         self._sampler.start()
 
     def close(self) -> None:
