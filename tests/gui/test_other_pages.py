@@ -81,8 +81,9 @@ def test_queue_is_put_in_another_order_and_cleared(
     expect(waiting.nth(2)).to_contain_text("one")
     own_server.send(folder, "main.py", resources={"cpus": 2}, name="theirs", user="somebody")
     expect(page.get_by_text("Several people wait")).to_be_visible()
-    page.get_by_role("button", name="Raise the priority of theirs").click()
     expect(waiting.first).to_contain_text("theirs")
+    page.get_by_role("button", name="Raise the priority of three").click()
+    expect(waiting.first).to_contain_text("three")
     visit.picture("queue-waiting")
     assert visit.violations() == []
     page.get_by_role("button", name="Clear the queue").click()
