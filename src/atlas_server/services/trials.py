@@ -144,10 +144,7 @@ class Trials:
         """
         with self._store.read() as connection:
             found = {job.job_id: job for job in jobs.with_ids(connection, numbers)}
-            metrics = tracking.latest_of(
-                connection, [job.id for job in found.values()],
-                frozenset(objective.metric for objective in objectives),
-            )  # fmt: skip
+            metrics = tracking.latest_of(connection, [job.id for job in found.values()])
         running = {
             job_id: job.started_at for job_id, job in found.items() if not job.state.is_final
         }
