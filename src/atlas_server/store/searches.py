@@ -11,7 +11,7 @@ from atlas_server.domain.search.ports import TrialState
 from atlas_server.domain.search.records import SearchRecord, SearchState, TrialRecord
 from atlas_server.store.engine import parts
 from atlas_server.store.search_tables import searches, trials
-from atlas_server.store.tables import jobs, projects
+from atlas_server.store.tables import jobs, metric_keys, metrics, projects
 
 _GOING_ON = (SearchState.RUNNING.value, SearchState.STOPPING.value)
 
@@ -107,6 +107,28 @@ def open_jobs(connection: Connection, key: int) -> dict[str, tuple[str, float | 
         .where(trials.c.search == key, trials.c.state == TrialState.OPEN.value)
     )
     return {job_id: (state, since) for job_id, state, since in connection.execute(query)}
+
+
+def curves(
+    connection: Connection, job_ids: Sequence[str], metric: str
+) -> dict[str, list[tuple[int, float | None, float]]]:
+    """Return the numbers (seq, step, value) that each of these jobs has logged of a metric."""
+    found: dict[str, list[tuple[int, float | None, float]]] = {}
+    for part in parts(job_ids):
+        query = (
+            select(jobs.c.job_id, metrics.c.seq, metrics.c.step, metrics.c.number)
+            .join_from(jobs, metrics, metrics.c.job == jobs.c.id)
+            .join(metric_keys, metrics.c.key == metric_keys.c.id)
+            .where(
+                jobs.c.job_id.in_(part),
+                metric_keys.c.name == metric,
+                metrics.c.number.is_not(None),
+            )
+            .order_by(metrics.c.job, metrics.c.seq)
+        )
+        for job_id, seq, step, number in connection.execute(query):
+            found.setdefault(job_id, []).append((seq, step, number))
+    return found
 
 
 def counts(connection: Connection, keys: Sequence[int]) -> dict[int, dict[str, int]]:
