@@ -211,10 +211,11 @@ if params["x"] > 5: time.sleep(100)
     assert "pruned" in server.cli("list", "--query", f"search:{row['name']}").out
     status = python(
         server, folder,
-        f"import foundations; print('[\"%s\"]' % foundations.Deployment('{last['job_id']}')"
-        ".get_true_job_status())",
+        f"import foundations, json; job = foundations.Deployment('{last['job_id']}');"
+        "table = foundations.get_metrics_for_all_jobs('pruned', as_='records');"
+        "print(json.dumps([job.get_true_job_status(), *{row['status'] for row in table}]))",
     )  # fmt: skip
-    assert status == ["completed"]
+    assert status == ["completed", "completed"]
     # Optuna's own API opens what the search came to.
     optuna = pytest.importorskip("optuna")
     for file in ("study.db", "study.log"):
