@@ -253,6 +253,21 @@ print(json.dumps(status))
         server.api().search("unheard-of", "/row")
 
 
+def test_a_search_that_a_job_starts(server: LiveServer, tmp_path: Path) -> None:
+    tune = """
+import foundations
+search = foundations.search({"x": [1, 2]}, "main.py", metric="loss", sampler="grid", name="inner",
+                            num_cpus=0.1)
+foundations.log_metric("best", search.wait(timeout=90)["best"]["values"][0])
+search.extend(concurrency=1)
+"""
+    folder = make_folder(tmp_path / "tuned", main=TRAIN, tune=tune)
+    job = server.completed(server.send(folder, "tune.py", project="inner"))
+    assert job["metrics"]["best"]["value"] == 0
+    row = server.api().search("inner", "/row")
+    assert (row["project"], row["user"], row["concurrency"]) == ("inner", job["user"], 1)
+
+
 def test_a_loop_is_one_thing(server: LiveServer, folder: Path) -> None:
     loop = folder / "tune.py"
     loop.write_text(
