@@ -214,6 +214,13 @@ class CopiedStream(io.TextIOWrapper):
         except ValueError:
             return True  # somebody has detached or closed it
 
+    def close(self) -> None:
+        """Close this copy; that its reader has left is said by the stream that it stands for."""
+        try:
+            super().close()
+        except OSError:
+            return
+
     def flush(self) -> None:
         """Flush, and where the interpreter itself asks for it, look how the program ends."""
         super().flush()
