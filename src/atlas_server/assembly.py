@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from atlas_server.api.accounts import AccountRoutes
 from atlas_server.api.app import create_app
 from atlas_server.api.gate import Gate
+from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
 from atlas_server.archive.bundles import Bundles
@@ -28,9 +29,11 @@ from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.scheduler.searches import Searches as SearchThread
 from atlas_server.services.access import Access
 from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.archives import Archives
@@ -43,10 +46,12 @@ from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
+from atlas_server.services.searches import Searches
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
 from atlas_server.services.tensorboards import TensorBoards
 from atlas_server.services.tokens import Tokens
+from atlas_server.services.trials import Trials
 from atlas_server.services.views import Views
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
@@ -96,6 +101,7 @@ class Assembly:
         self._make_stores()
         self._make_gate()
         self._make_scheduler()
+        self._make_searches()
         self.app = self._make_app()
 
     @property
@@ -111,6 +117,7 @@ class Assembly:
         )
         self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
         self._scheduler.start()
+        self._search_thread.start()
         housekeeping.start()
         self._arrivals.start()
         self._audit.start()
@@ -120,7 +127,12 @@ class Assembly:
             self._executor.close,
             self._scheduler.close,
         ]
-        self.closers += [housekeeping.close, self._arrivals.close, self._boards.close]
+        self.closers += [
+            self._search_thread.close,
+            housekeeping.close,
+            self._arrivals.close,
+            self._boards.close,
+        ]
 
     def _make_stores(self) -> None:
         config = self.config
@@ -171,6 +183,13 @@ class Assembly:
         self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
         self._archives.also_in_use = self._arrivals.bundles
 
+    def _make_searches(self) -> None:
+        store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
+        trials = Trials(store, feed, bundles, self._jobs, clock, read_spec)
+        self._search_thread = SearchThread(trials, feed, make_study, clock, self._executor.nodes)
+        wake = self._search_thread.wake
+        self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
+
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
         jobs, bundles, instance = self._jobs, self._bundles, self._instance
@@ -191,6 +210,7 @@ class Assembly:
             views=self._views,
             scheduler=self._scheduler,
             access=self._gate.access,
+            searches=self._searches,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)

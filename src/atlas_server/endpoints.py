@@ -12,6 +12,7 @@ from atlas_server.api.files import FileRoutes
 from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.logs import LogRoutes
 from atlas_server.api.projects import ProjectRoutes
+from atlas_server.api.searches import SearchRoutes
 from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity, SystemRoutes
 from atlas_server.api.tables import TableRoutes
@@ -44,6 +45,8 @@ from atlas_server.services.queries import Queries
 from atlas_server.services.removal import Removal
 from atlas_server.services.results import Results
 from atlas_server.services.runners import Runners
+from atlas_server.services.search_views import SearchViews
+from atlas_server.services.searches import Searches
 from atlas_server.services.views import Views
 from atlas_server.store.engine import Store
 
@@ -67,6 +70,7 @@ class Parts:
     views: Views
     scheduler: Scheduler
     access: Access
+    searches: Searches
 
 
 def routers(parts: Parts) -> list[APIRouter]:
@@ -98,5 +102,6 @@ def routers(parts: Parts) -> list[APIRouter]:
         bundles.routes(content),
         results.routes(Results(store, queries)),
         exports.routes(Exports(store, queries)),
+        SearchRoutes(parts.searches, SearchViews(store, clock), feed, parts.access).router(),
         DirectoryRoutes(directories, views, parts.identity.instance).router(),
     ]

@@ -98,8 +98,8 @@ def test_admin_looks_after_users_and_reads_what_was_done(lab, visitor, dark):
     log_in(visit, "ada", "/users")
     page = visit.page
     page.get_by_role("button", name="Add a user").click()
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill("a phrase of her own")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Password", exact=True).fill("a phrase of her own")
     assert visit.violations() == []
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_label(f"Role of {name}").select_option("viewer")

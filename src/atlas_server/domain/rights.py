@@ -33,6 +33,8 @@ class Right(Enum):
     """To look at everything."""
     READ_JOB = "read job"
     """To look at the one job that the path names."""
+    READ_SEARCH = "read search"
+    """To look at the one search that the path names."""
     SUBMIT = "submit"
     """To make jobs."""
     COPY_JOB = "copy job"
@@ -115,7 +117,7 @@ class Principal:
 ANONYMOUS = Principal(Kind.ANONYMOUS)
 OWNER = Principal(Kind.OWNER, role=Role.ADMIN)
 
-_VIEWER = frozenset({Right.ACCOUNT, Right.READ, Right.READ_JOB, Right.FETCH})
+_VIEWER = frozenset({Right.ACCOUNT, Right.READ, Right.READ_JOB, Right.READ_SEARCH, Right.FETCH})
 _MEMBER = _VIEWER | {
     Right.SUBMIT,
     Right.COPY_JOB,
@@ -126,6 +128,7 @@ _MEMBER = _VIEWER | {
 _OF_ROLE = {Role.VIEWER: _VIEWER, Role.MEMBER: _MEMBER, Role.ADMIN: _MEMBER | {Right.ADMIN}}
 _OF_JOB = frozenset({
     Right.READ_JOB,
+    Right.READ_SEARCH,
     Right.SUBMIT,
     Right.COPY_JOB,
     Right.MANAGE_JOB,

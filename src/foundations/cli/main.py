@@ -18,6 +18,7 @@ COMMANDS = {
     "init": ("init", "make a new project folder from a template"),
     "submit": ("submit", "submit a folder as a job and stream its logs"),
     "list": ("jobs", "list jobs"),
+    "search": ("search", "search for good parameters; every trial is a job"),
     "show": ("show", "show everything about a job"),
     "query": ("queries", "show what queries can say, or check one"),
     "queue": ("queue", "show what runs and what waits, and why"),
@@ -49,6 +50,7 @@ _MEANT = {
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
     "nodes": "info", "build": "build-worker", "version": "--version", "signin": "login",
     "auth": "login", "signout": "logout", "tokens": "token list", "help": "--help",
+    "sweep": "search", "searches": "search list", "tune": "search", "optimize": "search",
 }  # fmt: skip
 _EPILOG = """\
 examples:
