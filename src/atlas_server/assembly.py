@@ -121,18 +121,17 @@ class Assembly:
         housekeeping.start()
         self._arrivals.start()
         self._audit.start()
-        self.closers += [
-            self._store.close,
-            self._audit.close,
-            self._executor.close,
-            self._scheduler.close,
-        ]
-        self.closers += [
-            self._search_thread.close,
-            housekeeping.close,
-            self._arrivals.close,
-            self._boards.close,
-        ]
+        parts = (
+            self._store,
+            self._audit,
+            self._executor,
+            self._scheduler,
+            self._search_thread,
+            housekeeping,
+            self._arrivals,
+            self._boards,
+        )
+        self.closers += [part.close for part in parts]
 
     def _make_stores(self) -> None:
         config = self.config
@@ -209,8 +208,8 @@ class Assembly:
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,
-            access=self._gate.access,
             searches=self._searches,
+            access=self._gate.access,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)

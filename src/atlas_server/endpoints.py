@@ -69,8 +69,8 @@ class Parts:
     archives: Archives
     views: Views
     scheduler: Scheduler
-    access: Access
     searches: Searches
+    access: Access
 
 
 def routers(parts: Parts) -> list[APIRouter]:

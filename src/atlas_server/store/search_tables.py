@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
-from atlas_server.store.account_tables import metadata
-from atlas_server.store.tables import Id
+from atlas_server.store.tables import Id, metadata
 
 # `memo` is what samplers want to be remembered of the whole search; `spent` are the seconds that it
 # went on before `active_since`, which is empty while it does not.

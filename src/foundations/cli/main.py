@@ -48,9 +48,9 @@ _MEANT = {
     "details": "show", "kill": "stop", "cancel": "stop", "abort": "stop", "rm": "delete",
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
+    "sweep": "search", "searches": "search list", "tune": "search", "optimize": "search",
     "nodes": "info", "build": "build-worker", "version": "--version", "signin": "login",
     "auth": "login", "signout": "logout", "tokens": "token list", "help": "--help",
-    "sweep": "search", "searches": "search list", "tune": "search", "optimize": "search",
 }  # fmt: skip
 _EPILOG = """\
 examples:
