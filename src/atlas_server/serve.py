@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import gc
-import json
 import logging
 import os
 import shutil
 import socket
+import ssl
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 import foundations
 import foundations_contrib
+from atlas_server import signpost
 from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventory
-from atlas_server.listening import JOB_SOCKET, listen, listen_for_jobs, url_of
+from atlas_server.listening import (
+    JOB_SOCKET,
+    Listening,
+    listen,
+    listen_for_jobs,
+    listen_for_own,
+    secure,
+)
 from foundations._version import __version__
 
 log = logging.getLogger(__name__)
@@ -30,6 +42,8 @@ log = logging.getLogger(__name__)
 # Threads hold the interpreter at most this long while another waits: requests, the scheduler and
 # the event loop hand a job to each other, and the default of 5 ms would show in every step.
 _SWITCH_INTERVAL = 0.0005
+# Runners of a scheduler that starts before any API look for one there, and then in the home.
+_NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass
@@ -37,25 +51,36 @@ class Server:
     """Everything that has to be ended again, and the addresses served."""
 
     config: ServerConfig
-    sockets: list[socket.socket]
+    listening: list[Listening]
+    own: Listening | None
     umask: int
     nodes: Callable[[], Sequence[Node]] = tuple
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """The API's address for clients on this machine."""
-        return url_of(self.sockets[0])
+        """The API's address for this machine's own commands and runners.
+
+        Another process's where we have none.
+        """
+        if self.own is not None:
+            return self.own.url
+        return str((signpost.read(self.config) or {}).get("url", _NOWHERE))
+
+    @property
+    def public_url(self) -> str | None:
+        """The API's address for others, where we have one."""
+        return self.listening[0].url if self.listening else None
 
     @property
     def ports(self) -> list[int]:
         """The ports that are listened on."""
-        return [listening.getsockname()[1] for listening in self.sockets]
+        return [each.port for each in self.listening if each.port is not None]
 
     @property
-    def gui_url(self) -> str:
-        """The GUI's address."""
-        return url_of(self.sockets[-1])
+    def gui_url(self) -> str | None:
+        """The GUI's address, where we have one."""
+        return self.listening[-1].url if self.listening else None
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -66,34 +91,47 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
     check_people(config)
-    server = Server(config, listen(config), umask)
+    context = secure(config)
+    listening = listen(config) if config.serves else []
+    own = listening[0] if listening else None
+    if listening and context:
+        # A certificate is for the name that others know the server by.
+        own = listen_for_own(config)
+    server = Server(config, listening, own, umask)
     try:
         _prepare_home(config)
         around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)
         assembly = Assembly(around)
         server.nodes = assembly.nodes
+        server.closers = assembly.closers
         assembly.start()
-        server.closers += assembly.closers
-        web = _WebServer(assembly.app, lambda: _announce(server, ready))
-        jobs_socket = listen_for_jobs(config)
-        server.closers.append(jobs_socket.close)
-        web.run([*server.sockets, jobs_socket])
+        if own is not None:
+            web = _WebServer(assembly.app, context, lambda: _announce(server, ready))
+            jobs = listen_for_jobs(config)
+            server.closers.append(jobs.close)
+            web.run([own, *(each for each in listening if each is not own), jobs])
+        else:
+            _announce(server, ready)
+            threading.Event().wait()  # for a signal
     finally:
-        config.state_file.unlink(missing_ok=True)
         for close in reversed(server.closers):
             close()
-        for listening in server.sockets:
-            listening.close()
+        for each in ([own] if own else []) + listening:
+            each.close()
 
 
 class _WebServer:
     """uvicorn, with a word when it is up."""
 
-    def __init__(self, app: FastAPI, started: Callable[[], None]) -> None:
+    def __init__(
+        self, app: FastAPI, context: ssl.SSLContext | None, started: Callable[[], None]
+    ) -> None:
         settings = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
+            # What proxies say of requests is for the application to believe or not.
+            proxy_headers=False,
             lifespan="off",
             timeout_keep_alive=75,
             # Streams to watchers never end by themselves.
@@ -102,37 +140,64 @@ class _WebServer:
         )
         self._server = uvicorn.Server(settings)
         self._started = started
+        self._context = context
 
-    def run(self, sockets: list[socket.socket]) -> None:
-        startup = self._server.startup
+    def run(self, listening: list[Listening]) -> None:
+        server, startup = self._server, self._server.startup
+        plain = [each.socket for each in listening if not each.is_secure]
 
         async def startup_and_tell(sockets: list[socket.socket] | None = None) -> None:
             await startup(sockets)
+            for each in listening:
+                if each.is_secure:
+                    server.servers.append(await self._listen_securely(each.socket))
             self._started()
 
-        self._server.startup = startup_and_tell
-        self._server.run(sockets)
+        server.startup = startup_and_tell
+        server.run(plain)
+
+    async def _listen_securely(self, listening: socket.socket) -> asyncio.Server:
+        """Do for TLS what uvicorn does for the others: it knows one kind for all sockets."""
+        server, config = self._server, self._server.config
+        protocol: Any = config.http_protocol_class
+
+        def connected() -> asyncio.Protocol:
+            return protocol(
+                config=config, server_state=server.server_state, app_state=server.lifespan.state
+            )
+
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(
+            connected, sock=listening, ssl=self._context, backlog=config.backlog
+        )
 
 
 def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     # What was loaded stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    (machine,) = server.nodes()
+    config = server.config
     facts = {
-        "url": server.url,
+        "name": config.name,
+        "url": server.url if config.serves else None,
+        "public_url": server.public_url,
         "gui_url": server.gui_url,
-        "jobs_url": f"unix://{server.config.run_dir / JOB_SOCKET}",
-        "authentication": server.config.authentication,
+        "jobs_url": f"unix://{config.socket_dir / JOB_SOCKET}",
+        "authentication": config.authentication,
         "pid": os.getpid(),
         "version": __version__,
-        "resources": inventory(machine),
-        "gpus": sum(gpu.problem is None for gpu in machine.gpus),
-        "gpu_trouble": machine.gpu_trouble,
     }
-    partial = server.config.state_file.with_suffix(".partial")
-    partial.write_text(json.dumps(facts))
-    partial.replace(server.config.state_file)
+    if config.schedules:
+        (machine,) = server.nodes()
+        facts |= {
+            "resources": inventory(machine),
+            "gpus": sum(gpu.problem is None for gpu in machine.gpus),
+            "gpu_trouble": machine.gpu_trouble,
+        }
+    post = signpost.Signpost(config, facts)
+    # First of all: nobody is to be led to a process that closes.
+    server.closers.append(post.close)
+    post.start()
     ready(server)
 
 
@@ -149,10 +214,23 @@ def _link_sdk(run_dir: Path) -> None:
     """
     import yaml  # noqa: PLC0415 - only to know where it is
 
-    for folder, packages in (("sdk", (foundations, foundations_contrib)), ("sdk-vendor", (yaml,))):
-        place = run_dir / folder
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        for package in packages:
-            assert package.__file__ is not None
-            (place / package.__name__).symlink_to(Path(package.__file__).parent)
+    with (run_dir / "links.lock").open("w") as lock:
+        # Another process of this server may start at the same moment.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder, packages in (
+            ("sdk", (foundations, foundations_contrib)),
+            ("sdk-vendor", (yaml,)),
+        ):
+            links = {each.__name__: str(Path(each.__file__ or "").parent) for each in packages}
+            _link(run_dir / folder, links)
+
+
+def _link(place: Path, links: dict[str, str]) -> None:
+    if place.is_dir():
+        found = {each.name: os.readlink(each) for each in place.iterdir() if each.is_symlink()}
+        if found == links:
+            return  # jobs may be reading it
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for name, target in links.items():
+        (place / name).symlink_to(target)

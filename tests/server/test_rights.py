@@ -31,7 +31,8 @@ people:             POST /auth/logout; POST /auth/password; GET /tokens; POST /t
                     DELETE /tokens/{token}; GET /jobs; GET /projects; GET /projects/{project}
                     GET /projects/{project}/notes; GET /listing; GET /columns; GET /columns/values
                     GET /values; GET /groups; GET /query/check; GET /query/complete; POST /curves
-                    GET /feed; GET /server; GET /nodes; GET /queue; GET /results; GET /export
+                    GET /feed; GET /server; GET /nodes; GET /nodes/live
+                    GET /queue; GET /results; GET /export
                     POST /tensorboards; GET /tensorboards/{session_id}
                     DELETE /tensorboards/{session_id}; GET /searches
 readers of the job: GET /jobs/{reference}; GET /jobs/{reference}/diff/{other}
@@ -55,7 +56,8 @@ makers:             POST /searches; POST /searches/check; POST /searches/{name}/
                     POST /jobs; POST /jobs/batch; POST /jobs/check; POST /jobs/executed
 copiers:            POST /jobs/{reference}/rerun
 its own:            PATCH /jobs/{reference}; DELETE /jobs/{reference}; POST /jobs/{reference}/stop
-senders:            POST /bundles; POST /blobs
+senders:            POST /bundles; POST /blobs; GET /blobs/{digest}/incoming;
+                    PUT /blobs/{digest}/incoming
 fetchers:           GET /blobs/{digest}
 whoever shows anything: POST /runner/report; PUT /runner/file
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
@@ -71,7 +73,7 @@ def the_table() -> dict[tuple[str, str], set[str]]:
             who = head
         else:
             rest = line
-        for entry in rest.split(";"):
+        for entry in filter(str.strip, rest.split(";")):
             method, path = entry.split()
             assert (method, path) not in found, entry
             found[method, path] = REACHED[who]

@@ -12,6 +12,7 @@ import { Trouble } from "@/components/Panel";
 import { Toasts } from "@/components/Toasts";
 import { LoginPage } from "@/features/accounts/LoginPage";
 import { UserMenu } from "@/features/accounts/UserMenu";
+import { ROOT } from "@/lib/root";
 import { chooseTheme, type Theme, useIsDark, useTheme } from "@/lib/theme";
 
 import { Palette } from "./Palette";
@@ -55,7 +56,7 @@ function Pages({ me }: { me: Me | null }) {
       </a>
       <header className={styles["header"]}>
         <Link to="/projects" className={styles["brand"]}>
-          <img src="/icon.svg" alt="" />
+          <img src={`${ROOT}/icon.svg`} alt="" />
           Atlas
         </Link>
         <Navigation />

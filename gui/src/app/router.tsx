@@ -4,6 +4,7 @@ import { parseCompareSearch } from "@/features/compare/search";
 import { parseJobSearch } from "@/features/job/search";
 import { parseJobsSearch } from "@/features/jobs/search";
 import { parseProjectsSearch } from "@/features/projects/search";
+import { ROOT } from "@/lib/root";
 
 import { Missing, PageTrouble } from "./Missing";
 import { Shell } from "./Shell";
@@ -106,6 +107,7 @@ const compare = createRoute({
 });
 
 export const router = createRouter({
+  basepath: ROOT || "/",
   routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview]), job, queue, nodes, compare, account, users, audit]),
   defaultPreload: "intent",
   defaultErrorComponent: PageTrouble,

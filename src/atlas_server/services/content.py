@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from atlas_server.archive.bundles import Bundles
+from atlas_server.archive.incoming import Held
 from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.records import JobRecord
 
@@ -29,6 +30,14 @@ class Content:
             for digest, content in blobs:
                 batch.put_stream(content, digest)
 
+    def incoming(self, digest: str) -> Held:
+        """Return how much of a content has come. Raises BundleError for what is no digest."""
+        return self._bundles.incoming.held(digest)
+
+    def receive_part(self, digest: str, total: int, offset: int, chunks: Iterable[bytes]) -> Held:
+        """Take in a part of a large content. Raises BundleError, InvalidRequest or StorageFull."""
+        return self._bundles.incoming.receive(digest, total, offset, chunks)
+
     def open_blob(self, digest: str) -> BinaryIO:
         """Open the content of a blob. Raises NotFound."""
         return self._bundles.blobs.open(digest)
@@ -37,9 +46,9 @@ class Content:
         """Return the size of a blob in bytes. Raises NotFound."""
         return self._bundles.blobs.size(digest)
 
-    def log_size(self, job: JobRecord, attempt: int) -> int:
+    def log_size(self, job_id: str, attempt: int) -> int:
         """Return the size of an attempt's log in bytes."""
-        return self._logs.size(job.job_id, attempt)
+        return self._logs.size(job_id, attempt)
 
     def log_tail(self, job: JobRecord, attempt: int, lines: int) -> int:
         """Return the offset at which the last `lines` lines of an attempt's log begin."""
