@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import anyio
@@ -23,7 +23,7 @@ from atlas_server.domain.answers.searches import (
     TrialCurves,
     TrialList,
 )
-from atlas_server.domain.rights import Kind, Principal, Right
+from atlas_server.domain.rights import Kind, Right
 from atlas_server.services.access import Access
 from atlas_server.services.feed import AsyncWatcher, Feed
 from atlas_server.services.search_views import SearchViews
@@ -98,34 +98,18 @@ class SearchRoutes:
         add("/{name}/extend", self.extend, methods=["POST"], **answers(SearchRow))
         return router
 
-    def _wanted(self, who: Principal, body: SearchWanted) -> Wanted:
-        spec = self._access.signed(who, body.spec)
-        return Wanted(spec, body.search, body.search_id, body.name, body.stem)
-
-    def _seen(self, who: Principal, name: str) -> str:
-        """Return the name of a search if it may be looked at: by a job if the job has begun it."""
-        if who.kind is Kind.JOB and self._views.parent(name) != who.job_id:
-            raise Forbidden("A job reaches the searches that it has begun: this is another one.")
-        return name
-
-    def _own(self, who: Principal, name: str) -> str:
-        """Return whose a search is, if that is whoever asks."""
-        user = self._views.row(self._seen(who, name))["user"]
-        if not who.rules and who.name != user:
-            raise Forbidden(f"Search '{name}' is {user}'s: its owner and admins can change it.")
-        return user
-
     @needs(Right.SUBMIT)
     def start(self, who: Who, targets: Targets, wanted: SearchWanted) -> Response:
         """Start a search. The same `search_id` sent twice is one search."""
-        search = self._searches.start(self._wanted(who, wanted))
+        signed = replace(wanted, spec=self._access.signed(who, wanted.spec))
+        search = self._searches.start(_wanted(signed))
         targets.append(search.name)
         return JSONResponse(self._views.row(search.name), 201)
 
     @needs(Right.SUBMIT, told=False)
-    def check(self, who: Who, wanted: SearchWanted) -> dict[str, Any]:
+    def check(self, wanted: SearchWanted) -> dict[str, Any]:
         """Tell whether a search would be accepted, without starting it."""
-        self._searches.check(self._wanted(who, wanted))
+        self._searches.check(_wanted(wanted))
         return {"accepted": True}
 
     @needs(Right.READ)
@@ -140,32 +124,38 @@ class SearchRoutes:
     @needs(Right.READ_SEARCH)
     def show(self, who: Who, name: str) -> Response:
         """Return everything about a search but its trials."""
-        return JSONResponse(self._views.details(self._seen(who, name)))
+        self._check_reading(who, name)
+        return JSONResponse(self._views.details(name))
 
     @needs(Right.READ_SEARCH)
     def row(self, who: Who, name: str) -> Response:
         """Return the row of a search, or of jobs that a program submitted together."""
-        return JSONResponse(self._views.row(self._seen(who, name)))
+        self._check_reading(who, name)
+        return JSONResponse(self._views.row(name))
 
     @needs(Right.READ_SEARCH)
     def trials(self, who: Who, name: str, after: int = -1) -> Response:
         """Return the trials whose numbers are higher than `after`."""
-        return JSONResponse({"trials": self._views.trials(self._seen(who, name), after)})
+        self._check_reading(who, name)
+        return JSONResponse({"trials": self._views.trials(name, after)})
 
     @needs(Right.READ_SEARCH)
     def curves(self, who: Who, name: str, after: int = -1) -> Response:
         """Return what trials logged of the objective on their way: 500 trials at most."""
-        return JSONResponse({"curves": self._views.curves(self._seen(who, name), after)})
+        self._check_reading(who, name)
+        return JSONResponse({"curves": self._views.curves(name, after)})
 
     @needs(Right.READ_SEARCH)
     def importance(self, who: Who, name: str, objective: str | None = None) -> Response:
         """Return how much each parameter matters to an objective; empty: too few trials."""
-        return JSONResponse(self._views.importance(self._seen(who, name), objective))
+        self._check_reading(who, name)
+        return JSONResponse(self._views.importance(name, objective))
 
     @needs(Right.READ_SEARCH)
     async def stream(self, who: Who, name: str) -> Response:
         """Tell the row of a search at every change until it is over, as server-sent events."""
-        await anyio.to_thread.run_sync(self.row, who, name)  # what is not there is no stream
+        await anyio.to_thread.run_sync(self._views.row, name)  # what is not there is no stream
+        await anyio.to_thread.run_sync(self._check_reading, who, name)
         return StreamingResponse(
             self._changes(name),
             media_type="text/event-stream",
@@ -189,27 +179,51 @@ class SearchRoutes:
         finally:
             watcher.close()
 
-    @needs(Right.SUBMIT)
-    def stop(self, who: Who, name: str, how: SearchStop) -> Response:
+    @needs(Right.MANAGE_SEARCH)
+    def stop(self, who: Who, targets: Targets, name: str, how: SearchStop) -> Response:
         """Begin no more trials; of jobs that a program submitted, stop those that are not over."""
-        only_of = None if who.rules else self._own(who, name)
+        self._check_managing(who, targets, name)
+        # Jobs of others may have been submitted under the same name.
+        only_of = None if who.rules else who.name
         stopped = self._searches.stop(name, running=how.running, only_of=only_of)
         return JSONResponse(self._views.row(stopped))
 
-    @needs(Right.SUBMIT)
-    def resume(self, who: Who, name: str) -> Response:
+    @needs(Right.MANAGE_SEARCH)
+    def resume(self, who: Who, targets: Targets, name: str) -> Response:
         """Let a search go on that was stopped or has failed."""
-        self._own(who, name)
+        self._check_managing(who, targets, name)
         return JSONResponse(self._views.row(self._searches.resume(name)))
 
-    @needs(Right.SUBMIT)
-    def extend(self, who: Who, name: str, more: SearchMore) -> Response:
+    @needs(Right.MANAGE_SEARCH)
+    def extend(self, who: Who, targets: Targets, name: str, more: SearchMore) -> Response:
         """Add to the budget of a search; one that is over goes on."""
-        self._own(who, name)
+        self._check_managing(who, targets, name)
         values = {key: value for key, value in more.model_dump().items() if value is not None}
         return JSONResponse(self._views.row(self._searches.extend(name, values)))
+
+    def _check_reading(self, who: Who, name: str) -> None:
+        """A job looks at what its own user searches; everybody else at everything."""
+        if who.kind is Kind.JOB and self._views.row(name)["user"] != who.name:
+            raise Forbidden(
+                f"Search '{name}' is another user's than the job's.",
+                "Do this where you are logged in.",
+            )
+
+    def _check_managing(self, who: Who, targets: Targets, name: str) -> None:
+        targets.append(name)
+        user = self._views.row(name)["user"]
+        own = who.kind is Kind.JOB and who.name == user
+        if not own and not who.may_manage(user):
+            raise Forbidden(
+                f"Search '{name}' is {user}'s: its owner and admins can change it.",
+                "Start one of your own: foundations search start",
+            )
 
 
 def _differs(row: SearchRow, told: SearchRow) -> bool:
     """Whether more than the time has changed."""
     return {**row, "spent": None} != {**told, "spent": None}
+
+
+def _wanted(body: SearchWanted) -> Wanted:
+    return Wanted(body.spec, body.search, body.search_id, body.name, body.stem)
