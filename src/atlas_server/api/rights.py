@@ -25,7 +25,7 @@ _ABOUT_A_JOB = (Right.READ_JOB, Right.COPY_JOB, Right.MANAGE_JOB)
 # What names jobs in paths.
 _REFERENCES = ("reference", "other")
 # Deeds of which no log is kept: looking, and what runners and uploads do all the time.
-_UNTOLD = (Right.READ, Right.READ_JOB, Right.SEND, Right.FETCH, Right.RUNNER)
+_UNTOLD = (Right.READ, Right.READ_JOB, Right.READ_SEARCH, Right.SEND, Right.FETCH, Right.RUNNER)
 _LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -183,7 +183,10 @@ class SearchRoutes:
     def stop(self, who: Who, targets: Targets, name: str, how: SearchStop) -> Response:
         """Begin no more trials; of jobs that a program submitted, stop those that are not over."""
         self._check_managing(who, targets, name)
-        return JSONResponse(self._views.row(self._searches.stop(name, running=how.running)))
+        # Jobs of others may have been submitted under the same name.
+        only_of = None if who.rules else who.name
+        stopped = self._searches.stop(name, running=how.running, only_of=only_of)
+        return JSONResponse(self._views.row(stopped))
 
     @needs(Right.MANAGE_SEARCH)
     def resume(self, who: Who, targets: Targets, name: str) -> Response:

@@ -24,6 +24,7 @@ from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.specs import check_text, checked_id, split_secrets
 from atlas_server.services.trials import announce
+from atlas_server.store import jobs as rows
 from atlas_server.store import projects, searches
 from atlas_server.store.engine import Store
 from foundations.contract.codec import plain
@@ -120,10 +121,11 @@ class Searches:
         self._changed()
         return search
 
-    def stop(self, name: str, *, running: bool = True) -> str:
+    def stop(self, name: str, *, running: bool = True, only_of: str | None = None) -> str:
         """Begin no more trials of a search, and stop those that run unless told otherwise.
 
-        A loop's jobs are stopped. Returns the name. Raises NotFound, or Refused where it is over.
+        A loop's jobs are stopped, or those of one user. Returns the name. Raises NotFound, or
+        Refused where it is over.
         """
         with self._store.write(durable=True) as connection:
             search = searches.find(connection, name)
@@ -136,6 +138,9 @@ class Searches:
                 values = {"state": SearchState.STOPPING.value, "message": "Stopped by its user."}
                 searches.set_values(connection, search.id, values)
                 announce(connection, search, self._clock.now())
+            if only_of is not None:
+                found = rows.with_ids(connection, unfinished)
+                unfinished = [job.job_id for job in found if job.user == only_of]
         self._changed()
         if running and unfinished:
             reason = StateReason.STOP_REQUESTED if search is None else StateReason.SEARCH_OVER

@@ -65,7 +65,7 @@ function TokenTable({ tokens }: { tokens: readonly Token[] }) {
     try {
       await revokeToken(token.id);
       if (token.current) window.location.reload();
-      tell(`${token.name} has ended`);
+      tell(`${shownName(token)} has ended`);
       refresh(client, "tokens");
     } catch (error) {
       complain("It has not ended", error);
@@ -89,7 +89,9 @@ function TokenTable({ tokens }: { tokens: readonly Token[] }) {
         <tbody>
           {tokens.map((token) => (
             <tr key={token.id}>
-              <td className={styles["words"]}>{token.name}</td>
+              <td className={styles["words"]} title={token.name}>
+                {shownName(token)}
+              </td>
               <td className={styles["nowrap"]}>
                 {KINDS[token.kind]}
                 {token.current && ", this one"}
@@ -101,7 +103,7 @@ function TokenTable({ tokens }: { tokens: readonly Token[] }) {
               </td>
               <td className={styles["nowrap"]}>{token.expires_at === null ? "revoked" : token.expires_at < now ? "expired" : formatDate(token.expires_at)}</td>
               <td className={styles["end"]}>
-                <Button small kind="danger" aria-label={`End ${token.name}`} onClick={() => void end(token)}>
+                <Button small kind="danger" aria-label={`End ${shownName(token)}`} onClick={() => void end(token)}>
                   End
                 </Button>
               </td>
@@ -111,6 +113,14 @@ function TokenTable({ tokens }: { tokens: readonly Token[] }) {
       </table>
     </div>
   );
+}
+
+/** A browser says of itself more than anybody wants to read. */
+function shownName({ kind, name }: Token): string {
+  if (kind !== "session") return name || "unknown";
+  const browser = /(Firefox|Edg|Chrome|Safari)/.exec(name)?.[1] ?? "Browser";
+  const system = /(Android|iPhone|iPad|Windows|Mac OS X|Linux)/.exec(name)?.[1];
+  return (browser === "Edg" ? "Edge" : browser) + (system === undefined ? "" : ` on ${system}`);
 }
 
 function PasswordForm() {

@@ -47,7 +47,7 @@ export function AuditPage() {
 
 function EntryTable({ entries }: { entries: readonly AuditEntry[] }) {
   return (
-    <div className={styles["table"]}>
+    <div className={styles["table"]} role="region" aria-label="Entries" tabIndex={0}>
       <table>
         <thead>
           <tr>
