@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_server.api.gate import JOB_SOCKET
-from atlas_server.config import UNIX, ServerConfig
+from atlas_server.config import ServerConfig
+from atlas_server.setting_values import UNIX
 from foundations.errors import ConfigError, FoundationsError
 
 _BACKLOG = 512
@@ -76,8 +77,8 @@ def listen_for_own(config: ServerConfig) -> Listening:
 
     They need no certificate to know their server by. Raises FoundationsError.
     """
-    config.run_dir.mkdir(parents=True, exist_ok=True)
-    return _listen_at(str(config.run_dir / "api.sock"))
+    config.socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _listen_at(str(config.socket_dir / "api.sock"))
 
 
 def secure(config: ServerConfig) -> ssl.SSLContext | None:
@@ -135,7 +136,8 @@ def listen_for_jobs(config: ServerConfig) -> Listening:
 
     Nobody gets in there without a token, whoever may elsewhere: what jobs do is code of others.
     """
-    return _listen_at(str(config.run_dir / JOB_SOCKET))
+    config.socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _listen_at(str(config.socket_dir / JOB_SOCKET))
 
 
 def _bind(host: str, port: int, setting: str) -> socket.socket:

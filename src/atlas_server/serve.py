@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
-import json
 import logging
 import os
 import shutil
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from fastapi import FastAPI
 
 import foundations
 import foundations_contrib
+from atlas_server import signpost
 from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 # Threads hold the interpreter at most this long while another waits: requests, the scheduler and
 # the event loop hand a job to each other, and the default of 5 ms would show in every step.
 _SWITCH_INTERVAL = 0.0005
+# Runners of a scheduler that starts before any API look for one there, and then in the home.
+_NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass
@@ -48,30 +52,31 @@ class Server:
 
     config: ServerConfig
     listening: list[Listening]
-    own: Listening
+    own: Listening | None
     umask: int
     nodes: Callable[[], Sequence[Node]] = tuple
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """The API's address for this machine's own commands and runners."""
-        return self.own.url
+        """The API's address for this machine's own commands and runners.
+
+        Another process's where we have none.
+        """
+        if self.own is not None:
+            return self.own.url
+        return str((signpost.read(self.config) or {}).get("url", _NOWHERE))
 
     @property
-    def public_url(self) -> str:
-        """The API's address for others."""
-        return self.listening[0].url
+    def all(self) -> list[Listening]:
+        """What is listened on, each once."""
+        own = [] if self.own is None or self.own in self.listening else [self.own]
+        return [*own, *self.listening]
 
     @property
     def ports(self) -> list[int]:
         """The ports that are listened on."""
         return [each.port for each in self.listening if each.port is not None]
-
-    @property
-    def gui_url(self) -> str:
-        """The GUI's address."""
-        return self.listening[-1].url
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -83,26 +88,29 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     sys.setswitchinterval(_SWITCH_INTERVAL)
     check_people(config)
     context = secure(config)
-    listening = listen(config)
+    listening = listen(config) if config.serves else []
     # A certificate is for the name that others know the server by.
-    own = listen_for_own(config) if context else listening[0]
+    own = listen_for_own(config) if context and listening else next(iter(listening), None)
     server = Server(config, listening, own, umask)
     try:
         _prepare_home(config)
         around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)
         assembly = Assembly(around)
         server.nodes = assembly.nodes
+        server.closers = assembly.closers
         assembly.start()
-        server.closers += assembly.closers
-        web = _WebServer(assembly.app, context, lambda: _announce(server, ready))
-        jobs = listen_for_jobs(config)
-        server.closers.append(jobs.close)
-        web.run([own, *(each for each in listening if each is not own), jobs])
+        if config.serves:
+            web = _WebServer(assembly.app, context, lambda: _announce(server, ready))
+            jobs = listen_for_jobs(config)
+            server.closers.append(jobs.close)
+            web.run([*server.all, jobs])
+        else:
+            _announce(server, ready)
+            threading.Event().wait()  # for a signal
     finally:
-        config.state_file.unlink(missing_ok=True)
         for close in reversed(server.closers):
             close()
-        for each in (own, *listening):
+        for each in server.all:
             each.close()
 
 
@@ -162,22 +170,28 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     # What was loaded stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    (machine,) = server.nodes()
+    config = server.config
     facts = {
-        "url": server.url,
-        "public_url": server.public_url,
-        "gui_url": server.gui_url,
-        "jobs_url": f"unix://{server.config.run_dir / JOB_SOCKET}",
-        "authentication": server.config.authentication,
+        "name": config.name,
+        "url": server.url if config.serves else None,
+        "public_url": server.listening[0].url if config.serves else None,
+        "gui_url": server.listening[-1].url if config.serves else None,
+        "jobs_url": f"unix://{config.socket_dir / JOB_SOCKET}",
+        "authentication": config.authentication,
         "pid": os.getpid(),
         "version": __version__,
-        "resources": inventory(machine),
-        "gpus": sum(gpu.problem is None for gpu in machine.gpus),
-        "gpu_trouble": machine.gpu_trouble,
     }
-    partial = server.config.state_file.with_suffix(".partial")
-    partial.write_text(json.dumps(facts))
-    partial.replace(server.config.state_file)
+    if config.schedules:
+        (machine,) = server.nodes()
+        facts |= {
+            "resources": inventory(machine),
+            "gpus": sum(gpu.problem is None for gpu in machine.gpus),
+            "gpu_trouble": machine.gpu_trouble,
+        }
+    post = signpost.Signpost(config, facts)
+    # First of all: nobody is to be led to a process that closes.
+    server.closers.append(post.close)
+    post.start()
     ready(server)
 
 
@@ -194,10 +208,23 @@ def _link_sdk(run_dir: Path) -> None:
     """
     import yaml  # noqa: PLC0415 - only to know where it is
 
-    for folder, packages in (("sdk", (foundations, foundations_contrib)), ("sdk-vendor", (yaml,))):
-        place = run_dir / folder
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        for package in packages:
-            assert package.__file__ is not None
-            (place / package.__name__).symlink_to(Path(package.__file__).parent)
+    with (run_dir / "links.lock").open("w") as lock:
+        # Another process of this server may start at the same moment.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder, packages in (
+            ("sdk", (foundations, foundations_contrib)),
+            ("sdk-vendor", (yaml,)),
+        ):
+            links = {each.__name__: str(Path(each.__file__ or "").parent) for each in packages}
+            _link(run_dir / folder, links)
+
+
+def _link(place: Path, links: dict[str, str]) -> None:
+    if place.is_dir():
+        found = {each.name: os.readlink(each) for each in place.iterdir() if each.is_symlink()}
+        if found == links:
+            return  # jobs may be reading it
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for name, target in links.items():
+        (place / name).symlink_to(target)
