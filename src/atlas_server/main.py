@@ -99,13 +99,7 @@ def _add_start(commands: Any) -> None:
         metavar="IMAGE",
         help="jobs that name no image run in containers of this one, not as processes",
     )
-    start.add_argument(
-        "--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)"
-    )
-    start.add_argument("--tls-key", metavar="FILE", help="its key, unless it is in the same file")
-    start.add_argument(
-        "--root-path", metavar="PATH", help="the path below which a proxy shows the server"
-    )
+    _add_reach(start)
     start.add_argument(
         "--database-url",
         metavar="URL",
@@ -124,6 +118,17 @@ def _add_start(commands: Any) -> None:
     )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
+
+
+def _add_reach(start: argparse.ArgumentParser) -> None:
+    """Add how others reach the server."""
+    start.add_argument(
+        "--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)"
+    )
+    start.add_argument("--tls-key", metavar="FILE", help="its key, unless it is in the same file")
+    start.add_argument(
+        "--root-path", metavar="PATH", help="the path below which a proxy shows the server"
+    )
 
 
 def _add_migrate(commands: Any) -> None:
