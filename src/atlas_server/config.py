@@ -52,15 +52,15 @@ class ServerConfig:
     hosts: tuple[str, ...] = ()
     session_lifetime: float = 30 * 86400.0
     tensorboard_idle: float = 1800.0
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    root_path: str = ""
-    trusted_proxies: tuple[str, ...] = ()
     # It may hold a password, which nothing shows.
     database_url: str | None = field(default=None, repr=False)
     role: str = "all"
     name: str = "server"
     takeover: float = 5.0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    root_path: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def run_dir(self) -> Path:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_server.api.gate import JOB_SOCKET
-from atlas_server.config import ServerConfig
-from atlas_server.setting_values import UNIX
+from atlas_server.config import UNIX, ServerConfig
 from foundations.errors import ConfigError, FoundationsError
 
 _BACKLOG = 512
@@ -136,8 +135,9 @@ def listen_for_jobs(config: ServerConfig) -> Listening:
 
     Nobody gets in there without a token, whoever may elsewhere: what jobs do is code of others.
     """
-    config.socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _listen_at(str(config.socket_dir / JOB_SOCKET))
+    path = config.socket_dir / JOB_SOCKET
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _listen_at(str(path))
 
 
 def _bind(host: str, port: int, setting: str) -> socket.socket:

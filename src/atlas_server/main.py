@@ -99,7 +99,6 @@ def _add_start(commands: Any) -> None:
         metavar="IMAGE",
         help="jobs that name no image run in containers of this one, not as processes",
     )
-    _add_reach(start)
     start.add_argument(
         "--database-url",
         metavar="URL",
@@ -112,23 +111,19 @@ def _add_start(commands: Any) -> None:
     )
     start.add_argument("--name", help="what it is called among them (its role)")
     start.add_argument(
-        "--authentication",
-        action=argparse.BooleanOptionalAction,
-        help="ask who is there on this machine, too; always where others reach it",
-    )
-    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-    start.set_defaults(run=_start)
-
-
-def _add_reach(start: argparse.ArgumentParser) -> None:
-    """Add how others reach the server."""
-    start.add_argument(
         "--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)"
     )
     start.add_argument("--tls-key", metavar="FILE", help="its key, unless it is in the same file")
     start.add_argument(
         "--root-path", metavar="PATH", help="the path below which a proxy shows the server"
     )
+    start.add_argument(
+        "--authentication",
+        action=argparse.BooleanOptionalAction,
+        help="ask who is there on this machine, too; always where others reach it",
+    )
+    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    start.set_defaults(run=_start)
 
 
 def _add_migrate(commands: Any) -> None:
@@ -176,8 +171,8 @@ def _start(arguments: argparse.Namespace) -> int:
     if arguments.database_url is not None:
         refuse_password(arguments.database_url)
     names = (
-        "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "tls_certificate",
-        "tls_key", "root_path", "database_url", "role", "name", "authentication",
+        "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "database_url",
+        "role", "name", "tls_certificate", "tls_key", "root_path", "authentication",
     )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:

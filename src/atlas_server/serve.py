@@ -68,15 +68,19 @@ class Server:
         return str((signpost.read(self.config) or {}).get("url", _NOWHERE))
 
     @property
-    def all(self) -> list[Listening]:
-        """What is listened on, each once."""
-        own = [] if self.own is None or self.own in self.listening else [self.own]
-        return [*own, *self.listening]
+    def public_url(self) -> str | None:
+        """The API's address for others, where we have one."""
+        return self.listening[0].url if self.listening else None
 
     @property
     def ports(self) -> list[int]:
         """The ports that are listened on."""
         return [each.port for each in self.listening if each.port is not None]
+
+    @property
+    def gui_url(self) -> str | None:
+        """The GUI's address, where we have one."""
+        return self.listening[-1].url if self.listening else None
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -89,8 +93,10 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     check_people(config)
     context = secure(config)
     listening = listen(config) if config.serves else []
-    # A certificate is for the name that others know the server by.
-    own = listen_for_own(config) if context and listening else next(iter(listening), None)
+    own = listening[0] if listening else None
+    if listening and context:
+        # A certificate is for the name that others know the server by.
+        own = listen_for_own(config)
     server = Server(config, listening, own, umask)
     try:
         _prepare_home(config)
@@ -99,18 +105,18 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
         server.nodes = assembly.nodes
         server.closers = assembly.closers
         assembly.start()
-        if config.serves:
+        if own is not None:
             web = _WebServer(assembly.app, context, lambda: _announce(server, ready))
             jobs = listen_for_jobs(config)
             server.closers.append(jobs.close)
-            web.run([*server.all, jobs])
+            web.run([own, *(each for each in listening if each is not own), jobs])
         else:
             _announce(server, ready)
             threading.Event().wait()  # for a signal
     finally:
         for close in reversed(server.closers):
             close()
-        for each in server.all:
+        for each in ([own] if own else []) + listening:
             each.close()
 
 
@@ -174,8 +180,8 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     facts = {
         "name": config.name,
         "url": server.url if config.serves else None,
-        "public_url": server.listening[0].url if config.serves else None,
-        "gui_url": server.listening[-1].url if config.serves else None,
+        "public_url": server.public_url,
+        "gui_url": server.gui_url,
         "jobs_url": f"unix://{config.socket_dir / JOB_SOCKET}",
         "authentication": config.authentication,
         "pid": os.getpid(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -117,7 +118,7 @@ def _file(value: Any) -> Path:
 
 def _host(value: Any) -> str:
     text = str(value)
-    return f"{UNIX}{Path(text.removeprefix(UNIX)).absolute()}" if text.startswith(UNIX) else text
+    return UNIX + os.path.abspath(text.removeprefix(UNIX)) if text.startswith(UNIX) else text
 
 
 def _prefix(value: Any) -> str:
@@ -157,13 +158,13 @@ def _name(value: Any) -> str:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "default_image": _image,
+    "database_url": lambda value: checked_url(str(value)),
+    "role": _role,
+    "name": _name,
     "host": _host,
     "root_path": _prefix,
     "tls_certificate": _file,
     "tls_key": _file,
     "trusted_proxies": _networks,
     "visible_gpus": _devices,
-    "database_url": lambda value: checked_url(str(value)),
-    "role": _role,
-    "name": _name,
 }

@@ -93,6 +93,23 @@ def user() -> str:
         return "uid-{}".format(os.getuid())
 
 
+def journal_limit() -> int:
+    """Return how many bytes of what a job logs may wait for a server."""
+    from foundations.contract.events import JOURNAL_BYTES
+
+    text = os.environ.get(environment.JOURNAL_LIMIT)
+    if not text:
+        return JOURNAL_BYTES
+    from foundations.contract.request import parse_memory
+    from foundations.notices import warn
+
+    try:
+        return parse_memory(text)
+    except ConfigError as error:
+        warn("{}: {} The limit is 4GB.".format(environment.JOURNAL_LIMIT, error))
+        return JOURNAL_BYTES
+
+
 def environment_keys() -> List[str]:
     """Return the names, never the values, of the environment variables set here."""
     return sorted(os.environ)

@@ -1004,7 +1004,7 @@ export interface paths {
         };
         /**
          * Export
-         * @description Return all jobs that a query selects, as a file.
+         * @description Return all jobs that a query selects, or the first of them, as a file.
          */
         get: operations["export_api_v1_export_get"];
         put?: never;
@@ -5605,6 +5605,7 @@ export interface operations {
                 columns?: string[] | null;
                 format?: "csv" | "json" | "jsonl" | "parquet";
                 tz?: string | null;
+                limit?: number | null;
             };
             header?: never;
             path?: never;

@@ -147,6 +147,11 @@ class Api:
         """Return `{total, offset, jobs, unknown}`: a window of the jobs that a query selects."""
         return self._get("/listing" + query(conditions))
 
+    def export(self, **asked: Any) -> Iterator[bytes]:
+        """Yield a file of all jobs that a query selects: CSV, JSON, JSON lines or Parquet."""
+        path = "/api/v1/export" + query(asked)
+        return self.connection.request("GET", path, timeout=600.0).chunks
+
     def complete_query(self, text: str, project: Optional[str]) -> Json:
         """Return `{start, end, words}`: what may be typed at the end of a query."""
         return self._get("/query/complete" + query({"text": text, "project": project}))
