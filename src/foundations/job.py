@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     _R = TypeVar("_R")
 
+# How long a server elsewhere may be away before a question is given up, in seconds.
+_PATIENCE = 600.0
 # The words in which users of older versions know the states.
 _OLD_STATUS = {
     "queued": "queued",
@@ -36,15 +38,25 @@ class Deployment:
         self._job_id = job_id
         self._url = url
 
-    def _ask(self, question: Callable[[Api], _R]) -> _R:
-        """Return the server's answer, over this thread's connection."""
+    def _ask(self, question: Callable[[Api], _R], patience: float = _PATIENCE) -> _R:
+        """Return the server's answer, over this thread's connection.
+
+        A server elsewhere that is away is waited for, `patience` seconds.
+        """
         from foundations.client.kept import connection_to
-        from foundations.client.server import moved
+        from foundations.client.persistence import Persistence
+        from foundations.client.server import is_remote, moved
         from foundations.errors import Unreachable
+        from foundations.notices import warn
 
         url = self._server()
+        again = Persistence(
+            lambda error: warn("{} Trying again.".format(error.message)),
+            patience if is_remote(url) else 0.0,
+        )
+        again.met()  # it is the one that has taken the job
         try:
-            return question(connection_to(url))
+            return again(lambda: question(connection_to(url)))
         except Unreachable:
             now = moved(url)
             if now == url:
@@ -74,7 +86,8 @@ class Deployment:
 
     def stop(self) -> None:
         """Stop the job. Raises Refused when it is over."""
-        self._ask(lambda api: api.stop(self._job_id))
+        # Only once: it may have been stopped by the first of two.
+        self._ask(lambda api: api.stop(self._job_id), 0.0)
 
     def is_job_complete(self) -> bool:
         """Whether the job is over, well or not."""

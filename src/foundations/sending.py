@@ -79,6 +79,8 @@ class Submission:
     ) -> None:
         self._folder = folder
         self._job_ids: List[str] = []
+        self.has_met = False
+        """Whether the server has answered this program before: it is worth waiting for, then."""
         self._progress = progress or Progress()
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise ConfigError(
@@ -153,6 +155,8 @@ class Submission:
     ) -> _R:
         """Do `create`, once what the server lacks of the folder has been sent."""
         again = Persistence(self._progress.lost, _PATIENCE if is_remote(api.url) else 0.0)
+        if self.has_met:
+            again.met()
         while True:
             try:
                 return again(create)

@@ -135,7 +135,9 @@ def prepared(
     for name, value in _defaults.items():
         if given.get(name) is None:
             given[name] = value
-    return Submission(folder, given, base=scheduler.worker), scheduler
+    submission = Submission(folder, given, base=scheduler.worker)
+    submission.has_met = (scheduler.url, scheduler.is_local) in _found
+    return submission, scheduler
 
 
 # What the jobs that this process submits have in common, by process: children that were forked are

@@ -249,6 +249,10 @@ def test_everything_works_by_the_name_of_the_scheduler(
     assert (laptop.root / "got" / job / "main.py").read_text() == (folder / "main.py").read_text()
     assert laptop("delete", "job", "aws", job).code == 0
     assert laptop("show", "aws", job).code == 1
+    # A socket file is an address like any other.
+    assert laptop("config", "add", "file", f"unix://{server.root}/atlas.sock").code == 0
+    assert laptop("login", "file", "-u", "ada", "-p", PASSWORDS["ada"]).code == 0
+    assert laptop("list", "--scheduler", "file").code == 0
     # Nothing was started here.
     assert not (laptop.root / "home" / "run").exists()
 

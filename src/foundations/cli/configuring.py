@@ -9,6 +9,7 @@ import sys
 
 from foundations import config, scheduler_files
 from foundations.cli.output import confirmed, print_json
+from foundations.cli.targets import set_completer
 from foundations.client.address import Address
 from foundations.errors import ConfigError, FoundationsError, Unreachable
 
@@ -43,12 +44,13 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add.add_argument("--ca-file", metavar="FILE", help="what vouches for its certificate (PEM)")
     add.add_argument("--force", action="store_true", help="replace one of this name")
     remove = _add(deeds, "remove", "forget a scheduler", run_remove, json=False)
-    remove.add_argument("name", metavar="NAME", help="the scheduler")
+    _completed(remove.add_argument("name", metavar="NAME", help="the scheduler"))
     remove.add_argument("--yes", "-y", action="store_true", help="do not ask")
     check = _add(deeds, "check", "look whether a scheduler can be used, step by step", run_check)
-    check.add_argument("name", nargs="?", metavar="NAME", help="default: the one in use")
+    in_use = "default: the one in use"
+    _completed(check.add_argument("name", nargs="?", metavar="NAME", help=in_use))
     show = _add(deeds, "show", "every setting, and where it comes from", run_show)
-    show.add_argument("name", nargs="?", metavar="NAME", help="default: the one in use")
+    _completed(show.add_argument("name", nargs="?", metavar="NAME", help=in_use))
 
 
 def _add(
@@ -66,6 +68,13 @@ def _add(
     parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
     return parser
+
+
+def _completed(action: argparse.Action) -> None:
+    def names(prefix: str, **_: Any) -> List[str]:
+        return [name for name in _names() if name.startswith(prefix)]
+
+    set_completer(action, names)
 
 
 def run_list(arguments: argparse.Namespace) -> int:

@@ -36,7 +36,7 @@ def show(name: Optional[str], as_json: bool) -> int:
 def _of_user(name: Optional[str]) -> List[Row]:
     rows: List[Row] = [
         ("home", config.home(), _first(environment.HOME)),
-        ("user", config.user(), _first(environment.USER, "LOGNAME", "USER")),
+        ("user", config.user(), _first(environment.USER, "LOGNAME", "USER", other="this account")),
     ]
     source = "command line" if name else _first("FOUNDATIONS_SCHEDULER")
     rows.append(("scheduler", name or config.default_scheduler(), source))
@@ -102,9 +102,9 @@ def _of_folder(folder: str) -> List[Row]:
     return [*rows, *((key, value, path) for key, value in sorted(values.items()))]
 
 
-def _first(*names: str) -> str:
+def _first(*names: str, other: str = _DEFAULT) -> str:
     """The first of these variables that is set."""
-    return next((name for name in names if config.environment_value(name)), _DEFAULT)
+    return next((name for name in names if config.environment_value(name)), other)
 
 
 def _shown(value: Any) -> str:
