@@ -807,7 +807,7 @@ export interface paths {
         };
         /**
          * Nodes Live
-         * @description Tell the same every two seconds, as server-sent events `nodes`, while somebody listens.
+         * @description Tell the same every two seconds, as server-sent events `nodes`.
          */
         get: operations["nodes_live_api_v1_nodes_live_get"];
         put?: never;
