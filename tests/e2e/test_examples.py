@@ -45,6 +45,10 @@ def over(server: LiveServer, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("example", ["random_search"], indirect=True)
 def test_a_random_search_as_a_loop_and_as_a_file(server: LiveServer, example: Path) -> None:
     file = example / "space.yaml"
+    for written in (file, example / "search.py"):
+        # Small networks: what they read is not the question here.
+        text = written.read_text()
+        written.write_text(text.replace("256", "16").replace("768", "32").replace("1024", "32"))
     options = ["--trials", "1", "--quiet", "--name", "file"]
     done = server.cli("search", "start", *options, str(file))
     assert done.code == 0, done.err
@@ -60,8 +64,8 @@ def test_a_random_search_as_a_loop_and_as_a_file(server: LiveServer, example: Pa
     assert len(jobs) == 2
     for job in jobs:
         ended = server.completed(job["job_id"])
-        assert ended["metrics"]["accuracy"]["value"] > 0.5
-        assert 256 <= ended["params"]["layer_shapes_0"] <= 768
+        assert ended["metrics"]["accuracy"]["value"] > 0.1
+        assert 16 <= ended["params"]["layer_shapes_0"] <= 32
         assert ended["params"]["early_stopping_tolerance"] == 0.01
     assert over(server, "file")["counts"]["completed"] == 1
 
