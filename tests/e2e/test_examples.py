@@ -45,6 +45,10 @@ def over(server: LiveServer, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("example", ["random_search"], indirect=True)
 def test_a_random_search_as_a_loop_and_as_a_file(server: LiveServer, example: Path) -> None:
     file = example / "space.yaml"
+    for written in (file, example / "search.py"):
+        # Small networks: what they read is not the question here.
+        text = written.read_text()
+        written.write_text(text.replace("256", "16").replace("768", "32").replace("1024", "32"))
     options = ["--trials", "1", "--quiet", "--name", "file"]
     done = server.cli("search", "start", *options, str(file))
     assert done.code == 0, done.err
@@ -60,8 +64,8 @@ def test_a_random_search_as_a_loop_and_as_a_file(server: LiveServer, example: Pa
     assert len(jobs) == 2
     for job in jobs:
         ended = server.completed(job["job_id"])
-        assert ended["metrics"]["accuracy"]["value"] > 0.5
-        assert 256 <= ended["params"]["layer_shapes_0"] <= 768
+        assert ended["metrics"]["accuracy"]["value"] > 0.1
+        assert 16 <= ended["params"]["layer_shapes_0"] <= 32
         assert ended["params"]["early_stopping_tolerance"] == 0.01
     assert over(server, "file")["counts"]["completed"] == 1
 
@@ -94,9 +98,9 @@ def test_pytorch_trials_are_pruned(server: LiveServer, example: Path) -> None:
         pytest.skip("PyTorch is not installed; scripts/test-integrations installs it")
     with (example / "space.yaml").open("a") as file:
         file.write(f"entrypoint: {python}\nconcurrency: 2\nstop: {{failures: 1}}\n")
-    done = server.cli("search", "start", "--trials", "3", "--quiet", str(example / "space.yaml"))
+    done = server.cli("search", "start", "--trials", "2", "--quiet", str(example / "space.yaml"))
     assert done.code == 0, done.err
     row = over(server, done.out.strip())
     assert row["state"] == "completed", row
-    assert row["counts"]["completed"] + row["counts"]["pruned"] == 3
+    assert row["counts"]["completed"] + row["counts"]["pruned"] == 2
     assert row["best"]["values"][0] > 0.5
