@@ -39,9 +39,7 @@ class Database(Protocol):
         """See `Store.read`."""
         ...
 
-    def writing(
-        self, *, durable: bool, attempt: int | None
-    ) -> AbstractContextManager[Connection]:
+    def writing(self, *, durable: bool, attempt: int | None) -> AbstractContextManager[Connection]:
         """See `Store.write`."""
         ...
 
@@ -103,8 +101,8 @@ class Store:
         With `durable` the commit returns only when it would survive a power cut; without, it
         survives the end of any process. A writer that changes nothing but the records of one
         attempt's job, and appends no event, may say so with the key of the `attempt`: others of
-        its kind need not wait for it. Raises StorageFull when the disk is full, Unavailable where the
-        database is away.
+        its kind need not wait for it. Raises StorageFull when the disk is full, Unavailable where
+        the database is away.
         """
         if self._guard is None:
             return self._database.writing(durable=durable, attempt=attempt)
