@@ -38,8 +38,8 @@ class Deployment:
 
     def _ask(self, question: Callable[[Api], _R]) -> _R:
         """Return the server's answer, over this thread's connection."""
-        from foundations.client.follow import moved
         from foundations.client.kept import connection_to
+        from foundations.client.server import moved
         from foundations.errors import Unreachable
 
         url = self._server()

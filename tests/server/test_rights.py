@@ -55,7 +55,8 @@ makers:             POST /jobs; POST /jobs/batch; POST /jobs/check; POST /jobs/e
                     POST /searches; POST /searches/check
 copiers:            POST /jobs/{reference}/rerun
 its own:            PATCH /jobs/{reference}; DELETE /jobs/{reference}; POST /jobs/{reference}/stop
-senders:            POST /bundles; POST /blobs
+senders:            POST /bundles; POST /blobs; GET /blobs/{digest}/incoming;
+                    PUT /blobs/{digest}/incoming
 fetchers:           GET /blobs/{digest}
 whoever shows anything: POST /runner/report; PUT /runner/file
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
@@ -71,7 +72,7 @@ def the_table() -> dict[tuple[str, str], set[str]]:
             who = head
         else:
             rest = line
-        for entry in rest.split(";"):
+        for entry in filter(str.strip, rest.split(";")):
             method, path = entry.split()
             assert (method, path) not in found, entry
             found[method, path] = REACHED[who]
