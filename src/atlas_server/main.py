@@ -82,9 +82,7 @@ def _add_start(commands: Any) -> None:
         epilog="Every option can also stand in config/server.config.yaml below FOUNDATIONS_HOME.",
     )
     start.add_argument("--foreground", action="store_true", help="serve here until Ctrl-C")
-    start.add_argument("--host", help="address to listen on (127.0.0.1), or unix:///PATH")
-    start.add_argument("--port", type=int, help="port of the API (5000; 0: any free one)")
-    start.add_argument("-d", "--gui-port", "--dashboard-port", type=int, help="the GUI's (5555)")
+    _add_addresses(start)
     start.add_argument(
         "-g",
         "--enable-gpu",
@@ -99,6 +97,30 @@ def _add_start(commands: Any) -> None:
         metavar="IMAGE",
         help="jobs that name no image run in containers of this one, not as processes",
     )
+    _add_several(start)
+    start.add_argument(
+        "--authentication",
+        action=argparse.BooleanOptionalAction,
+        help="ask who is there on this machine, too; always where others reach it",
+    )
+    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    start.set_defaults(run=_start)
+
+
+def _add_addresses(start: argparse.ArgumentParser) -> None:
+    start.add_argument("--host", help="address to listen on (127.0.0.1), or unix:///PATH")
+    start.add_argument("--port", type=int, help="port of the API (5000; 0: any free one)")
+    start.add_argument("-d", "--gui-port", "--dashboard-port", type=int, help="the GUI's (5555)")
+    start.add_argument(
+        "--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)"
+    )
+    start.add_argument("--tls-key", metavar="FILE", help="its key, unless it is in the same file")
+    start.add_argument(
+        "--root-path", metavar="PATH", help="the path below which a proxy shows the server"
+    )
+
+
+def _add_several(start: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--database-url",
         metavar="URL",
@@ -110,20 +132,6 @@ def _add_start(commands: Any) -> None:
         help="with PostgreSQL: what this process does of a server of several (all)",
     )
     start.add_argument("--name", help="what it is called among them (its role)")
-    start.add_argument(
-        "--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)"
-    )
-    start.add_argument("--tls-key", metavar="FILE", help="its key, unless it is in the same file")
-    start.add_argument(
-        "--root-path", metavar="PATH", help="the path below which a proxy shows the server"
-    )
-    start.add_argument(
-        "--authentication",
-        action=argparse.BooleanOptionalAction,
-        help="ask who is there on this machine, too; always where others reach it",
-    )
-    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-    start.set_defaults(run=_start)
 
 
 def _add_migrate(commands: Any) -> None:

@@ -130,6 +130,16 @@ def parent_job() -> Optional[str]:
     return os.environ.get(environment.JOB_ID) if environment.ATTEMPT_DIR in os.environ else None
 
 
+def own_project(folder: str) -> Optional[str]:
+    """Return the project of the job that this process is, for jobs of its own folder; else None.
+
+    What the folder of a job is called means nothing.
+    """
+    if environment.ATTEMPT_DIR not in os.environ or folder != os.getcwd():
+        return None
+    return os.environ.get(environment.PROJECT_NAME)
+
+
 def job_socket() -> Optional[str]:
     """Return the socket on which this process's job reaches its server, if it has one."""
     attempt_dir = os.environ.get(environment.ATTEMPT_DIR)

@@ -48,8 +48,9 @@ def job_spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]
     command = words("command", values.get("command") or worker.command)
     environment = {**worker.environment, **(values.get("environment") or {})}
     install = values.get("install_requirements")
+    project = values.get("project_name") or config.own_project(folder)
     return {
-        "project": str(values.get("project_name") or os.path.basename(folder) or "default"),
+        "project": str(project or os.path.basename(folder) or "default"),
         "bundle": "",
         "command": command,
         "entrypoint": words("entrypoint", values.get("entrypoint") or worker.entrypoint) or None,

@@ -9,8 +9,9 @@ import json
 
 from foundations import config
 from foundations.client.events import server_sent_events
-from foundations.client.http import Connection
 from foundations.client.paths import query, quote
+from foundations.client.people import AccountCalls
+from foundations.client.trials import SearchCalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +26,8 @@ if TYPE_CHECKING:
 _LONG = 1 << 16
 
 
-class Api:
+class Api(AccountCalls, SearchCalls):
     """A server's API, over one connection. Methods raise FoundationsError."""
-
-    def __init__(self, url: str, token: Optional[str] = None) -> None:
-        self.connection = Connection(url, token)
-        self.url = url
 
     @classmethod
     def of_user(cls, url: str) -> Api:
@@ -38,10 +35,6 @@ class Api:
         api = cls(url, config.token(url))
         api.connection.renew = config.token
         return api
-
-    def close(self) -> None:
-        """Hang up."""
-        self.connection.close()
 
     def another(self) -> Api:
         """Return a further connection to the same server."""
@@ -56,32 +49,6 @@ class Api:
     def server(self) -> Json:
         """Return nodes, what is free on them, and the number of jobs in each state."""
         return self._get("/server")
-
-    # -- accounts
-
-    def me(self) -> Json:
-        """Return `{authentication, user}`: whether the server asks who somebody is, and who."""
-        return self._get("/auth/me")
-
-    def login(self, user: str, password: str, name: str) -> Json:
-        """Return `{user, token, ports}` for whoever knows a user's password."""
-        return self._call("POST", "/auth/login", {"user": user, "password": password, "name": name})
-
-    def logout(self, everywhere: bool = False) -> None:
-        """End this login, or all sessions and logins of the user."""
-        self._call("POST", "/auth/logout", {"everywhere": everywhere})
-
-    def tokens(self) -> List[Json]:
-        """Return one's personal tokens, logins and sessions, the newest first."""
-        return self._get("/tokens")["tokens"]
-
-    def create_token(self, name: str, scope: str, lifetime: Optional[float]) -> Json:
-        """Return `{secret, token}`: a new personal token; `lifetime` in seconds."""
-        return self._call("POST", "/tokens", {"name": name, "scope": scope, "lifetime": lifetime})
-
-    def revoke_token(self, key: int) -> None:
-        """End a token, login or session."""
-        self._call("DELETE", "/tokens/{}".format(key))
 
     # -- bundles
 
@@ -253,30 +220,6 @@ class Api:
             if not page:
                 return points
 
-    # -- searches
-
-    def start_search(self, wanted: Json) -> Json:
-        """Start a search, see `POST /searches`; return its row."""
-        return self._call("POST", "/searches", wanted)
-
-    def searches(self, **conditions: Any) -> List[Json]:
-        """Return searches, and jobs that programs submitted together, the newest first."""
-        return self._get("/searches" + query(conditions))["searches"]
-
-    def search(self, name: str, part: str = "") -> Json:
-        """Return everything about a search, or the `part` /row, /trials or /importance."""
-        return self._get("/searches/" + quote(name) + part)
-
-    def change_search(self, name: str, deed: str, how: Json) -> Json:
-        """Do `stop`, `resume` or `extend` with a search; return its row."""
-        return self._call("POST", "/searches/{}/{}".format(quote(name), deed), how)
-
-    def search_stream(self, name: str) -> Iterator[Tuple[str, Json]]:
-        """Yield (`search`, row) at every change of a search until it is over."""
-        path = "/api/v1/searches/{}/stream".format(quote(name))
-        response = self.connection.request("GET", path, timeout=60.0)
-        return server_sent_events(response.chunks)
-
     # -- TensorBoard
 
     def open_tensorboard(self, job_ids: List[str]) -> Json:
@@ -344,11 +287,3 @@ class Api:
     def take(self, job: Json) -> Json:
         """Announce a job that runs, or ran, without a scheduler."""
         return self._call("POST", "/jobs/executed", job)
-
-    def _get(self, path: str) -> Any:
-        return self._call("GET", path)
-
-    def _call(
-        self, method: str, path: str, payload: Any = None, timeout: Optional[float] = None
-    ) -> Any:
-        return self.connection.call(method, "/api/v1" + path, payload, timeout)
