@@ -29,12 +29,14 @@ from atlas_server.executors.local import LocalExecutor
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.scheduler.shares import Shares
 from atlas_server.services.archives import Archives
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
+from atlas_server.services.limits import LimitBook, configured
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
@@ -125,7 +127,9 @@ class Assembly:
         self._executor = executor = LocalExecutor(declared, inherited, str(config.home))
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers = _workers(config, self._containers)
-        self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers)
+        rules = configured(config.limits)
+        limits = LimitBook(store, self._feed, self._bundles, clock, rules)
+        self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers, limits)
         launcher = Launcher(self._jobs, _runner_settings(self._around, self._instance))
         leases = Leases(store, clock, config.lease)
         self._scheduler = Scheduler(
@@ -136,6 +140,7 @@ class Assembly:
             Reconciler(self._jobs, leases, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
+            Shares(limits.rules, config.fair_half_life),
         )
         self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
         self._archives.also_in_use = self._arrivals.bundles
@@ -159,6 +164,7 @@ class Assembly:
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,
+            limits=self._jobs.limits,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)

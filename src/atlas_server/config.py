@@ -30,7 +30,8 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything.
+    may ask for, "*" being everything. `limits` are those of users and projects that nobody has set
+    otherwise; what users held counts half as much `fair_half_life` seconds later (0: not at all).
     """
 
     home: Path
@@ -52,6 +53,8 @@ class ServerConfig:
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
     tensorboard_idle: float = 1800.0
+    limits: Any = None
+    fair_half_life: float = 86400.0
 
     @property
     def run_dir(self) -> Path:
@@ -187,7 +190,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _from_environment() -> dict[str, Any]:
-    names = {f"ATLAS_{name.upper()}": name for name in _SETTABLE - {"visible_gpus"}}
+    names = {f"ATLAS_{name.upper()}": name for name in _SETTABLE - {"visible_gpus", "limits"}}
     found: dict[str, Any] = {
         name: os.environ[key] for key, name in names.items() if os.environ.get(key)
     }
@@ -213,8 +216,10 @@ def _checked(name: str, value: Any) -> Any:
             "patience",
             "gpu_check",
             "tensorboard_idle",
+            "fair_half_life",
         ):
-            return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
+            lowest = 0.0 if name in ("grace", "fair_half_life") else 0.01
+            return _in_range(float(value), lowest, 1e9)
         if name in _ALLOWED:
             return _names(name, value)
         if name == "default_image":
@@ -227,7 +232,8 @@ def _checked(name: str, value: Any) -> Any:
             return tuple(str(item).strip() for item in listed)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
-    return str(value)
+    # Limits are read by what they are for.
+    return value if name == "limits" else str(value)
 
 
 def _names(setting: str, value: Any) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from atlas_server.domain import patterns
-from atlas_server.store.tables import metadata
+from atlas_server.store.limit_tables import metadata
 from foundations.errors import ServerError, StorageFull
 
 SCHEMA_VERSION = "0003"

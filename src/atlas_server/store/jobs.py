@@ -88,10 +88,11 @@ def listing(connection: Connection, condition: JobFilter, limit: int) -> list[Jo
 
 def waiting(connection: Connection) -> list[Waiting]:
     """Return what placement needs to know of every queued job."""
-    rows = connection.execute(select(*_WAITING).where(jobs.c.state == JobState.QUEUED.value))
+    query = select(*_WAITING).join_from(jobs, projects, jobs.c.project_id == projects.c.id)
+    rows = connection.execute(query.where(jobs.c.state == JobState.QUEUED.value))
     return [
-        Waiting(job_id, user, priority, arrival, Resources(*resources), queued_at, due, timeout)
-        for job_id, user, priority, arrival, *resources, queued_at, due, timeout in rows
+        Waiting(job_id, user, priority, arrival, Resources(cpus, memory, gpus), *rest)
+        for job_id, user, priority, arrival, cpus, memory, gpus, *rest in rows
     ]
 
 
@@ -297,6 +298,7 @@ _WAITING = (
     jobs.c.queued_at,
     jobs.c.not_before,
     jobs.c.timeout,
+    projects.c.name,
 )
 _WANTED = bindparam("wanted")
 _INSERT = insert(jobs)

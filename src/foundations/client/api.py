@@ -53,6 +53,18 @@ class Api:
         """Return nodes, what is free on them, and the number of jobs in each state."""
         return self._get("/server")
 
+    def limits(self) -> Json:
+        """Return `{"limits": [...]}`: what users and projects may have, and have."""
+        return self._get("/limits")
+
+    def set_limits(self, kind: str, name: str, limits: Json) -> Json:
+        """Set limits of a user or project; None takes one back."""
+        return self._call("PATCH", "/limits", {"kind": kind, "name": name, "limits": limits})
+
+    def remove_limits(self, kind: str, name: str) -> Json:
+        """Take back all limits that were set for a user or project."""
+        return self._call("DELETE", "/limits/{}/{}".format(quote(kind), quote(name)))
+
     # -- bundles
 
     def send_manifest(self, data: bytes) -> Tuple[str, List[str]]:

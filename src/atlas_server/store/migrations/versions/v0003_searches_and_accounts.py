@@ -5,9 +5,12 @@ Revision ID: 0003
 
 from __future__ import annotations
 
+from atlas_server.store.migrations.limits import add_limits
+
 revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
     """Add tables and columns, and fill them from what is there."""
+    add_limits()
