@@ -12,6 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from atlas_server.api.app import create_app
+from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
 from atlas_server.archive.bundles import Bundles
@@ -26,9 +27,11 @@ from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.scheduler.searches import Searches as SearchThread
 from atlas_server.scheduler.shares import Shares
 from atlas_server.services.archives import Archives
 from atlas_server.services.executed import ExecutedJobs, Terms
@@ -39,9 +42,11 @@ from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
+from atlas_server.services.searches import Searches
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
 from atlas_server.services.tensorboards import TensorBoards
+from atlas_server.services.trials import Trials
 from atlas_server.services.views import Views
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
@@ -87,6 +92,7 @@ class Assembly:
         self._instance = _instance(self.config.database.parent / "instance", self._clock)
         self._make_stores()
         self._make_scheduler()
+        self._make_searches()
         self.app = self._make_app()
 
     @property
@@ -102,10 +108,16 @@ class Assembly:
         )
         self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
         self._scheduler.start()
+        self._search_thread.start()
         housekeeping.start()
         self._arrivals.start()
         self.closers += [self._store.close, self._executor.close, self._scheduler.close]
-        self.closers += [housekeeping.close, self._arrivals.close, self._boards.close]
+        self.closers += [
+            self._search_thread.close,
+            housekeeping.close,
+            self._arrivals.close,
+            self._boards.close,
+        ]
 
     def _make_stores(self) -> None:
         config = self.config
@@ -145,6 +157,13 @@ class Assembly:
         self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
         self._archives.also_in_use = self._arrivals.bundles
 
+    def _make_searches(self) -> None:
+        store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
+        trials = Trials(store, feed, bundles, self._jobs, clock, read_spec)
+        self._search_thread = SearchThread(trials, feed, make_study, clock, self._executor.nodes)
+        wake = self._search_thread.wake
+        self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
+
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
         jobs, bundles, instance = self._jobs, self._bundles, self._instance
@@ -165,6 +184,7 @@ class Assembly:
             views=self._views,
             scheduler=self._scheduler,
             limits=self._jobs.limits,
+            searches=self._searches,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)

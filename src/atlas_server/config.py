@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -104,6 +105,8 @@ class ServerConfig:
 
 _FILE = Path("config") / "server.config.yaml"
 _ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
+_WHOLE = {"port": 65535, "gui_port": 65535, "gpus": 1024}
+_STRUCTURES = ("limits",)
 _SETTABLE = {field.name for field in fields(ServerConfig)} - {"home"}
 
 
@@ -190,7 +193,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _from_environment() -> dict[str, Any]:
-    names = {f"ATLAS_{name.upper()}": name for name in _SETTABLE - {"visible_gpus", "limits"}}
+    names = {f"ATLAS_{name.upper()}": name for name in _SETTABLE - {"visible_gpus"}}
     found: dict[str, Any] = {
         name: os.environ[key] for key, name in names.items() if os.environ.get(key)
     }
@@ -202,10 +205,8 @@ def _from_environment() -> dict[str, Any]:
 
 def _checked(name: str, value: Any) -> Any:
     try:
-        if name in ("port", "gui_port"):
-            return _in_range(int(value), 0, 65535)
-        if name == "gpus":
-            return _in_range(int(value), 0, 1024)
+        if name in _WHOLE:
+            return _in_range(int(value), 0, _WHOLE[name])
         if name == "memory":
             return parse_memory(value)
         if name in (
@@ -222,6 +223,9 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(float(value), lowest, 1e9)
         if name in _ALLOWED:
             return _names(name, value)
+        if name in _STRUCTURES:
+            # What is in them is read by what they are for.
+            return json.loads(value) if isinstance(value, str) else value
         if name == "default_image":
             image = read_image("The server's setting default_image", value)
             return None if image == PROCESS else image
@@ -232,8 +236,7 @@ def _checked(name: str, value: Any) -> Any:
             return tuple(str(item).strip() for item in listed)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
-    # Limits are read by what they are for.
-    return value if name == "limits" else str(value)
+    return str(value)
 
 
 def _names(setting: str, value: Any) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.limits import LimitRoutes
 from atlas_server.api.logs import LogRoutes
 from atlas_server.api.projects import ProjectRoutes
+from atlas_server.api.searches import SearchRoutes
 from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity, SystemRoutes
 from atlas_server.api.tables import TableRoutes
@@ -45,6 +46,8 @@ from atlas_server.services.queries import Queries
 from atlas_server.services.removal import Removal
 from atlas_server.services.results import Results
 from atlas_server.services.runners import Runners
+from atlas_server.services.search_views import SearchViews
+from atlas_server.services.searches import Searches
 from atlas_server.services.views import Views
 from atlas_server.store.engine import Store
 
@@ -68,6 +71,7 @@ class Parts:
     views: Views
     scheduler: Scheduler
     limits: LimitBook
+    searches: Searches
 
 
 def routers(parts: Parts) -> list[APIRouter]:
@@ -98,5 +102,6 @@ def routers(parts: Parts) -> list[APIRouter]:
         LimitRoutes(parts.limits, parts.scheduler).router(),
         results.routes(Results(store, queries)),
         exports.routes(Exports(store, queries)),
+        SearchRoutes(parts.searches, SearchViews(store, clock), feed).router(),
         DirectoryRoutes(directories, views, parts.identity.instance).router(),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.live import LiveServer, make_folder
+from tests.live import Done, LiveServer, make_folder
 
 WAIT = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
 
@@ -19,7 +19,7 @@ def test_limits_from_front_to_back(tmp_path: Path) -> None:
     with LiveServer(tmp_path, cpus=4) as server:
         me = server.cli("limits", "set", "--user", "alice", "--jobs", "1", "--priority", "5")
         assert me.code == 0, me
-        assert "alice" in me.out and "0 of 1" in me.out and "0 of 2" in me.out, me.out
+        assert all(word in me.out for word in ("alice", "0 of 1", "0 of 2")), me.out
 
         running = server.send(folder, "wait.py", end, user="alice")
         server.in_state(running, "running")
@@ -35,12 +35,12 @@ def test_limits_from_front_to_back(tmp_path: Path) -> None:
         refused = server.cli(
             "submit", "--priority", "6", "scheduler", str(folder), "wait.py", env=alice
         )
-        assert refused.code == 1 and "Priority 6 is above 5" in refused.err, refused
+        _check_refused(refused, "Priority 6 is above 5")
         second = server.send(folder, "wait.py", end, user="alice")
         refused = server.cli("submit", "scheduler", str(folder), "wait.py", env=alice)
-        assert refused.code == 1 and "alice may have 2 in the queue" in refused.err, refused
+        _check_refused(refused, "alice may have 2 in the queue")
         refused = server.cli("limits", "set", "--user", "alice", "--gpus", "few")
-        assert refused.code == 1 and "not 'few'" in refused.err
+        _check_refused(refused, "not 'few'")
 
         # A limit that is changed counts at once, without a restart; and one is kept over it.
         assert server.cli("limits", "set", "--user", "alice", "--jobs", "2").code == 0
@@ -48,7 +48,7 @@ def test_limits_from_front_to_back(tmp_path: Path) -> None:
         server.stop()
         server.start()
         rows = json.loads(server.cli("limits", "--user", "alice", "--json").out)
-        assert rows[0]["limits"]["jobs"] == 2 and rows[0]["origin"] == "set"
+        assert (rows[0]["limits"]["jobs"], rows[0]["origin"]) == (2, "set")
         assert rows[0]["limits"]["queued"] == 2
         assert server.job(second)["state"] == "queued"
         Path(end).touch()
@@ -60,6 +60,11 @@ def test_limits_from_front_to_back(tmp_path: Path) -> None:
         refused = server.cli(
             "submit", "--project-name", "tests", "scheduler", str(folder), "big.py", env=alice
         )
-        assert refused.code == 1 and "project tests has" in refused.err, refused
+        _check_refused(refused, "project tests has")
         assert server.cli("limits", "remove", "--project", "tests").code == 0
         assert server.ended(server.send(folder, "big.py"))["state"] == "completed"
+
+
+def _check_refused(done: Done, why: str) -> None:
+    assert done.code == 1, done
+    assert why in done.err, done

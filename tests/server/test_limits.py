@@ -243,5 +243,5 @@ def test_rules_are_read_and_what_is_wrong_is_said():
         with pytest.raises(ValueError, match=r"limit|share"):
             checked(kind, name, value)
     for wrong in (["alice"], {"user": {}}, {"users": {"alice": 3}}):
-        with pytest.raises(ValueError, match="must|can have"):
+        with pytest.raises(ValueError, match=r"must|can have"):
             read_rules(wrong)

@@ -965,6 +965,230 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listing
+         * @description Return the newest searches, and the jobs that programs submitted together.
+         */
+        get: operations["listing_api_v1_searches_get"];
+        put?: never;
+        /**
+         * Start
+         * @description Start a search. The same `search_id` sent twice is one search.
+         */
+        post: operations["start_api_v1_searches_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description Tell whether a search would be accepted, without starting it.
+         */
+        post: operations["check_api_v1_searches_check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description Return everything about a search but its trials.
+         */
+        get: operations["show_api_v1_searches__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/row": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Row
+         * @description Return the row of a search, or of jobs that a program submitted together.
+         */
+        get: operations["row_api_v1_searches__name__row_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/trials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Trials
+         * @description Return the trials whose numbers are higher than `after`.
+         */
+        get: operations["trials_api_v1_searches__name__trials_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/curves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Curves
+         * @description Return what trials logged of the objective on their way: 500 trials at most.
+         */
+        get: operations["curves_api_v1_searches__name__curves_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/importance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Importance
+         * @description Return how much each parameter matters to an objective; empty: too few trials.
+         */
+        get: operations["importance_api_v1_searches__name__importance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream
+         * @description Tell the row of a search at every change until it is over, as server-sent events.
+         */
+        get: operations["stream_api_v1_searches__name__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop
+         * @description Begin no more trials; of jobs that a program submitted, stop those that are not over.
+         */
+        post: operations["stop_api_v1_searches__name__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume
+         * @description Let a search go on that was stopped or has failed.
+         */
+        post: operations["resume_api_v1_searches__name__resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend
+         * @description Add to the budget of a search; one that is over goes on.
+         */
+        post: operations["extend_api_v1_searches__name__extend_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runner/file": {
         parameters: {
             query?: never;
@@ -1257,7 +1481,8 @@ export interface components {
          *     `bundle` is the digest of the folder's manifest. `command` is given to `entrypoint`, which is
          *     the interpreter where it is None. `timeout` is in seconds of running; `retries` counts further
          *     attempts after the first. `worker` has the image, where the job runs in a container, and the
-         *     container's options, as `foundations.contract.worker` reads them.
+         *     container's options, as `foundations.contract.worker` reads them. `search` is what the job is
+         *     seen and stopped with: its search, or the program that submits many jobs.
          */
         JobSpec: {
             /** Project */
@@ -1313,6 +1538,8 @@ export interface components {
             parent?: string | null;
             /** Rerun Of */
             rerun_of?: string | null;
+            /** Search */
+            search?: string | null;
         };
         /**
          * JournalBatch
@@ -1506,6 +1733,55 @@ export interface components {
             began: boolean;
             /** Ended At */
             ended_at?: number | null;
+        };
+        /**
+         * SearchMore
+         * @description What to add to the budget (`time` in seconds or as in 2h), and a new concurrency.
+         */
+        SearchMore: {
+            /** Trials */
+            trials?: number | null;
+            /** Time */
+            time?: number | string | null;
+            /** Gpu Hours */
+            gpu_hours?: number | null;
+            /** Concurrency */
+            concurrency?: number | null;
+        };
+        /**
+         * SearchStop
+         * @description Whether the trials that run are stopped, too.
+         */
+        SearchStop: {
+            /**
+             * Running
+             * @default true
+             */
+            running: boolean;
+        };
+        /**
+         * SearchWanted
+         * @description A search to start. `spec` is the job that its trials are, without parameters.
+         *
+         *     `search` has parameters, metric, sampler, budget and so on, as docs/search.md says;
+         *     `search_id` is a UUID that the client chooses, so that sending twice is harmless. Without a
+         *     `name` it gets one that begins with `stem`.
+         */
+        SearchWanted: {
+            spec: components["schemas"]["JobSpec"];
+            /** Search Id */
+            search_id: string;
+            /** Search */
+            search?: {
+                [key: string]: unknown;
+            };
+            /** Name */
+            name?: string | null;
+            /**
+             * Stem
+             * @default search
+             */
+            stem: string;
         };
         /**
          * Selection
@@ -1776,6 +2052,30 @@ export interface components {
             } | null;
         };
         /**
+         * DimensionShown
+         * @description Something that is searched. `when`: it counts only where another has one of these values.
+         */
+        DimensionShown: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Low */
+            low: number | null;
+            /** High */
+            high: number | null;
+            /** Step */
+            step: number | null;
+            /** Log */
+            log: boolean;
+            /** Choices */
+            choices: unknown[] | null;
+            /** When */
+            when: {
+                [key: string]: unknown[];
+            } | null;
+        };
+        /**
          * ErrorAnswer
          * @description Every error.
          */
@@ -1979,6 +2279,20 @@ export interface components {
             reason?: string | null;
         };
         /**
+         * Importance
+         * @description The share of what trials differ in that each parameter explains, of `trials` trials.
+         */
+        Importance: {
+            /** Objective */
+            objective: string | null;
+            /** Trials */
+            trials: number;
+            /** Importance */
+            importance: {
+                [key: string]: number;
+            };
+        };
+        /**
          * JobDetails
          * @description Everything about a job.
          */
@@ -2041,6 +2355,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
             /** Tags */
             tags: {
                 [key: string]: string;
@@ -2173,6 +2489,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
             /** Tags */
             tags: {
                 [key: string]: string;
@@ -2400,6 +2718,18 @@ export interface components {
             notes: components["schemas"]["Note"][];
         };
         /**
+         * ObjectiveShown
+         * @description A metric, whether it should be low (min) or high (max), and which of its values counts.
+         */
+        ObjectiveShown: {
+            /** Metric */
+            metric: string;
+            /** Goal */
+            goal: string;
+            /** Value */
+            value: string;
+        };
+        /**
          * ParamColumn
          * @description A parameter: how many jobs have it, and as what.
          */
@@ -2478,6 +2808,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
         };
         /**
          * Points
@@ -2619,6 +2951,124 @@ export interface components {
             gpus: number;
         };
         /**
+         * SearchBudget
+         * @description What a search may take; null: as much as it likes.
+         */
+        SearchBudget: {
+            /** Trials */
+            trials: number | null;
+            /** Seconds */
+            seconds: number | null;
+            /** Gpu Hours */
+            gpu_hours: number | null;
+        };
+        /**
+         * SearchDetails
+         * @description Everything about a search; `front` are the trials that no other beats.
+         */
+        SearchDetails: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Project */
+            project: string;
+            /** User */
+            user: string;
+            /** State */
+            state: string;
+            /** Message */
+            message: string | null;
+            /** Sampler */
+            sampler: string | null;
+            /** Pruner */
+            pruner: string | null;
+            /** Objectives */
+            objectives: components["schemas"]["ObjectiveShown"][];
+            counts: components["schemas"]["TrialCounts"];
+            budget: components["schemas"]["SearchBudget"];
+            spent: components["schemas"]["SearchSpent"];
+            /** Concurrency */
+            concurrency: number | null;
+            best: components["schemas"]["Trial"] | null;
+            /** Created At */
+            created_at: number;
+            /** Finished At */
+            finished_at: number | null;
+            /** Parameters */
+            parameters: components["schemas"]["DimensionShown"][];
+            /** Constants */
+            constants: {
+                [key: string]: unknown;
+            };
+            /** Front */
+            front: components["schemas"]["Trial"][];
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * SearchList
+         * @description Searches, the newest first.
+         */
+        SearchList: {
+            /** Searches */
+            searches: components["schemas"]["SearchRow"][];
+        };
+        /**
+         * SearchRow
+         * @description A search, or a loop: jobs that one program submitted, of which only the counts are known.
+         *
+         *     `best` is null with several objectives: then the details have the front.
+         */
+        SearchRow: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Project */
+            project: string;
+            /** User */
+            user: string;
+            /** State */
+            state: string;
+            /** Message */
+            message: string | null;
+            /** Sampler */
+            sampler: string | null;
+            /** Pruner */
+            pruner: string | null;
+            /** Objectives */
+            objectives: components["schemas"]["ObjectiveShown"][];
+            counts: components["schemas"]["TrialCounts"];
+            budget: components["schemas"]["SearchBudget"];
+            spent: components["schemas"]["SearchSpent"];
+            /** Concurrency */
+            concurrency: number | null;
+            best: components["schemas"]["Trial"] | null;
+            /** Created At */
+            created_at: number;
+            /** Finished At */
+            finished_at: number | null;
+        };
+        /**
+         * SearchSpent
+         * @description What a search has taken so far.
+         */
+        SearchSpent: {
+            /** Trials */
+            trials: number;
+            /** Seconds */
+            seconds: number;
+            /** Gpu Hours */
+            gpu_hours: number;
+        };
+        /**
          * ServerShown
          * @description The server: its nodes and the number of jobs in each state.
          */
@@ -2643,6 +3093,70 @@ export interface components {
             name: string;
             /** Jobs */
             jobs: number;
+        };
+        /**
+         * Trial
+         * @description A trial: what was chosen, by dotted names, and what it came to, one score an objective.
+         */
+        Trial: {
+            /** Number */
+            number: number;
+            /** Job Id */
+            job_id: string;
+            /** State */
+            state: string;
+            /** Params */
+            params: {
+                [key: string]: unknown;
+            };
+            /** Values */
+            values: number[] | null;
+            /** Message */
+            message: string | null;
+            /** Created At */
+            created_at: number;
+            /** Started At */
+            started_at: number | null;
+            /** Finished At */
+            finished_at: number | null;
+        };
+        /**
+         * TrialCounts
+         * @description How many trials there are, by what became of them.
+         */
+        TrialCounts: {
+            /** Total */
+            total: number;
+            /** Queued */
+            queued: number;
+            /** Running */
+            running: number;
+            /** Completed */
+            completed: number;
+            /** Pruned */
+            pruned: number;
+            /** Failed */
+            failed: number;
+            /** Stopped */
+            stopped: number;
+        };
+        /**
+         * TrialCurves
+         * @description Of each trial, by its number, the points [step, value] of the objective's metric.
+         */
+        TrialCurves: {
+            /** Curves */
+            curves: {
+                [key: string]: number[][];
+            };
+        };
+        /**
+         * TrialList
+         * @description Trials in the order of their numbers.
+         */
+        TrialList: {
+            /** Trials */
+            trials: components["schemas"]["Trial"][];
         };
         /**
          * UnknownColumn
@@ -2749,6 +3263,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
             /** Position */
             position: number;
             /** Waits Because */
@@ -4524,6 +5040,397 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    listing_api_v1_searches_get: {
+        parameters: {
+            query?: {
+                project?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    start_api_v1_searches_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    check_api_v1_searches_check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_api_v1_searches__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchDetails"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    row_api_v1_searches__name__row_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    trials_api_v1_searches__name__trials_get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    curves_api_v1_searches__name__curves_get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialCurves"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    importance_api_v1_searches__name__importance_get: {
+        parameters: {
+            query?: {
+                objective?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Importance"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stream_api_v1_searches__name__stream_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stop_api_v1_searches__name__stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchStop"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    resume_api_v1_searches__name__resume_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    extend_api_v1_searches__name__extend_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchMore"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
             };
             /** @description Error */
             default: {

@@ -102,6 +102,8 @@ class LiveStream:
             parts.append(self._event("jobs", {**told, "deleted": news.deleted}))
         if news.projects:
             parts.append(self._event("projects", {"seq": news.seq, "projects": news.projects}))
+        if news.searches:
+            parts.append(self._event("searches", {"seq": news.seq, "searches": news.searches}))
         return parts
 
     def _event(self, name: str, data: dict[str, Any]) -> bytes:

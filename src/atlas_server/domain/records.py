@@ -47,6 +47,7 @@ class JobRecord:
     kind: JobKind = JobKind.SCHEDULED
     notes: str | None = None
     place: int | None = None
+    search: str | None = None
 
     @property
     def arrival(self) -> int:

@@ -128,7 +128,7 @@ class Jobs:
             name: secrets.get(name, value) if value == MASK else value
             for name, value in spec.environment.items()
         }
-        spec = replace(spec, environment=environment, rerun_of=job.job_id)
+        spec = replace(spec, environment=environment, rerun_of=job.job_id, search=None)
         asked, pin = repeated(job, spec, same_worker=same_worker)
         settled = self.check(asked)
         return self._queue(replace(settled, worker={**settled.worker, **pin}), None)
@@ -238,20 +238,22 @@ class Jobs:
             self.finish(connection, job, attempt, result)
         self._feed.notify(attempt.job_id)
 
-    def stop(self, job: JobRecord) -> JobState:
+    def stop(self, job: JobRecord, reason: StateReason = StateReason.STOP_REQUESTED) -> JobState:
         """Stop a job: one that waits is over at once, one that runs is asked to end.
 
-        Stopping twice is harmless. Raises Refused for a job that is already over.
+        Stopping twice is harmless; the first reason stays. Raises Refused for one that is over.
         """
         with self._store.write(durable=True) as connection:
             current = jobs.find(connection, job.job_id)
             if current is None or current.state.is_final:
                 raise Refused(f"Job '{job.job_id}' {_OVER[current.state if current else None]}.")
-            state = self._stop(connection, current)
+            state = self._stop(connection, current, reason)
         self._feed.notify(job.job_id)
         return state
 
-    def stop_all(self, job_ids: Sequence[str]) -> dict[str, str]:
+    def stop_all(
+        self, job_ids: Sequence[str], reason: StateReason = StateReason.STOP_REQUESTED
+    ) -> dict[str, str]:
         """Stop many jobs in one transaction; return of each that cannot be stopped why."""
         refused: dict[str, str] = {}
         with self._store.write(durable=True) as connection:
@@ -261,7 +263,7 @@ class Jobs:
                 if job is None or job.state.is_final:
                     refused[job_id] = f"Job '{job_id}' {_OVER[job.state if job else None]}."
                 else:
-                    self._stop(connection, job)
+                    self._stop(connection, job, reason)
         for job_id in found.keys() - refused.keys():
             self._feed.notify(job_id)
         return refused
@@ -281,8 +283,7 @@ class Jobs:
             self._feed.notify(job_id)
         return cleared
 
-    def _stop(self, connection: Connection, job: JobRecord) -> JobState:
-        reason = StateReason.STOP_REQUESTED
+    def _stop(self, connection: Connection, job: JobRecord, reason: StateReason) -> JobState:
         if job.state is JobState.QUEUED:
             values = {"finished_at": self._clock.now()}
             self._move(connection, job, JobState.STOPPED, reason, values, {})

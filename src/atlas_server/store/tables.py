@@ -105,7 +105,10 @@ jobs = Table(
     Column("notes", Text),
     # Where in the queue it was put by hand, see `store.turns`; None: by its key.
     Column("place", BigInteger),
+    # The search, or the program that submitted it with others: what it is seen and stopped with.
+    Column("search", String),
     Index(None, "state", "id"),
+    Index(None, "search", "state"),
     # Everything that tables of jobs are filtered and sorted by: the rows themselves are wide, and
     # reading 100,000 of them takes longer than anybody waits for a table.
     Index(
@@ -127,6 +130,7 @@ jobs = Table(
         "started_at",
         "finished_at",
         "kind",
+        "search",
     ),
     Index(None, "bundle"),
     sqlite_autoincrement=True,

@@ -18,6 +18,7 @@ COMMANDS = {
     "init": ("init", "make a new project folder from a template"),
     "submit": ("submit", "submit a folder as a job and stream its logs"),
     "list": ("jobs", "list jobs"),
+    "search": ("search", "search for good parameters; every trial is a job"),
     "show": ("show", "show everything about a job"),
     "query": ("queries", "show what queries can say, or check one"),
     "queue": ("queue", "show what runs and what waits, and why"),
@@ -44,6 +45,7 @@ _MEANT = {
     "details": "show", "kill": "stop", "cancel": "stop", "abort": "stop", "rm": "delete",
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
+    "sweep": "search", "searches": "search list", "tune": "search", "optimize": "search",
     "nodes": "info", "build": "build-worker", "version": "--version", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\

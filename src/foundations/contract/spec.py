@@ -56,7 +56,8 @@ class JobSpec:
     `bundle` is the digest of the folder's manifest. `command` is given to `entrypoint`, which is
     the interpreter where it is None. `timeout` is in seconds of running; `retries` counts further
     attempts after the first. `worker` has the image, where the job runs in a container, and the
-    container's options, as `foundations.contract.worker` reads them.
+    container's options, as `foundations.contract.worker` reads them. `search` is what the job is
+    seen and stopped with: its search, or the program that submits many jobs.
     """
 
     __pydantic_config__ = MappingProxyType({"extra": "forbid"})
@@ -80,3 +81,4 @@ class JobSpec:
     origin: Origin = field(default_factory=Origin)
     parent: Optional[str] = None
     rerun_of: Optional[str] = None
+    search: Optional[str] = None
