@@ -11,7 +11,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from atlas_server.api.accounts import AccountRoutes
 from atlas_server.api.app import create_app
+from atlas_server.api.gate import Gate
 from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
@@ -33,10 +35,14 @@ from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.searches import Searches as SearchThread
 from atlas_server.scheduler.shares import Shares
+from atlas_server.services.access import Access
+from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.archives import Archives
+from atlas_server.services.audit import AuditLog
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
+from atlas_server.services.identification import Identification
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
@@ -46,11 +52,13 @@ from atlas_server.services.searches import Searches
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
 from atlas_server.services.tensorboards import TensorBoards
+from atlas_server.services.tokens import Tokens
 from atlas_server.services.trials import Trials
 from atlas_server.services.views import Views
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
+from foundations.contract.environment import TOKEN
 
 
 class SystemClock:
@@ -73,12 +81,14 @@ class SystemClock:
 class Surroundings:
     """What a server is told besides its configuration.
 
-    `url` gives the API's address once it is known; `umask` is the one that jobs get.
+    `url` gives the API's address once it is known, `ports` those that are listened on; `umask` is
+    the one that jobs get.
     """
 
     config: ServerConfig
     url: Callable[[], str]
     umask: int
+    ports: Callable[[], list[int]] = list
 
 
 class Assembly:
@@ -89,8 +99,9 @@ class Assembly:
         self.closers: list[Callable[[], None]] = []
         self._around = around
         self._clock, self._feed = SystemClock(), Feed()
-        self._instance = _instance(self.config.database.parent / "instance", self._clock)
+        self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
+        self._make_gate()
         self._make_scheduler()
         self._make_searches()
         self.app = self._make_app()
@@ -111,23 +122,39 @@ class Assembly:
         self._search_thread.start()
         housekeeping.start()
         self._arrivals.start()
-        self.closers += [self._store.close, self._executor.close, self._scheduler.close]
-        self.closers += [
-            self._search_thread.close,
-            housekeeping.close,
-            self._arrivals.close,
-            self._boards.close,
-        ]
+        self._audit.start()
+        parts = (
+            self._store,
+            self._audit,
+            self._executor,
+            self._scheduler,
+            self._search_thread,
+            housekeeping,
+            self._arrivals,
+            self._boards,
+        )
+        self.closers += [part.close for part in parts]
 
     def _make_stores(self) -> None:
         config = self.config
-        self._store = Store(config.database)
+        self._store = open_store(config)
         self._logs, self._bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
         self._synced = DirectoryArchive(config.archive)
         self._samples = SampleArchive(config.samples)
         self._views = Views(self._store, self._logs)
         kept = (self._logs, self._synced, self._samples)
         self._archives = Archives(self._store, self._bundles, kept)
+
+    def _make_gate(self) -> None:
+        config, store, clock = self.config, self._store, self._clock
+        own = _kept(config.database.parent / "key", clock.new_token)
+        enabled = bool(config.authentication)
+        self._identification = Identification(store, clock, own, enabled=enabled)
+        self._audit = AuditLog(store)
+        cookie = f"atlas_session_{self._instance[:8]}"
+        access = Access(self._views)
+        self._gate = Gate(self._identification, access, self._audit, clock, cookie)
+        self._accounts = Accounts(store, clock, self._identification.forget)
 
     def _make_scheduler(self) -> None:
         config, store, clock = self.config, self._store, self._clock
@@ -136,13 +163,16 @@ class Assembly:
         )
         umask = f"{self._around.umask:03o}"
         inherited = environment(config, ATLAS_UMASK=umask)
+        # That of whoever has started the server: none of the jobs' business.
+        inherited.pop(TOKEN, None)
         self._executor = executor = LocalExecutor(declared, inherited, str(config.home))
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers = _workers(config, self._containers)
         rules = configured(config.limits)
         limits = LimitBook(store, self._feed, self._bundles, clock, rules)
         self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers, limits)
-        launcher = Launcher(self._jobs, _runner_settings(self._around, self._instance))
+        settings = _runner_settings(self._around, self._instance, self._identification.own_token)
+        launcher = Launcher(self._jobs, settings)
         leases = Leases(store, clock, config.lease)
         self._scheduler = Scheduler(
             Snapshots(store),
@@ -185,11 +215,37 @@ class Assembly:
             scheduler=self._scheduler,
             limits=self._jobs.limits,
             searches=self._searches,
+            access=self._gate.access,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)
-        beside = board_routes.pages()
-        return create_app(*routers(parts), board_routes.router(), beside=beside)
+        tokens = Tokens(store, clock, config.session_lifetime, self._identification.forget)
+        account_routes = AccountRoutes(
+            self._accounts, tokens, self._audit, self._gate, self._around.ports
+        )
+        return create_app(
+            *routers(parts),
+            board_routes.router(),
+            account_routes.router(),
+            beside=board_routes.pages(),
+            gate=self._gate,
+            hosts=config.hosts,
+        )
+
+
+def check_people(config: ServerConfig) -> None:
+    """Raise Refused where a server would ask who is there, and nobody could answer."""
+    if config.authentication:
+        store = open_store(config)
+        try:
+            check_somebody(Accounts(store, SystemClock()), config.host)
+        finally:
+            store.close()
+
+
+def open_store(config: ServerConfig) -> Store:
+    """Return the database of a home, brought up to date."""
+    return Store(config.database)
 
 
 def _tensorboards(config: ServerConfig, archive: DirectoryArchive) -> TensorBoards:
@@ -215,7 +271,7 @@ def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:
     )
 
 
-def _runner_settings(around: Surroundings, instance: str) -> RunnerSettings:
+def _runner_settings(around: Surroundings, instance: str, own_token: str) -> RunnerSettings:
     config = around.config
     return RunnerSettings(
         server=around.url,
@@ -226,14 +282,16 @@ def _runner_settings(around: Surroundings, instance: str) -> RunnerSettings:
         heartbeat=config.heartbeat,
         grace=config.grace,
         lease=config.lease,
+        own_token=own_token,
     )
 
 
-def _instance(path: Path, clock: SystemClock) -> str:
-    """The identity of the server that this home is, made when it first starts."""
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """What this home keeps from its first start on: its server's identity, its secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         partial = path.with_suffix(".partial")
-        partial.write_text(clock.new_id())
+        partial.touch(mode=0o600)
+        partial.write_text(make())
         partial.replace(path)
     return path.read_text()

@@ -24,6 +24,7 @@ from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain.ports import Clock
 from atlas_server.scheduler.loop import Scheduler
+from atlas_server.services.access import Access
 from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches
 from atlas_server.services.bulk import Bulk
@@ -72,6 +73,7 @@ class Parts:
     scheduler: Scheduler
     limits: LimitBook
     searches: Searches
+    access: Access
 
 
 def routers(parts: Parts) -> list[APIRouter]:
@@ -84,9 +86,11 @@ def routers(parts: Parts) -> list[APIRouter]:
     batches = Batches(store, feed, parts.bundles, clock, jobs)
     job_routes = JobRoutes(
         jobs, batches, parts.executed, views, listings, parts.archives, edits, removal,
-        parts.scheduler,
+        parts.scheduler, parts.access,
     )  # fmt: skip
-    system_routes = SystemRoutes(parts.identity, jobs, edits, views, parts.runners, parts.scheduler)
+    system_routes = SystemRoutes(
+        parts.identity, jobs, edits, views, parts.runners, parts.scheduler, parts.access
+    )
     directories = Directories(store, parts.synced, parts.samples)
     return [
         job_routes.router(),
@@ -94,7 +98,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         FileRoutes(views, parts.archives, content, files).router(),
         ProjectRoutes(Projects(store, feed, clock), removal).router(),
         TableRoutes(listings, Completions(store, queries)).router(),
-        bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec)),
+        bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec, parts.access)),
         curves.routes(CurveReads(store)),
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
@@ -102,6 +106,6 @@ def routers(parts: Parts) -> list[APIRouter]:
         LimitRoutes(parts.limits, parts.scheduler).router(),
         results.routes(Results(store, queries)),
         exports.routes(Exports(store, queries)),
-        SearchRoutes(parts.searches, SearchViews(store, clock), feed).router(),
+        SearchRoutes(parts.searches, SearchViews(store, clock), feed, parts.access).router(),
         DirectoryRoutes(directories, views, parts.identity.instance).router(),
     ]

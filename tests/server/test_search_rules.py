@@ -172,8 +172,12 @@ def test_a_study_made_anew_goes_on_without_repeating_itself(sampler, more):
 
 def test_a_grid_has_every_point_once_and_goes_on_where_it_was():
     learning_rate = {**SPACE["learning_rate"], "points": 2}  # type: ignore[dict-item]
-    parameters = {"learning_rate": learning_rate, "m": {"min": 0, "max": 1, "when": {"o": "b"}},
-                  "o": ["a", "b"], "n": {"min": 1, "max": 2, "count_min": 0, "count_max": 1}}  # fmt: skip
+    parameters = {
+        "learning_rate": learning_rate,
+        "m": {"min": 0, "max": 1, "when": {"o": "b"}},
+        "o": ["a", "b"],
+        "n": {"min": 1, "max": 2, "count_min": 0, "count_max": 1},
+    }
     search = definition(parameters=parameters, sampler="grid", budget=None)
     every = list(points(search.space))
     assert len(every) == 2 * (1 + 2) * (1 + 2)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.allowance import Use
 from atlas_server.domain.answers.limits import LimitedOne, LimitTable
 from atlas_server.domain.limits import EVERYBODY, LIMIT_NAMES, PROJECT, USER, Rules, Scope, scopes
 from atlas_server.domain.resources import WHOLE, held_by
+from atlas_server.domain.rights import Right
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.limits import LimitBook
 
@@ -35,15 +36,16 @@ class LimitRoutes:
         self._limits = limits
         self._scheduler = scheduler
 
-    def router(self) -> APIRouter:
+    def router(self) -> Router:
         """Return the endpoints."""
-        router = APIRouter(tags=["limits"])
+        router = Router(tags=["limits"])
         add = router.add_api_route
         add("/limits", self.table, methods=["GET"], **answers(LimitTable))
         add("/limits", self.change, methods=["PATCH"], **answers(LimitTable))
         add("/limits/{kind}/{name}", self.remove, methods=["DELETE"], **answers(LimitTable))
         return router
 
+    @needs(Right.READ)
     def table(self) -> Response:
         """Return what everybody may have, and has."""
         rules, used, waiting = self._limits.rules(), self._used(), self._limits.waiting()
@@ -52,11 +54,13 @@ class LimitRoutes:
         rows = [self._row(scope, rules, used.get(scope, Use()), waiting) for scope in shown]
         return JSONResponse({"limits": rows})
 
+    @needs(Right.ADMIN)
     def change(self, wanted: LimitChange) -> Response:
         """Set limits of a user or project, or take some back; the others stay."""
         self._limits.change(Scope(wanted.kind, wanted.name), wanted.limits)
         return self.table()
 
+    @needs(Right.ADMIN)
     def remove(self, kind: Literal["user", "project"], name: str) -> Response:
         """Take back all that was set for a user or project; everybody's limits count then."""
         self._limits.remove(Scope(kind, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import anyio
@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from atlas_server.api.rights import Router, Targets, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.searches import (
     Importance,
@@ -22,10 +23,13 @@ from atlas_server.domain.answers.searches import (
     TrialCurves,
     TrialList,
 )
+from atlas_server.domain.rights import Right
+from atlas_server.services.access import Access
 from atlas_server.services.feed import AsyncWatcher, Feed
 from atlas_server.services.search_views import SearchViews
 from atlas_server.services.searches import Searches, Wanted
 from foundations.contract.spec import JobSpec
+from foundations.errors import Forbidden
 
 _KEEP_ALIVE = 15.0
 # Nobody reads faster.
@@ -70,14 +74,15 @@ class SearchMore(BaseModel):
 class SearchRoutes:
     """The endpoints, and what they work with."""
 
-    def __init__(self, searches: Searches, views: SearchViews, feed: Feed) -> None:
+    def __init__(self, searches: Searches, views: SearchViews, feed: Feed, access: Access) -> None:
+        self._access = access
         self._searches = searches
         self._views = views
         self._feed = feed
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/searches", tags=["searches"])
+        router = Router(prefix="/searches", tags=["searches"])
         add = router.add_api_route
         add("", self.start, methods=["POST"], status_code=201, **answers(SearchRow))
         add("", self.listing, methods=["GET"], **answers(SearchList))
@@ -93,16 +98,21 @@ class SearchRoutes:
         add("/{name}/extend", self.extend, methods=["POST"], **answers(SearchRow))
         return router
 
-    def start(self, wanted: SearchWanted) -> Response:
+    @needs(Right.SUBMIT)
+    def start(self, who: Who, targets: Targets, wanted: SearchWanted) -> Response:
         """Start a search. The same `search_id` sent twice is one search."""
-        search = self._searches.start(_wanted(wanted))
+        signed = replace(wanted, spec=self._access.signed(who, wanted.spec))
+        search = self._searches.start(_wanted(signed))
+        targets.append(search.name)
         return JSONResponse(self._views.row(search.name), 201)
 
+    @needs(Right.SUBMIT, told=False)
     def check(self, wanted: SearchWanted) -> dict[str, Any]:
         """Tell whether a search would be accepted, without starting it."""
         self._searches.check(_wanted(wanted))
         return {"accepted": True}
 
+    @needs(Right.READ)
     def listing(
         self,
         project: str | None = None,
@@ -111,26 +121,32 @@ class SearchRoutes:
         """Return the newest searches, and the jobs that programs submitted together."""
         return JSONResponse({"searches": self._views.listing(project, limit)})
 
+    @needs(Right.READ)
     def show(self, name: str) -> Response:
         """Return everything about a search but its trials."""
         return JSONResponse(self._views.details(name))
 
+    @needs(Right.READ)
     def row(self, name: str) -> Response:
         """Return the row of a search, or of jobs that a program submitted together."""
         return JSONResponse(self._views.row(name))
 
+    @needs(Right.READ)
     def trials(self, name: str, after: int = -1) -> Response:
         """Return the trials whose numbers are higher than `after`."""
         return JSONResponse({"trials": self._views.trials(name, after)})
 
+    @needs(Right.READ)
     def curves(self, name: str, after: int = -1) -> Response:
         """Return what trials logged of the objective on their way: 500 trials at most."""
         return JSONResponse({"curves": self._views.curves(name, after)})
 
+    @needs(Right.READ)
     def importance(self, name: str, objective: str | None = None) -> Response:
         """Return how much each parameter matters to an objective; empty: too few trials."""
         return JSONResponse(self._views.importance(name, objective))
 
+    @needs(Right.READ)
     async def stream(self, name: str) -> Response:
         """Tell the row of a search at every change until it is over, as server-sent events."""
         await anyio.to_thread.run_sync(self._views.row, name)  # what is not there is no stream
@@ -157,18 +173,33 @@ class SearchRoutes:
         finally:
             watcher.close()
 
-    def stop(self, name: str, how: SearchStop) -> Response:
+    @needs(Right.CHANGE)
+    def stop(self, who: Who, targets: Targets, name: str, how: SearchStop) -> Response:
         """Begin no more trials; of jobs that a program submitted, stop those that are not over."""
+        self._check_managing(who, targets, name)
         return JSONResponse(self._views.row(self._searches.stop(name, running=how.running)))
 
-    def resume(self, name: str) -> Response:
+    @needs(Right.CHANGE)
+    def resume(self, who: Who, targets: Targets, name: str) -> Response:
         """Let a search go on that was stopped or has failed."""
+        self._check_managing(who, targets, name)
         return JSONResponse(self._views.row(self._searches.resume(name)))
 
-    def extend(self, name: str, more: SearchMore) -> Response:
+    @needs(Right.CHANGE)
+    def extend(self, who: Who, targets: Targets, name: str, more: SearchMore) -> Response:
         """Add to the budget of a search; one that is over goes on."""
+        self._check_managing(who, targets, name)
         values = {key: value for key, value in more.model_dump().items() if value is not None}
         return JSONResponse(self._views.row(self._searches.extend(name, values)))
+
+    def _check_managing(self, who: Who, targets: Targets, name: str) -> None:
+        targets.append(name)
+        user = self._views.row(name)["user"]
+        if not who.may_manage(user):
+            raise Forbidden(
+                f"Search '{name}' is {user}'s: its owner and admins can change it.",
+                "Start one of your own: foundations search start",
+            )
 
 
 def _differs(row: SearchRow, told: SearchRow) -> bool:

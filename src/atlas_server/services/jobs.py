@@ -116,18 +116,33 @@ class Jobs:
         assert job is not None
         return job
 
-    def rerun(self, job: JobRecord, spec: JobSpec, *, same_worker: bool = True) -> JobRecord:
+    def rerun(
+        self,
+        job: JobRecord,
+        spec: JobSpec,
+        *,
+        same_worker: bool = True,
+        with_secrets: bool = True,
+    ) -> JobRecord:
         """Queue `spec`, a copy of the job's own with changes.
 
         Environment values that are masked in it are taken from the original, and so is the image,
         where its name may stand for another one by now, unless the worker is among the changes.
+        The values are not for others than the job's user: without them Refused is raised where
+        there are any.
         """
         with self._store.read() as connection:
-            secrets = jobs.secrets(connection, job.id)
+            secrets = jobs.secrets(connection, job.id) if with_secrets else {}
         environment = {
             name: secrets.get(name, value) if value == MASK else value
             for name, value in spec.environment.items()
         }
+        hidden = [name for name, value in environment.items() if value == MASK]
+        if hidden and not with_secrets:
+            raise Refused(
+                f"The job's {', '.join(hidden)} is {job.user}'s secret, and not copied for others.",
+                "Give values of your own: environment in the changes of the rerun.",
+            )
         spec = replace(spec, environment=environment, rerun_of=job.job_id, search=None)
         asked, pin = repeated(job, spec, same_worker=same_worker)
         settled = self.check(asked)

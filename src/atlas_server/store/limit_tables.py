@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, String, Table
 
-from atlas_server.store.search_tables import metadata
+from atlas_server.store.tables import metadata
 
 # Of a user or project (`kind`), or of all of them ("*"): {limit: number}.
 limits = Table(

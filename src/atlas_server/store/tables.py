@@ -158,6 +158,7 @@ attempts = Table(
     Column("late_result", JSON),
     Column("error", JSON),
     UniqueConstraint("job", "number"),
+    Index(None, "token"),
     # Runners name their attempt by its number: it must never be given out again.
     sqlite_autoincrement=True,
 )

@@ -34,6 +34,10 @@ COMMANDS = {
     "delete": ("stop", "delete finished jobs"),
     "projects": ("projects", "list, rename, archive or delete projects"),
     "info": ("info", "show the server's resources, or the known schedulers"),
+    "login": ("login", "log in to a server that asks who you are"),
+    "logout": ("login", "log out of a server"),
+    "whoami": ("login", "show who you are for a server"),
+    "token": ("token", "make, list and revoke tokens for programs"),
     "build-worker": ("build_worker", "build an image for jobs from requirements.txt"),
     "completion": ("completion", "print the script that completes commands in your shell"),
 }
@@ -46,7 +50,8 @@ _MEANT = {
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
     "sweep": "search", "searches": "search list", "tune": "search", "optimize": "search",
-    "nodes": "info", "build": "build-worker", "version": "--version", "help": "--help",
+    "nodes": "info", "build": "build-worker", "version": "--version", "signin": "login",
+    "auth": "login", "signout": "logout", "tokens": "token list", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\
 examples:

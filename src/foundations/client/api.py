@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from foundations import config
 from foundations.client.http import Connection
 
 TYPE_CHECKING = False
@@ -41,6 +42,13 @@ class Api:
         self.connection = Connection(url, token)
         self.url = url
 
+    @classmethod
+    def of_user(cls, url: str) -> Api:
+        """Return the API of a server for whoever uses this program: with what shows who it is."""
+        api = cls(url, config.token(url))
+        api.connection.renew = config.token
+        return api
+
     def close(self) -> None:
         """Hang up."""
         self.connection.close()
@@ -64,6 +72,32 @@ class Api:
     def remove_limits(self, kind: str, name: str) -> Json:
         """Take back all limits that were set for a user or project."""
         return self._call("DELETE", "/limits/{}/{}".format(quote(kind), quote(name)))
+
+    # -- accounts
+
+    def me(self) -> Json:
+        """Return `{authentication, user}`: whether the server asks who somebody is, and who."""
+        return self._get("/auth/me")
+
+    def login(self, user: str, password: str, name: str) -> Json:
+        """Return `{user, token, ports}` for whoever knows a user's password."""
+        return self._call("POST", "/auth/login", {"user": user, "password": password, "name": name})
+
+    def logout(self, everywhere: bool = False) -> None:
+        """End this login, or all sessions and logins of the user."""
+        self._call("POST", "/auth/logout", {"everywhere": everywhere})
+
+    def tokens(self) -> List[Json]:
+        """Return one's personal tokens, logins and sessions, the newest first."""
+        return self._get("/tokens")["tokens"]
+
+    def create_token(self, name: str, scope: str, lifetime: Optional[float]) -> Json:
+        """Return `{secret, token}`: a new personal token; `lifetime` in seconds."""
+        return self._call("POST", "/tokens", {"name": name, "scope": scope, "lifetime": lifetime})
+
+    def revoke_token(self, key: int) -> None:
+        """End a token, login or session."""
+        self._call("DELETE", "/tokens/{}".format(key))
 
     # -- bundles
 

@@ -57,7 +57,7 @@ def follow(
             _check(end, job_id)
             time.sleep(pause if end is None else min(pause, max(0.0, end - time.monotonic())))
             pause = min(pause * 2, _LONGEST_PAUSE)
-            watcher = Api(moved(api.url), config.token())
+            watcher = Api.of_user(moved(api.url))
     finally:
         if watcher is not api:
             watcher.close()
@@ -71,7 +71,7 @@ def follow_search(url: str, name: str, timeout: Optional[float] = None) -> Itera
     pause = _FIRST_PAUSE
     end = None if timeout is None else time.monotonic() + timeout
     while True:
-        watcher = Api(moved(url), config.token())
+        watcher = Api.of_user(moved(url))
         try:
             _limit(watcher, end)
             for event, row in watcher.search_stream(name):
