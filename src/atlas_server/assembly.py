@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
+from atlas_server.api import observing
 from atlas_server.api.accounts import AccountRoutes
 from atlas_server.api.app import create_app
 from atlas_server.api.gate import Gate
@@ -29,6 +30,7 @@ from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
@@ -41,11 +43,13 @@ from atlas_server.services.archives import Archives
 from atlas_server.services.audit import AuditLog
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
+from atlas_server.services.health import Health
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.identification import Identification
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
+from atlas_server.services.meters import Meters
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
 from atlas_server.services.searches import Searches
@@ -98,7 +102,7 @@ class Assembly:
         self.config = around.config
         self.closers: list[Callable[[], None]] = []
         self._around = around
-        self._clock, self._feed = SystemClock(), Feed()
+        self._clock, self._feed, self._meters = SystemClock(), Feed(), Meters()
         self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
@@ -113,14 +117,10 @@ class Assembly:
 
     def start(self) -> None:
         """Set every thread to work."""
-        containers = self._containers.remove_orphans
-        housekeeping = Housekeeping(
-            self._store, self._archives, self.config.home / "work", containers
-        )
         self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
         self._scheduler.start()
         self._search_thread.start()
-        housekeeping.start()
+        self._housekeeping.start()
         self._arrivals.start()
         self._audit.start()
         parts = (
@@ -129,7 +129,7 @@ class Assembly:
             self._executor,
             self._scheduler,
             self._search_thread,
-            housekeeping,
+            self._housekeeping,
             self._arrivals,
             self._boards,
         )
@@ -144,6 +144,12 @@ class Assembly:
         self._views = Views(self._store, self._logs)
         kept = (self._logs, self._synced, self._samples)
         self._archives = Archives(self._store, self._bundles, kept)
+        self._housekeeping = Housekeeping(
+            self._store, self._archives, config.home / "work", self._remove_orphans
+        )
+
+    def _remove_orphans(self, is_left_over: Callable[[str, int], bool]) -> int | None:
+        return self._containers.remove_orphans(is_left_over)
 
     def _make_gate(self) -> None:
         config, store, clock = self.config, self._store, self._clock
@@ -173,7 +179,7 @@ class Assembly:
         self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers, limits)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
         launcher = Launcher(self._jobs, settings)
-        leases = Leases(store, clock, config.lease)
+        self._leases = leases = Leases(store, clock, config.lease)
         self._scheduler = Scheduler(
             Snapshots(store),
             self._feed,
@@ -183,6 +189,7 @@ class Assembly:
             clock,
             Policy(patience=config.patience),
             Shares(limits.rules, config.fair_half_life),
+            self._meters,
         )
         self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
         self._archives.also_in_use = self._arrivals.bundles
@@ -227,10 +234,17 @@ class Assembly:
             *routers(parts),
             board_routes.router(),
             account_routes.router(),
-            beside=board_routes.pages(),
+            beside=(board_routes.pages(), self._observing()),
             gate=self._gate,
             hosts=config.hosts,
+            answered=self._meters.answered,
         )
+
+    def _observing(self) -> APIRouter:
+        health = Health(self._store, self.config.home, self._scheduler)
+        parts = (self._scheduler, self._views, health, self._housekeeping, self._leases)
+        observe(self._meters, *parts)
+        return observing.routes(health, self._meters)
 
 
 def check_people(config: ServerConfig) -> None:

@@ -35,7 +35,7 @@ class ServerConfig:
     where others than this machine get in. `hosts` are the only names that it answers to then; who
     does nothing for `session_lifetime` seconds has to log in again. `limits` are those of users and
     projects that nobody has set otherwise; what users held counts half as much `fair_half_life`
-    seconds later (0: not at all).
+    seconds later (0: not at all). `log_format` is text or json.
     """
 
     home: Path
@@ -62,6 +62,7 @@ class ServerConfig:
     tensorboard_idle: float = 1800.0
     limits: Any = None
     fair_half_life: float = 86400.0
+    log_format: str = "text"
 
     @property
     def run_dir(self) -> Path:
@@ -241,6 +242,8 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(float(value), lowest, 1e9)
         if name in _ALLOWED or name == "hosts":
             return _names(name, value)
+        if name == "log_format" and value not in ("text", "json"):
+            raise ValueError(value)
         if name in _STRUCTURES:
             # What is in them is read by what they are for.
             return json.loads(value) if isinstance(value, str) else value

@@ -35,7 +35,7 @@ people:             POST /auth/logout; POST /auth/password; GET /tokens; POST /t
                     DELETE /tensorboards/{session_id}; GET /searches; GET /searches/{name}
                     GET /searches/{name}/row; GET /searches/{name}/trials
                     GET /searches/{name}/curves; GET /searches/{name}/importance
-                    GET /searches/{name}/stream
+                    GET /searches/{name}/stream; GET /limits
 readers of the job: GET /jobs/{reference}; GET /jobs/{reference}/diff/{other}
                     GET /jobs/{reference}/metrics; GET /jobs/{reference}/reproduce
                     GET /jobs/{reference}/logs; GET /jobs/{reference}/stream
@@ -58,6 +58,7 @@ senders:            POST /bundles; POST /blobs
 fetchers:           GET /blobs/{digest}
 whoever shows anything: POST /runner/report; PUT /runner/file
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
+                    PATCH /limits; DELETE /limits/{kind}/{name}
 """
 
 

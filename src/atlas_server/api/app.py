@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -12,11 +12,16 @@ from atlas_server.api.gate import Gate
 from atlas_server.api.guard import Guard
 from atlas_server.api.rights import check_declared
 from atlas_server.api.schema import describe
+from atlas_server.api.timed import Answered, Timed
 from foundations._version import __version__
 
 
 def create_app(
-    *routers: APIRouter, beside: APIRouter, gate: Gate, hosts: Collection[str] = ()
+    *routers: APIRouter,
+    beside: Sequence[APIRouter],
+    gate: Gate,
+    hosts: Collection[str] = (),
+    answered: Answered,
 ) -> FastAPI:
     """Return the ASGI application; what lies `beside` the API has its own paths.
 
@@ -32,8 +37,9 @@ def create_app(
     )
     app.state.gate = gate
     app.add_middleware(Guard, asks_who=gate.identification.enabled, hosts=hosts)
+    app.add_middleware(Timed, answered=answered)
     errors.install(app)
-    for router in [*routers, beside]:
+    for router in [*routers, *beside]:
         check_declared(router)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
@@ -47,7 +53,8 @@ def create_app(
 
     app.openapi = openapi
 
-    app.include_router(beside)
+    for router in beside:
+        app.include_router(router)
     # Last: whatever is no other address is one of the pages.
     app.include_router(pages.routes())
     return app

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 
 from atlas_server.domain.answers.system import NodeLive
@@ -27,6 +28,7 @@ from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.shares import Shares
 from atlas_server.services.feed import Feed
+from atlas_server.services.meters import Meters
 from atlas_server.services.snapshots import Snapshots
 from foundations.contract.states import JobState
 
@@ -49,6 +51,7 @@ class Scheduler:
         clock: Clock,
         policy: Policy,
         shares: Shares,
+        meters: Meters,
     ) -> None:
         self._snapshots = snapshots
         self._executors = executors
@@ -57,6 +60,8 @@ class Scheduler:
         self._clock = clock
         self._policy = policy
         self._shares = shares
+        self._meters = meters
+        self._looked = time.monotonic()
         self._queue = WaitQueue()
         self._held: dict[str, tuple[JobRecord, AttemptRecord]] = {}
         self._seq = 0
@@ -81,6 +86,10 @@ class Scheduler:
     def nodes_changed(self) -> None:
         """Place again: there is something else to place on."""
         self._wake.set()
+
+    def last_look(self) -> float | None:
+        """Return when the thread last began to look, by the monotonic clock; None: it has ended."""
+        return self._looked if self._thread.is_alive() else None
 
     def close(self) -> None:
         """End the thread; runners are left to themselves."""
@@ -135,8 +144,10 @@ class Scheduler:
         while not self._stopping:
             # Cleared first: a change during the step is seen by the next one.
             self._wake.clear()
+            self._looked = time.monotonic()
             try:
-                pause = self._step()
+                with self._meters.steps.time():
+                    pause = self._step()
             except Exception:
                 # A scheduler that dies stops every job: log, wait, go on.
                 log.exception("The scheduler met an unexpected error; it goes on.")
@@ -166,6 +177,7 @@ class Scheduler:
                 self._queue.remove(start.job_id)
             if begun is not None:
                 self._held[start.job_id] = begun
+                self._meters.waits.observe(begun[1].created_at - begun[0].queued_at)
                 started += 1
         return started
 
@@ -222,6 +234,7 @@ class Scheduler:
         after = self._held.get(job.job_id)
         if before is not None and (after is None or after[1].id != before[1].id):
             self._shares.ended(*before, self._clock.now())
+            self._meters.attempt_ended(job.state, job.reason.value if job.reason else None)
 
     def _drop(self, job_id: str) -> None:
         self._held.pop(job_id, None)

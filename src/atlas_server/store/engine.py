@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from atlas_server.domain import patterns
+from atlas_server.store.copies import copy_database
 from atlas_server.store.schema import metadata
 from foundations.errors import ServerError, StorageFull
 
@@ -75,6 +76,9 @@ class Store:
         if found is not None and found > SCHEMA_VERSION:
             message = f"The database {path} was made by a newer Atlas (schema {found})."
             raise ServerError(message, "Install that version again, or a newer one.")
+        if found is not None:
+            # What was there stays beside it, as it was.
+            copy_database(path, path.with_name(f"before-{SCHEMA_VERSION}.db"))
         with self.write(durable=True) as connection:
             _upgrade(connection)
 

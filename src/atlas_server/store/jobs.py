@@ -252,6 +252,18 @@ def open_attempts(connection: Connection) -> list[AttemptRecord]:
     return [AttemptRecord(**row) for row in connection.execute(query).mappings()]
 
 
+def forget_handles(connection: Connection) -> None:
+    """Have nobody look for the processes of attempts: they are another server's."""
+    connection.execute(
+        sql_update(attempts).where(attempts.c.ended_at.is_(None)).values(handle=None)
+    )
+
+
+def count(connection: Connection) -> int:
+    """Return how many jobs there are."""
+    return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
+
+
 def error_of(connection: Connection, attempt_id: int) -> dict[str, Any] | None:
     """Return the exception that ended an attempt's program, where it has told."""
     return connection.execute(_ERROR_OF, {"wanted": attempt_id}).scalar()
