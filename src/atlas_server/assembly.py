@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-import time
-import uuid
+import os
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
-from atlas_server.config import ServerConfig, engine_sockets, environment
+from atlas_server.clock import SystemClock
+from atlas_server.config import ServerConfig, engine_sockets, environment, without_secrets
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.resources import Node
 from atlas_server.endpoints import Parts, routers
@@ -47,6 +48,7 @@ from atlas_server.services.health import Health
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.identification import Identification
 from atlas_server.services.jobs import Jobs
+from atlas_server.services.leadership import Alone, Elected, Leadership, Machines
 from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
 from atlas_server.services.meters import Meters
@@ -63,22 +65,6 @@ from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
 from foundations.contract.environment import TOKEN
-
-
-class SystemClock:
-    """Real time and chance."""
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time()
-
-    def new_id(self) -> str:
-        """Return a job ID."""
-        return str(uuid.uuid4())  # noqa: TID251 - the one place
-
-    def new_token(self) -> str:
-        """Return a secret for one attempt."""
-        return secrets.token_urlsafe(24)
 
 
 @dataclass
@@ -106,34 +92,46 @@ class Assembly:
         self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
-        self._make_scheduler()
-        self._make_searches()
+        self._executor = self._make_executor() if self.config.schedules else None
+        self._leadership, self._machines, guarded = self._make_leadership()
+        self._make_scheduler(guarded)
+        self._make_searches(guarded)
         self.app = self._make_app()
 
     @property
     def nodes(self) -> Callable[[], Sequence[Node]]:
         """What jobs can run on."""
-        return self._executor.nodes
+        return (self._executor or self._machines).nodes
 
     def start(self) -> None:
         """Set every thread to work."""
-        self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+        self.closers.append(self._store.close)
+        if self.config.database_url is not None:
+            # Late: most servers are one process and need no driver.
+            from atlas_server.services.relay import Relay  # noqa: PLC0415
+
+            relay = Relay(self.config.database_url, self._clock.new_id(), self._feed)
+            relay.start()
+            self.closers.append(relay.close)
+        if self._executor is not None:
+            self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+            self.closers.append(self._executor.close)
         self._scheduler.start()
         self._search_thread.start()
+
+        def leadership_changed() -> None:
+            self._scheduler.wake()
+            self._search_thread.wake()
+
+        self._leadership.start(leadership_changed)
         self._housekeeping.start()
-        self._arrivals.start()
         self._audit.start()
-        parts = (
-            self._store,
-            self._audit,
-            self._executor,
-            self._scheduler,
-            self._search_thread,
-            self._housekeeping,
-            self._arrivals,
-            self._boards,
-        )
-        self.closers += [part.close for part in parts]
+        self.closers += [self._audit.close, self._leadership.close, self._scheduler.close]
+        self.closers += [self._search_thread.close, self._housekeeping.close]
+        if self._executor is not None:
+            self._arrivals.start()
+            self.closers.append(self._arrivals.close)
+        self.closers.append(self._boards.close)
 
     def _make_stores(self) -> None:
         config = self.config
@@ -145,7 +143,11 @@ class Assembly:
         kept = (self._logs, self._synced, self._samples)
         self._archives = Archives(self._store, self._bundles, kept)
         self._housekeeping = Housekeeping(
-            self._store, self._archives, config.home / "work", self._remove_orphans
+            self._store,
+            self._archives,
+            config.home / "work",
+            self._remove_orphans,
+            lambda: self._leadership.leads,
         )
 
     def _remove_orphans(self, is_left_over: Callable[[str, int], bool]) -> int | None:
@@ -162,42 +164,69 @@ class Assembly:
         self._gate = Gate(self._identification, access, self._audit, clock, cookie)
         self._accounts = Accounts(store, clock, self._identification.forget)
 
-    def _make_scheduler(self) -> None:
-        config, store, clock = self.config, self._store, self._clock
+    def _make_executor(self) -> LocalExecutor:
+        config = self.config
         declared = DeclaredInventory(
             config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
         )
         umask = f"{self._around.umask:03o}"
-        inherited = environment(config, ATLAS_UMASK=umask)
+        inherited = without_secrets(environment(config, ATLAS_UMASK=umask))
         # That of whoever has started the server: none of the jobs' business.
         inherited.pop(TOKEN, None)
-        self._executor = executor = LocalExecutor(declared, inherited, str(config.home))
+        return LocalExecutor(declared, inherited, str(config.home))
+
+    def _make_leadership(self) -> tuple[Leadership, Machines, Store]:
+        """Whether this process schedules, what jobs can be placed on, and the scheduler's store."""
+        if self.config.database_url is None:
+            assert self._executor is not None
+            return Alone(), self._executor, self._store
+        elected = Elected(
+            self._store,
+            self._clock,
+            holder=f"{socket.gethostname()}:{self.config.name}:{os.getpid()}",
+            seconds=self.config.takeover,
+            machines=self._executor,
+        )
+        return elected, elected, self._store.guarded(elected.check)
+
+    def _make_scheduler(self, guarded: Store) -> None:
+        config, store, clock, executor = self.config, self._store, self._clock, self._executor
         self._containers = ContainerHost(self._instance, config.run_dir)
-        workers = _workers(config, self._containers)
+        workers, nodes = _workers(config, self._containers), self._machines.nodes
         rules = configured(config.limits)
         limits = LimitBook(store, self._feed, self._bundles, clock, rules)
-        self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers, limits)
+        parts = (self._feed, self._bundles, clock, nodes, workers, limits)
+        self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
-        launcher = Launcher(self._jobs, settings)
-        self._leases = leases = Leases(store, clock, config.lease)
+        launcher = Launcher(own_jobs, settings)
+        self._leases = leases = Leases(guarded, clock, config.lease)
         self._scheduler = Scheduler(
             Snapshots(store),
             self._feed,
-            {executor.name: executor},
+            {executor.name: executor} if executor is not None else {},
             launcher,
-            Reconciler(self._jobs, leases, launcher, config.grace),
+            Reconciler(own_jobs, leases, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
             Shares(limits.rules, config.fair_half_life),
             self._meters,
+            self._leadership,
+            self._machines,
         )
-        self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
+
+        def take_in(folder: str) -> str:
+            assert executor is not None
+            return launcher.take_in(folder, executor)
+
+        self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
         self._archives.also_in_use = self._arrivals.bundles
 
-    def _make_searches(self) -> None:
+    def _make_searches(self, guarded: Store) -> None:
         store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
-        trials = Trials(store, feed, bundles, self._jobs, clock, read_spec)
-        self._search_thread = SearchThread(trials, feed, make_study, clock, self._executor.nodes)
+        trials = Trials(guarded, feed, bundles, self._jobs, clock, read_spec)
+        self._search_thread = SearchThread(
+            trials, feed, make_study, clock, self._machines.nodes, lambda: self._leadership.leads
+        )
         wake = self._search_thread.wake
         self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
 
@@ -259,7 +288,7 @@ def check_people(config: ServerConfig) -> None:
 
 def open_store(config: ServerConfig) -> Store:
     """Return the database of a home, brought up to date."""
-    return Store(config.database)
+    return Store(config.database_url or config.database)
 
 
 def _tensorboards(config: ServerConfig, archive: DirectoryArchive) -> TensorBoards:
@@ -304,8 +333,11 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
     """What this home keeps from its first start on: its server's identity, its secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        partial = path.with_suffix(".partial")
+        partial = path.with_suffix(f".{os.getpid()}")
         partial.touch(mode=0o600)
         partial.write_text(make())
-        partial.replace(path)
+        # Another process of this server may start at the same moment: the first one counts.
+        with suppress(FileExistsError):
+            path.hardlink_to(partial)
+        partial.unlink()
     return path.read_text()

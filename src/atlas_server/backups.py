@@ -55,7 +55,7 @@ def save(config: ServerConfig, target: Path, advance: Advance) -> Saved:
     (target / "database").mkdir(parents=True, exist_ok=True, mode=0o700)
     _tell(target, {"complete": False})
     source, blobs, done = BlobDir(str(config.blobs)), BlobDir(str(target / "blobs")), Copied()
-    lost: set[str] = set()
+    jobs, named, lost = 0, set[str](), set[str]()
     for _ in range(_TRIES):
         copy_database(config.database, target / "database" / "atlas.db")
         copy_blobs(source, blobs, advance, done)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, String, Table
+from sqlalchemy import BigInteger, Column, String, Table
 
+from atlas_server.store.column_types import Json
 from atlas_server.store.tables import metadata
 
 # Of a user or project (`kind`), or of all of them ("*"): {limit: number}.
@@ -12,7 +13,7 @@ limits = Table(
     metadata,
     Column("kind", String(8), primary_key=True),
     Column("name", String, primary_key=True),
-    Column("limits", JSON, nullable=False),
+    Column("limits", Json, nullable=False),
 )
 
 # Bytes of all that a manifest names, so that sums over jobs read no files. Filled when needed.

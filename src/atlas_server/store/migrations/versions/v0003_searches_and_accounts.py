@@ -6,6 +6,7 @@ Revision ID: 0003
 from __future__ import annotations
 
 from atlas_server.store.migrations.accounts import add_accounts
+from atlas_server.store.migrations.leadership import add_scheduler_lease
 from atlas_server.store.migrations.limits import add_limits
 from atlas_server.store.migrations.searches import add_searches
 
@@ -18,3 +19,4 @@ def upgrade() -> None:
     add_searches()
     add_accounts()
     add_limits()
+    add_scheduler_lease()
