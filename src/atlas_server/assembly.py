@@ -265,7 +265,7 @@ class Assembly:
             account_routes.router(),
             beside=(board_routes.pages(), self._observing()),
             gate=self._gate,
-            hosts=config.hosts,
+            config=config,
             answered=self._meters.answered,
         )
 

@@ -312,6 +312,8 @@ export interface paths {
         /**
          * Archive
          * @description Return a gzipped tarball of the code as submitted and the files the job made.
+         *
+         *     After a cut it goes on at `offset`; `tag` is the ETag that the beginning had.
          */
         get: operations["archive_api_v1_jobs__reference__archive_get"];
         put?: never;
@@ -331,7 +333,7 @@ export interface paths {
         };
         /**
          * Artifacts Archive
-         * @description Return a gzipped tarball of the newest version of each artifact.
+         * @description Return a gzipped tarball of the newest version of each artifact, as `archive` does.
          */
         get: operations["artifacts_archive_api_v1_jobs__reference__artifacts_tgz_get"];
         put?: never;
@@ -478,14 +480,14 @@ export interface paths {
         post?: never;
         /**
          * Delete
-         * @description Delete a project with all its jobs, which must be over.
+         * @description Delete a project with all its jobs, which must be over, and nobody else's.
          */
         delete: operations["delete_api_v1_projects__project__delete"];
         options?: never;
         head?: never;
         /**
          * Change
-         * @description Rename, archive or describe a project.
+         * @description Rename, archive or describe a project; the first two where it is nobody else's, too.
          */
         patch: operations["change_api_v1_projects__project__patch"];
         trace?: never;
@@ -505,7 +507,7 @@ export interface paths {
         put?: never;
         /**
          * Add Note
-         * @description Add a note.
+         * @description Add a note; its author is whoever is logged in.
          */
         post: operations["add_note_api_v1_projects__project__notes_post"];
         delete?: never;
@@ -526,14 +528,14 @@ export interface paths {
         post?: never;
         /**
          * Remove Note
-         * @description Delete a note.
+         * @description Delete a note of one's own.
          */
         delete: operations["remove_note_api_v1_projects__project__notes__note__delete"];
         options?: never;
         head?: never;
         /**
          * Change Note
-         * @description Change what a note says.
+         * @description Change what a note of one's own says.
          */
         patch: operations["change_note_api_v1_projects__project__notes__note__patch"];
         trace?: never;
@@ -747,7 +749,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Tell who answers here.
+         * @description Tell who answers here; more to those who may look at the rest, too.
          */
         get: operations["health_api_v1_health_get"];
         put?: never;
@@ -807,7 +809,7 @@ export interface paths {
         };
         /**
          * Nodes Live
-         * @description Tell the same every two seconds, as server-sent events `nodes`, while somebody listens.
+         * @description Tell the same every two seconds, as server-sent events `nodes`.
          */
         get: operations["nodes_live_api_v1_nodes_live_get"];
         put?: never;
@@ -835,6 +837,8 @@ export interface paths {
         /**
          * Clear Queue
          * @description Stop every waiting job, of a project or a user where one is given.
+         *
+         *     Those of others are for admins: without a user a member means their own.
          */
         delete: operations["clear_queue_api_v1_queue_delete"];
         options?: never;
@@ -986,6 +990,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/blobs/{digest}/incoming": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Incoming
+         * @description Tell how many bytes of a blob are here (`size`), and whether it is `complete`.
+         */
+        get: operations["incoming_api_v1_blobs__digest__incoming_get"];
+        /**
+         * Send Part
+         * @description Take in what comes at `offset` of a blob of `size` bytes; answers what is here then.
+         */
+        put: operations["send_part_api_v1_blobs__digest__incoming_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/results": {
         parameters: {
             query?: never;
@@ -1020,7 +1048,7 @@ export interface paths {
         };
         /**
          * Export
-         * @description Return all jobs that a query selects, as a file.
+         * @description Return all jobs that a query selects, or the first of them, as a file.
          */
         get: operations["export_api_v1_export_get"];
         put?: never;
@@ -1379,6 +1407,198 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Me
+         * @description Tell who asks, and whether that matters here.
+         */
+        get: operations["me_api_v1_auth_me_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Login
+         * @description Log in with a password; answers a token, or sets a cookie for a browser.
+         */
+        post: operations["login_api_v1_auth_login_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Logout
+         * @description End this session or login, or all that the user has.
+         */
+        post: operations["logout_api_v1_auth_logout_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change Password
+         * @description Give oneself another password: all other sessions and logins end.
+         */
+        post: operations["change_password_api_v1_auth_password_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tokens
+         * @description Return one's tokens, logins and sessions; an admin may ask for another user's.
+         */
+        get: operations["tokens_api_v1_tokens_get"];
+        put?: never;
+        /**
+         * Create Token
+         * @description Make a personal token; its secret is told only now.
+         */
+        post: operations["create_token_api_v1_tokens_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Token
+         * @description End a token, login or session: one's own; an admin may end everybody's.
+         */
+        delete: operations["revoke_token_api_v1_tokens__token__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Users
+         * @description Return every user.
+         */
+        get: operations["users_api_v1_users_get"];
+        put?: never;
+        /**
+         * Add User
+         * @description Add a user.
+         */
+        post: operations["add_user_api_v1_users_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User
+         * @description Remove a user with all sessions and tokens; what they have made stays.
+         */
+        delete: operations["remove_user_api_v1_users__user__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change User
+         * @description Make a user something else, or give a new password, which ends all sessions.
+         */
+        patch: operations["change_user_api_v1_users__user__patch"];
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit
+         * @description Return who did what, the newest first.
+         */
+        get: operations["audit_api_v1_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1622,6 +1842,17 @@ export interface components {
             }[];
         };
         /**
+         * Leaving
+         * @description `everywhere`: all sessions and logins end, not only this one.
+         */
+        Leaving: {
+            /**
+             * Everywhere
+             * @default false
+             */
+            everywhere: boolean;
+        };
+        /**
          * LimitChange
          * @description Limits of a user or project, or with the name "*" of everybody; null takes one back.
          */
@@ -1637,6 +1868,26 @@ export interface components {
             limits: {
                 [key: string]: number | null;
             };
+        };
+        /**
+         * Login
+         * @description Who somebody is. A `browser` gets a cookie instead of a token; `name` says what logs in.
+         */
+        Login: {
+            /** User */
+            user: string;
+            /** Password */
+            password: string;
+            /**
+             * Browser
+             * @default false
+             */
+            browser: boolean;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
         };
         /**
          * Member
@@ -1705,6 +1956,16 @@ export interface components {
             /** Environment Keys */
             environment_keys?: string[];
             git?: components["schemas"]["GitState"] | null;
+        };
+        /**
+         * PasswordChange
+         * @description The present password and the new one.
+         */
+        PasswordChange: {
+            /** Old */
+            old: string;
+            /** New */
+            new: string;
         };
         /**
          * ProjectChange
@@ -1818,6 +2079,18 @@ export interface components {
             ended_at?: number | null;
         };
         /**
+         * Role
+         * @description What an account is for: looking, working, looking after everything.
+         * @enum {string}
+         */
+        Role: "viewer" | "member" | "admin";
+        /**
+         * Scope
+         * @description The most that a token may, whatever the role of its user.
+         * @enum {string}
+         */
+        Scope: "read" | "submit" | "all";
+        /**
          * SearchMore
          * @description What to add to the budget (`time` in seconds or as in 2h), and a new concurrency.
          */
@@ -1873,6 +2146,39 @@ export interface components {
         Selection: {
             /** Jobs */
             jobs: string[];
+        };
+        /**
+         * TokenWanted
+         * @description A personal token; `lifetime` in seconds, null: until it is revoked.
+         */
+        TokenWanted: {
+            /** Name */
+            name: string;
+            /** @default all */
+            scope: components["schemas"]["Scope"];
+            /** Lifetime */
+            lifetime?: number | null;
+        };
+        /**
+         * UserChange
+         * @description What to change of a user; what is not there stays.
+         */
+        UserChange: {
+            role?: components["schemas"]["Role"] | null;
+            /** Password */
+            password?: string | null;
+        };
+        /**
+         * UserWanted
+         * @description A user; without a password one that has tokens alone.
+         */
+        UserWanted: {
+            /** Name */
+            name: string;
+            /** @default member */
+            role: components["schemas"]["Role"];
+            /** Password */
+            password?: string | null;
         };
         /**
          * Artifact
@@ -1945,6 +2251,38 @@ export interface components {
             error?: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * AuditEntry
+         * @description One thing that somebody did, or tried: `outcome` is the HTTP status that was answered.
+         */
+        AuditEntry: {
+            /** Id */
+            id: number;
+            /** Time */
+            time: number;
+            /** User */
+            user: string;
+            /** Through */
+            through: string;
+            /** Address */
+            address: string;
+            /** Action */
+            action: string;
+            /** Target */
+            target: string;
+            /** Outcome */
+            outcome: number;
+        };
+        /**
+         * AuditPage
+         * @description Entries, the newest first; `next` is where older ones begin, null where there are none.
+         */
+        AuditPage: {
+            /** Entries */
+            entries: components["schemas"]["AuditEntry"][];
+            /** Next */
+            next: number | null;
         };
         /**
          * BestValue
@@ -2338,11 +2676,11 @@ export interface components {
             /** Api */
             api: string;
             /** Home */
-            home: string;
+            home?: string;
             /** Pid */
-            pid: number;
+            pid?: number;
             /** Started At */
-            started_at: number;
+            started_at?: number;
         };
         /**
          * HistoryEvent
@@ -2692,6 +3030,41 @@ export interface components {
             matches: components["schemas"]["LogMatch"][];
             /** Next */
             next: number | null;
+        };
+        /**
+         * LoggedIn
+         * @description A login: the secret goes into the header of requests; null where a cookie has it.
+         *
+         *     `ports` are those that this server listens on.
+         */
+        LoggedIn: {
+            user: components["schemas"]["Me"];
+            /** Token */
+            token: string | null;
+            /** Ports */
+            ports: number[];
+        };
+        /**
+         * Me
+         * @description Whoever asks. `through`: session, login, token NAME, or job ID.
+         */
+        Me: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "admin";
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "read" | "submit" | "all";
+            /** Through */
+            through: string;
+            /** Expires At */
+            expires_at: number | null;
         };
         /**
          * Metric
@@ -3213,6 +3586,15 @@ export interface components {
             };
         };
         /**
+         * SignedIn
+         * @description Whether this server asks who somebody is, and who that is; null: nobody has said.
+         */
+        SignedIn: {
+            /** Authentication */
+            authentication: boolean;
+            user: components["schemas"]["Me"] | null;
+        };
+        /**
          * TagColumn
          * @description A tag: how many jobs have it.
          */
@@ -3221,6 +3603,53 @@ export interface components {
             name: string;
             /** Jobs */
             jobs: number;
+        };
+        /**
+         * Token
+         * @description What shows that somebody is a user: a personal token, a login, or a browser's session.
+         */
+        Token: {
+            /** Id */
+            id: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "personal" | "login" | "session";
+            /** Name */
+            name: string;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "read" | "submit" | "all";
+            /** Created At */
+            created_at: number;
+            /** Expires At */
+            expires_at: number | null;
+            /** Used At */
+            used_at: number | null;
+            /** Address */
+            address: string | null;
+            /** Current */
+            current: boolean;
+        };
+        /**
+         * TokenList
+         * @description Tokens, the newest first.
+         */
+        TokenList: {
+            /** Tokens */
+            tokens: components["schemas"]["Token"][];
+        };
+        /**
+         * TokenMade
+         * @description A new token with its secret, which is told only once.
+         */
+        TokenMade: {
+            /** Secret */
+            secret: string;
+            token: components["schemas"]["Token"];
         };
         /**
          * Trial
@@ -3315,6 +3744,31 @@ export interface components {
             queued: number;
             /** Stored */
             stored: number | null;
+        };
+        /**
+         * User
+         * @description An account; one without a password is used through tokens alone.
+         */
+        User: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "admin";
+            /** Created At */
+            created_at: number;
+            /** Has Password */
+            has_password: boolean;
+        };
+        /**
+         * Users
+         * @description Every account, by name.
+         */
+        Users: {
+            /** Users */
+            users: components["schemas"]["User"][];
         };
         /**
          * ValueCount
@@ -4006,6 +4460,8 @@ export interface operations {
             query?: {
                 source?: boolean;
                 results?: boolean;
+                offset?: number;
+                tag?: string | null;
             };
             header?: never;
             path: {
@@ -4035,7 +4491,10 @@ export interface operations {
     };
     artifacts_archive_api_v1_jobs__reference__artifacts_tgz_get: {
         parameters: {
-            query?: never;
+            query?: {
+                offset?: number;
+                tag?: string | null;
+            };
             header?: never;
             path: {
                 reference: string;
@@ -5254,6 +5713,75 @@ export interface operations {
             };
         };
     };
+    incoming_api_v1_blobs__digest__incoming_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    send_part_api_v1_blobs__digest__incoming_put: {
+        parameters: {
+            query: {
+                offset: number;
+                size: number;
+            };
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     lines_api_v1_results_get: {
         parameters: {
             query: {
@@ -5293,6 +5821,7 @@ export interface operations {
                 columns?: string[] | null;
                 format?: "csv" | "json" | "jsonl" | "parquet";
                 tz?: string | null;
+                limit?: number | null;
             };
             header?: never;
             path?: never;
@@ -5934,6 +6463,384 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    me_api_v1_auth_me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    login_api_v1_auth_login_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    logout_api_v1_auth_logout_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Leaving"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_password_api_v1_auth_password_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    tokens_api_v1_tokens_get: {
+        parameters: {
+            query?: {
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    create_token_api_v1_tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenMade"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    revoke_token_api_v1_tokens__token__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    users_api_v1_users_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Users"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    add_user_api_v1_users_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    remove_user_api_v1_users__user__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_user_api_v1_users__user__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    audit_api_v1_audit_get: {
+        parameters: {
+            query?: {
+                user?: string | null;
+                action?: string | null;
+                since?: number | null;
+                before?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
             };
             /** @description Error */
             default: {
