@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
-import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
+from atlas_server.api import observing
 from atlas_server.api.accounts import AccountRoutes
 from atlas_server.api.app import create_app
 from atlas_server.api.gate import Gate
@@ -24,6 +22,7 @@ from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
+from atlas_server.clock import SystemClock
 from atlas_server.config import ServerConfig, engine_sockets, environment, without_secrets
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.resources import Node
@@ -32,22 +31,27 @@ from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.searches import Searches as SearchThread
+from atlas_server.scheduler.shares import Shares
 from atlas_server.services.access import Access
 from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.archives import Archives
 from atlas_server.services.audit import AuditLog
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
+from atlas_server.services.health import Health
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.identification import Identification
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leadership import Alone, Elected, Leadership, Machines
 from atlas_server.services.leases import Leases
+from atlas_server.services.limits import LimitBook, configured
+from atlas_server.services.meters import Meters
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.runners import Runners
 from atlas_server.services.searches import Searches
@@ -61,22 +65,6 @@ from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
 from foundations.contract.environment import TOKEN
-
-
-class SystemClock:
-    """Real time and chance."""
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time()
-
-    def new_id(self) -> str:
-        """Return a job ID."""
-        return str(uuid.uuid4())  # noqa: TID251 - the one place
-
-    def new_token(self) -> str:
-        """Return a secret for one attempt."""
-        return secrets.token_urlsafe(24)
 
 
 @dataclass
@@ -100,7 +88,7 @@ class Assembly:
         self.config = around.config
         self.closers: list[Callable[[], None]] = []
         self._around = around
-        self._clock, self._feed = SystemClock(), Feed()
+        self._clock, self._feed, self._meters = SystemClock(), Feed(), Meters()
         self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
@@ -125,13 +113,6 @@ class Assembly:
             relay = Relay(self.config.database_url, self._clock.new_id(), self._feed)
             relay.start()
             self.closers.append(relay.close)
-        housekeeping = Housekeeping(
-            self._store,
-            self._archives,
-            self.config.home / "work",
-            self._containers.remove_orphans,
-            lambda: self._leadership.leads,
-        )
         if self._executor is not None:
             self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
             self.closers.append(self._executor.close)
@@ -143,10 +124,10 @@ class Assembly:
             self._search_thread.wake()
 
         self._leadership.start(leadership_changed)
-        housekeeping.start()
+        self._housekeeping.start()
         self._audit.start()
         self.closers += [self._audit.close, self._leadership.close, self._scheduler.close]
-        self.closers += [self._search_thread.close, housekeeping.close]
+        self.closers += [self._search_thread.close, self._housekeeping.close]
         if self._executor is not None:
             self._arrivals.start()
             self.closers.append(self._arrivals.close)
@@ -161,6 +142,16 @@ class Assembly:
         self._views = Views(self._store, self._logs)
         kept = (self._logs, self._synced, self._samples)
         self._archives = Archives(self._store, self._bundles, kept)
+        self._housekeeping = Housekeeping(
+            self._store,
+            self._archives,
+            config.home / "work",
+            self._remove_orphans,
+            lambda: self._leadership.leads,
+        )
+
+    def _remove_orphans(self, is_left_over: Callable[[str, int], bool]) -> int | None:
+        return self._containers.remove_orphans(is_left_over)
 
     def _make_gate(self) -> None:
         config, store, clock = self.config, self._store, self._clock
@@ -202,11 +193,13 @@ class Assembly:
         config, store, clock, executor = self.config, self._store, self._clock, self._executor
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers, nodes = _workers(config, self._containers), self._machines.nodes
-        self._jobs = Jobs(store, self._feed, self._bundles, clock, nodes, workers)
-        own_jobs = Jobs(guarded, self._feed, self._bundles, clock, nodes, workers)
+        rules = configured(config.limits)
+        limits = LimitBook(store, self._feed, self._bundles, clock, rules)
+        parts = (self._feed, self._bundles, clock, nodes, workers, limits)
+        self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
         launcher = Launcher(own_jobs, settings)
-        leases = Leases(guarded, clock, config.lease)
+        self._leases = leases = Leases(guarded, clock, config.lease)
         self._scheduler = Scheduler(
             Snapshots(store),
             self._feed,
@@ -215,6 +208,8 @@ class Assembly:
             Reconciler(own_jobs, leases, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
+            Shares(limits.rules, config.fair_half_life),
+            self._meters,
             self._leadership,
             self._machines,
         )
@@ -254,6 +249,7 @@ class Assembly:
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,
+            limits=self._jobs.limits,
             searches=self._searches,
             access=self._gate.access,
         )
@@ -267,10 +263,17 @@ class Assembly:
             *routers(parts),
             board_routes.router(),
             account_routes.router(),
-            beside=board_routes.pages(),
+            beside=(board_routes.pages(), self._observing()),
             gate=self._gate,
             config=config,
+            answered=self._meters.answered,
         )
+
+    def _observing(self) -> APIRouter:
+        health = Health(self._store, self.config.home, self._scheduler)
+        parts = (self._scheduler, self._views, health, self._housekeeping, self._leases)
+        observe(self._meters, *parts)
+        return observing.routes(health, self._meters)
 
 
 def check_people(config: ServerConfig) -> None:

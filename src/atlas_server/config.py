@@ -27,7 +27,8 @@ class ServerConfig:
     in. `hosts` are the only names that it answers to then; who does nothing for `session_lifetime`
     seconds has to log in again. `role` is what this process does of a server, `name` what it is
     called among the others; where it schedules no more another one takes over after `takeover`
-    seconds.
+    seconds. `limits` are those of users and projects that nobody has set otherwise; what users held
+    counts half as much `fair_half_life` seconds later (0: not at all). `log_format`: text or json.
     """
 
     home: Path
@@ -52,6 +53,9 @@ class ServerConfig:
     hosts: tuple[str, ...] = ()
     session_lifetime: float = 30 * 86400.0
     tensorboard_idle: float = 1800.0
+    limits: Any = None
+    fair_half_life: float = 86400.0
+    log_format: str = "text"
     # It may hold a password, which nothing shows.
     database_url: str | None = field(default=None, repr=False)
     role: str = "all"

@@ -10,6 +10,7 @@ from atlas_server.api import bulk, bundles, curves, exports, incoming, live, res
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.files import FileRoutes
 from atlas_server.api.jobs import JobRoutes
+from atlas_server.api.limits import LimitRoutes
 from atlas_server.api.logs import LogRoutes
 from atlas_server.api.projects import ProjectRoutes
 from atlas_server.api.searches import SearchRoutes
@@ -38,6 +39,7 @@ from atlas_server.services.exports import Exports
 from atlas_server.services.feed import Feed
 from atlas_server.services.files import Files
 from atlas_server.services.jobs import Jobs
+from atlas_server.services.limits import LimitBook
 from atlas_server.services.listings import Listings
 from atlas_server.services.logs import Logs
 from atlas_server.services.projects import Projects
@@ -69,6 +71,7 @@ class Parts:
     archives: Archives
     views: Views
     scheduler: Scheduler
+    limits: LimitBook
     searches: Searches
     access: Access
 
@@ -78,7 +81,7 @@ def routers(parts: Parts) -> list[APIRouter]:
     store, feed, clock, views = parts.store, parts.feed, parts.clock, parts.views
     queries, jobs = Queries(clock), parts.jobs
     content, files = Content(parts.bundles, parts.logs), Files(store, parts.bundles)
-    listings, edits = Listings(store, queries, clock), Edits(store, feed, clock)
+    listings, edits = Listings(store, queries, clock), Edits(store, feed, clock, jobs.limits)
     removal = Removal(store, feed, parts.archives, clock)
     batches = Batches(store, feed, parts.bundles, clock, jobs)
     job_routes = JobRoutes(
@@ -100,6 +103,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
         bundles.routes(content),
+        LimitRoutes(parts.limits, parts.scheduler).router(),
         incoming.routes(content),
         results.routes(Results(store, queries)),
         exports.routes(Exports(store, queries)),

@@ -1,9 +1,10 @@
-"""The command `atlas-server`: start, stop, status, logs, user, audit, version."""
+"""The command `atlas-server`: start, stop, status, logs, user, audit, backup, version."""
 
 from __future__ import annotations
 
 import argparse
 import collections
+import getpass
 import json
 import os
 import sys
@@ -11,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from atlas_server import backup_commands, process, user_commands
 from atlas_server import config as configuration
-from atlas_server import process, user_commands
 from atlas_server.config import ServerConfig
 from atlas_server.database_url import refuse_password
 from foundations._version import __version__
@@ -61,6 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     logs.set_defaults(run=_logs)
     _add_migrate(commands)
     user_commands.add_parsers(commands)
+    backup_commands.add_parsers(commands, _config)
+    systemd = commands.add_parser(
+        "systemd",
+        help="print a systemd unit for this server",
+        description="Print a unit that runs the server of this home with this installation.",
+        epilog="example: atlas-server systemd --user atlas | "
+        "sudo tee /etc/systemd/system/atlas.service",
+    )
+    systemd.add_argument("--user", default="", metavar="NAME", help="who runs it; default: you")
+    systemd.set_defaults(run=_systemd)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     parser.set_defaults(run=_people)
@@ -249,6 +260,13 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 def _people(arguments: argparse.Namespace) -> int:
     return user_commands.run(arguments, _config())
+
+
+def _systemd(arguments: argparse.Namespace) -> int:
+    from atlas_server.systemd import unit  # noqa: PLC0415 - of no other command
+
+    sys.stdout.write(unit(_config(), arguments.user or getpass.getuser()))
+    return 0
 
 
 def _version(_: argparse.Namespace) -> int:

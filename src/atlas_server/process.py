@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import IO, Any
 
+from atlas_server import log_format as log_formatting
 from atlas_server.config import ServerConfig, environment
 from atlas_server.locks import is_locked
 from foundations.errors import FoundationsError
@@ -58,7 +59,7 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
     try:
         lock = _take_lock(config)
         # To standard error, which is the log file of a server in the background.
-        _log_to_standard_error()
+        _log_to_standard_error(config.log_format)
         _warn_of_open_home(config)
         # uvicorn raises the signal that ended it once more when it is done. As an exception it
         # lets everything be closed; its default action would end the process there and then.
@@ -170,10 +171,8 @@ def stop(config: ServerConfig) -> bool:
     return True
 
 
-def _log_to_standard_error() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+def _log_to_standard_error(log_format: str) -> None:
+    log_formatting.configure(log_format)
     # Both tell of every step; only their trouble is of interest here.
     for chatty in ("alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

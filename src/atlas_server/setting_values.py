@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -23,6 +24,7 @@ PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILE
 UNIX = "unix://"
 """What `host` begins with where the server listens at a socket file."""
 ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
+_WHOLE = {"port": 65535, "gui_port": 65535, "gpus": 1024}
 _ROLES = ("all", "api", "scheduler")
 
 
@@ -45,10 +47,8 @@ def parse_memory(text: str | float) -> int:
 def checked(name: str, value: Any) -> Any:
     """Return the value of a setting as its field of ServerConfig has it. Raises ConfigError."""
     try:
-        if name in ("port", "gui_port"):
-            return _in_range(int(value), 0, 65535)
-        if name == "gpus":
-            return _in_range(int(value), 0, 1024)
+        if name in _WHOLE:
+            return _in_range(int(value), 0, _WHOLE[name])
         if name in ("memory", "authentication"):
             return parse_memory(value) if name == "memory" else _truth(value)
         if name in (
@@ -61,8 +61,10 @@ def checked(name: str, value: Any) -> Any:
             "tensorboard_idle",
             "takeover",
             "session_lifetime",
+            "fair_half_life",
         ):
-            return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
+            lowest = 0.0 if name in ("grace", "fair_half_life") else 0.01
+            return _in_range(float(value), lowest, 1e9)
         if name in ALLOWED or name == "hosts":
             return _names(name, value)
         if name in _READERS:
@@ -156,11 +158,24 @@ def _name(value: Any) -> str:
     return str(value)
 
 
+def _structure(value: Any) -> Any:
+    # What is in it is read by what it is for.
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _log_format(value: Any) -> str:
+    if value not in ("text", "json"):
+        raise ValueError(value)
+    return str(value)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "default_image": _image,
     "database_url": lambda value: checked_url(str(value)),
     "role": _role,
     "name": _name,
+    "limits": _structure,
+    "log_format": _log_format,
     "host": _host,
     "root_path": _prefix,
     "tls_certificate": _file,

@@ -96,7 +96,8 @@ class _People:
 
     def __init__(self, config: ServerConfig) -> None:
         # Late: `atlas-server --help` needs no database.
-        from atlas_server.assembly import SystemClock, open_store  # noqa: PLC0415
+        from atlas_server.assembly import open_store  # noqa: PLC0415
+        from atlas_server.clock import SystemClock  # noqa: PLC0415
         from atlas_server.services.accounts import Accounts  # noqa: PLC0415
         from atlas_server.services.audit import AuditLog  # noqa: PLC0415
         from atlas_server.services.tokens import Tokens  # noqa: PLC0415

@@ -32,7 +32,7 @@ people:             POST /auth/logout; POST /auth/password; GET /tokens; POST /t
                     DELETE /tokens/{token}; GET /jobs; GET /projects; GET /projects/{project}
                     GET /projects/{project}/notes; GET /listing; GET /columns; GET /columns/values
                     GET /values; GET /groups; GET /query/check; GET /query/complete; POST /curves
-                    GET /feed; GET /server; GET /nodes; GET /nodes/live
+                    GET /feed; GET /limits; GET /server; GET /nodes; GET /nodes/live
                     GET /queue; GET /results; GET /export
                     POST /tensorboards; GET /tensorboards/{session_id}
                     DELETE /tensorboards/{session_id}; GET /searches
@@ -63,6 +63,7 @@ senders:            POST /bundles; POST /blobs; GET /blobs/{digest}/incoming;
 fetchers:           GET /blobs/{digest}
 whoever shows anything: POST /runner/report; PUT /runner/file
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
+                    PATCH /limits; DELETE /limits/{kind}/{name}
 """
 
 

@@ -946,6 +946,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Table
+         * @description Return what everybody may have, and has.
+         */
+        get: operations["table_api_v1_limits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change
+         * @description Set limits of a user or project, or take some back; the others stay.
+         */
+        patch: operations["change_api_v1_limits_patch"];
+        trace?: never;
+    };
+    "/api/v1/limits/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Take back all that was set for a user or project; everybody's limits count then.
+         */
+        delete: operations["remove_api_v1_limits__kind___name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/blobs/{digest}/incoming": {
         parameters: {
             query?: never;
@@ -1807,6 +1851,23 @@ export interface components {
              * @default false
              */
             everywhere: boolean;
+        };
+        /**
+         * LimitChange
+         * @description Limits of a user or project, or with the name "*" of everybody; null takes one back.
+         */
+        LimitChange: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "user" | "project";
+            /** Name */
+            name: string;
+            /** Limits */
+            limits: {
+                [key: string]: number | null;
+            };
         };
         /**
          * Login
@@ -2874,6 +2935,51 @@ export interface components {
             state: "queued" | "starting" | "running" | "stopping" | "completed" | "failed" | "stopped";
         };
         /**
+         * LimitTable
+         * @description All that have limits, or jobs that run or wait.
+         */
+        LimitTable: {
+            /** Limits */
+            limits: components["schemas"]["LimitedOne"][];
+        };
+        /**
+         * LimitedOne
+         * @description A user or project (`kind`), or with the name "*" all that have no limits of their own.
+         *
+         *     `limits` are those that count, everybody's among them; `origin` is where its own come from:
+         *     "set", "file", or null where it has none.
+         */
+        LimitedOne: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            limits: components["schemas"]["LimitsShown"];
+            used: components["schemas"]["UsedNow"];
+            /** Origin */
+            origin: string | null;
+        };
+        /**
+         * LimitsShown
+         * @description The most of each; null: no limit. `stored` in bytes; `share` is a weight, of users only.
+         */
+        LimitsShown: {
+            /** Jobs */
+            jobs: number | null;
+            /** Cpus */
+            cpus: number | null;
+            /** Gpus */
+            gpus: number | null;
+            /** Queued */
+            queued: number | null;
+            /** Stored */
+            stored: number | null;
+            /** Priority */
+            priority: number | null;
+            /** Share */
+            share: number | null;
+        };
+        /**
          * LogLines
          * @description Lines from number `first` (from 0), which begins at byte `offset` of the log.
          *
@@ -3622,6 +3728,22 @@ export interface components {
             length: number;
             /** Suggestions */
             suggestions: string[];
+        };
+        /**
+         * UsedNow
+         * @description What one has now; `stored` is null where nothing limits it.
+         */
+        UsedNow: {
+            /** Jobs */
+            jobs: number;
+            /** Cpus */
+            cpus: number;
+            /** Gpus */
+            gpus: number;
+            /** Queued */
+            queued: number;
+            /** Stored */
+            stored: number | null;
         };
         /**
          * User
@@ -5484,6 +5606,100 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    table_api_v1_limits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitTable"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_api_v1_limits_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitTable"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    remove_api_v1_limits__kind___name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: "user" | "project";
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitTable"];
                 };
             };
             /** @description Error */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -12,11 +13,18 @@ from atlas_server.api.guard import Guard
 from atlas_server.api.outside import Outside
 from atlas_server.api.rights import check_declared
 from atlas_server.api.schema import describe
+from atlas_server.api.timed import Answered, Timed
 from atlas_server.config import ServerConfig
 from foundations._version import __version__
 
 
-def create_app(*routers: APIRouter, beside: APIRouter, gate: Gate, config: ServerConfig) -> FastAPI:
+def create_app(
+    *routers: APIRouter,
+    beside: Sequence[APIRouter],
+    gate: Gate,
+    config: ServerConfig,
+    answered: Answered,
+) -> FastAPI:
     """Return the ASGI application; what lies `beside` the API has its own paths.
 
     Raises TypeError for an endpoint that does not say what right it needs.
@@ -30,10 +38,11 @@ def create_app(*routers: APIRouter, beside: APIRouter, gate: Gate, config: Serve
         openapi_url="/api/v1/openapi.json",
     )
     app.state.gate = gate
+    app.add_middleware(Timed, answered=answered)
     app.add_middleware(Guard, asks_who=gate.identification.enabled, hosts=config.hosts)
     app.add_middleware(Outside, root_path=config.root_path, trusted=config.trusted_proxies)
     errors.install(app)
-    for router in [*routers, beside]:
+    for router in [*routers, *beside]:
         check_declared(router)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
@@ -47,7 +56,8 @@ def create_app(*routers: APIRouter, beside: APIRouter, gate: Gate, config: Serve
 
     app.openapi = openapi
 
-    app.include_router(beside)
+    for router in beside:
+        app.include_router(router)
     # Last: whatever is no other address is one of the pages.
     app.include_router(pages.routes())
     return app

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from atlas_server.archive.content_lock import ContentLock
@@ -123,6 +123,14 @@ class Bundles:
         self.incoming.sweep(time.time() - _INCOMING_SECONDS)
         old = (d for d in self.blobs.iter_digests() if _written_at(self.blobs.path(d)) < limit)
         return self.release(list(old), in_use)
+
+    def stored_bytes(self) -> int:
+        """Return what all blobs come to."""
+        total = 0
+        for digest in self.blobs.iter_digests():
+            with suppress(NotFound):
+                total += self.blobs.size(digest)
+        return total
 
     def everything(self, digest: str) -> set[str]:
         """Return a manifest's digest and those of all its blobs, where it can be read."""

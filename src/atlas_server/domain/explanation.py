@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from atlas_server.domain.placement import DEFAULT_POLICY, Policy, Round, Running
+from atlas_server.domain.placement import (
+    DEFAULT_POLICY,
+    EVEN,
+    Fairness,
+    Policy,
+    Round,
+    Running,
+)
 from atlas_server.domain.queue import Waiting, WaitQueue
 from atlas_server.domain.resources import Node, demand_of
 from atlas_server.domain.shortage import can_ever_fit, out_of_order, shortage
@@ -17,9 +24,10 @@ def explain(
     running: Iterable[Running],
     now: float,
     policy: Policy = DEFAULT_POLICY,
+    fairness: Fairness = EVEN,
 ) -> str:
     """Why a job waits, or that it starts now: what `place` would do. Raises KeyError."""
-    return explain_many([job_id], queue, nodes, running, now, policy)[job_id]
+    return explain_many([job_id], queue, nodes, running, now, policy, fairness)[job_id]
 
 
 def explain_many(
@@ -29,12 +37,13 @@ def explain_many(
     running: Iterable[Running],
     now: float,
     policy: Policy = DEFAULT_POLICY,
+    fairness: Fairness = EVEN,
 ) -> dict[str, str]:
     """`explain` for several jobs at the price of one decision. Raises KeyError."""
     queue.release_due(now)
     running = tuple(running)
-    before = Round(nodes, running, now, policy)
-    after = Round(nodes, running, now, policy)
+    before = Round(nodes, running, now, policy, fairness)
+    after = Round(nodes, running, now, policy, fairness)
     started = {placement.job_id for placement in after.decide(queue).starts}
     job_ids = tuple(job_ids)
     # A listing shows the first jobs: their places come cheaper from one walk than one by one.
@@ -46,7 +55,7 @@ def explain_many(
         alike = queue.alike_ahead(job_id)
         if job_id in started:
             sentences[job_id] = "starts now"
-        elif alike is not None and alike not in started:
+        elif alike is not None and alike not in started and _limit(job, queue, after) is None:
             sentences[job_id] = _turn(job, queue, before, places)
         else:
             sentences[job_id] = _why(job, queue, nodes, before, after, places)
@@ -74,6 +83,9 @@ def _why(
         if broken is not None:
             return f"waits for {broken}"
         return "waits for a node large enough to accept jobs again"
+    limited = _limit(job, queue, after)
+    if limited is not None:
+        return limited
     if not before.fitting(demand):
         return f"waits for {shortage(demand, [spot.free for spot in large_enough])}"
     for spot in after.fitting(demand):
@@ -82,6 +94,14 @@ def _why(
             waited = _duration(after.now - first.queued_at)
             return f"held back so that job {first.job_id}, which has waited {waited}, can start"
     return _turn(job, queue, before, places)
+
+
+def _limit(job: Waiting, queue: WaitQueue, after: Round) -> str | None:
+    """The limit of its user or project that a job waits for, if it is one."""
+    if queue.is_delayed(job.job_id):
+        return None
+    obstacle = after.allowance.obstacle(job, demand_of(job.resources), job.job_id)
+    return after.allowance.sentence(obstacle) if obstacle else None
 
 
 def _turn(job: Waiting, queue: WaitQueue, before: Round, places: Mapping[str, int]) -> str:

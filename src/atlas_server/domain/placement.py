@@ -1,21 +1,27 @@
 """Which waiting jobs start now, where, and why the others wait.
 
-Turns go by priority, then to the user who holds least, then by arrival. A job that does not fit
-lets those behind it pass (backfill) but is not starved: it gets a *hold* on the node where it can
-start soonest. Once it has waited longer than the policy's patience the hold is hard, and only
-jobs that do not delay it may still start there.
+Turns go by priority, then to the user who has had least for their share, then by arrival. A job
+that does not fit lets those behind it pass (backfill) but is not starved: it gets a *hold* on the
+node where it can start soonest. Once it has waited longer than the policy's patience the hold is
+hard, and only jobs that do not delay it may still start there.
 
 A hold knows its node as it will be when the job can start (`Hold.then`). A job is let through if
 it ends before that, or if both fit then. Where an end is not known, jobs without a time limit are
 taken to end in the order in which they started: what is let through is never waited for, so the
 held job starts at the latest when the jobs that ran at the beginning of its hold have ended.
+
+Limits of users and projects come first: a job that is over one keeps nobody else out, see
+`allowance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from atlas_server.domain.allowance import Allowance, Obstacle
+from atlas_server.domain.frontier import Frontier
+from atlas_server.domain.limits import NO_RULES, Rules
 from atlas_server.domain.queue import Line, Standing, Turns, Waiting, WaitQueue
 from atlas_server.domain.resources import (
     Allocation,
@@ -38,6 +44,7 @@ class Running:
     started_at: float
     timeout: float | None = None
     priority: int = 0
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,14 @@ class Policy:
 
     patience: float = 300.0
     holds: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Fairness:
+    """The limits and shares of users and projects, and what users have held lately."""
+
+    rules: Rules = NO_RULES
+    past: Mapping[str, Demand] = field(default_factory=dict[str, Demand])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class Decision:
 
 
 DEFAULT_POLICY = Policy()
+EVEN = Fairness()
 _NEVER = (True, float("inf"))
 
 
@@ -90,19 +106,22 @@ def place(
     running: Iterable[Running],
     now: float,
     policy: Policy = DEFAULT_POLICY,
+    fairness: Fairness = EVEN,
 ) -> Decision:
     """Decide who starts. Delayed jobs that are due join the queue; nothing else of it changes."""
     queue.release_due(now)
-    return Round(nodes, tuple(running), now, policy).decide(queue)
+    return Round(nodes, tuple(running), now, policy, fairness).decide(queue)
 
 
-def standing_of(nodes: Sequence[Node], running: Iterable[Running]) -> Standing:
-    """What every user holds, and what there is: the ground for `WaitQueue.ranked`."""
-    usage: dict[str, Demand] = {}
+def standing_of(
+    nodes: Sequence[Node], running: Iterable[Running], fairness: Fairness = EVEN
+) -> Standing:
+    """What every user has had, and what there is: the ground for `WaitQueue.ranked`."""
+    usage: dict[str, Demand] = dict(fairness.past)
     for job in running:
         amount = held_by(job.allocation).amount()
         usage[job.user] = usage.get(job.user, Demand()).plus(amount)
-    return Standing(capacity(nodes), usage)
+    return Standing(capacity(nodes), usage, fairness.rules)
 
 
 @dataclass(slots=True)
@@ -204,58 +223,32 @@ class _Spot:
         return _Hold(waiting, demand, None, then, last.order())
 
 
-class _Frontier:
-    """The smallest demands that found no place: whatever asks for as much finds none either.
-
-    Within a round less and less is free, so this holds until its end.
-    """
-
-    __slots__ = ("_smallest",)
-
-    def __init__(self) -> None:
-        self._smallest: list[tuple[int, int, int, float]] = []
-
-    def covers(self, demand: Demand, timeout: float) -> bool:
-        cpus, memory, gpus = demand
-        for least_cpus, least_memory, least_gpus, shortest in self._smallest:
-            if (
-                least_cpus <= cpus
-                and least_gpus <= gpus
-                and least_memory <= memory
-                and shortest <= timeout
-            ):
-                return True
-        return False
-
-    def add(self, demand: Demand, timeout: float) -> None:
-        new = (demand.cpus, demand.memory, demand.gpus, timeout)
-        self._smallest = [
-            old
-            for old in self._smallest
-            if any(had < has for had, has in zip(old, new, strict=True))
-        ]
-        self._smallest.append(new)
-
-
 class Round:
     """One decision in the making."""
 
     def __init__(
-        self, nodes: Sequence[Node], running: tuple[Running, ...], now: float, policy: Policy
+        self,
+        nodes: Sequence[Node],
+        running: tuple[Running, ...],
+        now: float,
+        policy: Policy,
+        fairness: Fairness = EVEN,
     ) -> None:
         self.now = now
         self.policy = policy
-        self.standing = standing_of(nodes, running)
+        self.standing = standing_of(nodes, running, fairness)
+        self.allowance = Allowance(fairness.rules)
         self.spots = [_Spot(node) for node in nodes if node.accepting]
         by_name = {spot.free.node.name: spot for spot in self.spots}
         for job in running:
+            self.allowance.take(job.job_id, job, held_by(job.allocation).amount())
             spot = by_name.get(job.allocation.node)
             if spot is not None:
                 # A job past its end is being stopped: it is waited for, but starts nothing early.
                 end = None if job.timeout is None else max(job.started_at + job.timeout, now)
                 spot.put(held_by(job.allocation), job.started_at, end)
-        self._no_place = _Frontier()
-        self._too_large = _Frontier()
+        self._no_place = Frontier()
+        self._too_large = Frontier()
         self._holds_left = {True: min(policy.holds, len(self.spots)), False: 1}
 
     def decide(self, queue: WaitQueue) -> Decision:
@@ -264,12 +257,14 @@ class Round:
         turns = Turns(queue, self.standing)
         while (head := turns.head()) is not None:
             job_id, line = head
-            placed = self._start(line)
+            obstacle = self.allowance.obstacle(line, line.demand, job_id)
+            placed = self._start(line) if obstacle is None else None
             if placed is not None:
+                self.allowance.take(job_id, line, line.demand)
                 starts.append(Placement(job_id, placed))
                 turns.start()
             else:
-                self._reserve(queue.get(job_id), line.demand)
+                self._keep_for(queue.get(job_id), line, obstacle)
                 turns.skip_line()
         return Decision(tuple(starts), tuple(self._reservations()))
 
@@ -299,8 +294,18 @@ class Round:
         self._no_place.add(demand, limit if spots else 0.0)
         return None
 
-    def _reserve(self, waiting: Waiting, demand: Demand) -> None:
+    def _keep_for(self, waiting: Waiting, line: Line, obstacle: Obstacle | None) -> None:
+        """See to it that a job that cannot start now is not starved by those behind it."""
         hard = self.now - waiting.queued_at >= self.policy.patience
+        if obstacle is None:
+            self._reserve(waiting, line.demand, hard=hard)
+        # What can start at all counts against its limits from now on, whatever it lacks.
+        hopeless = obstacle is not None and obstacle.hopeless
+        if hard and not hopeless and not self.allowance.rules.empty:
+            if self.large_enough(line.demand):
+                self.allowance.promise(waiting.job_id, line, line.demand)
+
+    def _reserve(self, waiting: Waiting, demand: Demand, *, hard: bool) -> None:
         if not self._holds_left[hard] or self._too_large.covers(demand, 0.0):
             return
         spots = self.large_enough(demand)

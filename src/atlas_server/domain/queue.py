@@ -1,8 +1,8 @@
 """The waiting jobs, held so that a decision over very many of them is cheap.
 
-Jobs that differ only in age (same priority, user, demand and time limit) form a *line*, ordered by
-arrival. Where the head of a line does not fit, nothing behind it does: a decision looks at the
-heads alone, and costs as much as there are lines, not jobs.
+Jobs that differ only in age (same priority, user, project, demand and time limit) form a *line*,
+ordered by arrival. Where the head of a line does not fit, nothing behind it does: a decision looks
+at the heads alone, and costs as much as there are lines, not jobs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
+from atlas_server.domain.limits import NO_RULES, Rules
 from atlas_server.domain.resources import Demand, demand_of, dominant_share
 from foundations.contract.spec import Resources
 
@@ -33,18 +34,32 @@ class Waiting:
     queued_at: float
     not_before: float | None = None
     timeout: float | None = None
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What fairness is judged by: all there is, and what each user holds of it now."""
+    """What fairness is judged by: all there is, what each user has had of it, and their shares.
+
+    `usage` is what a user holds now and held lately (see `past.Past`). The turn is that user's
+    whose `rank` is lowest: the dominant share, weighted.
+    """
 
     total: Demand
     usage: Mapping[str, Demand]
+    rules: Rules = NO_RULES
 
     def of(self, user: str) -> Demand:
-        """What a user holds."""
+        """What a user has had."""
         return self.usage.get(user, Demand())
+
+    def rank(self, user: str, amount: Demand) -> int:
+        """How well off a user would be with an amount: it grows with it, and falls with the share.
+
+        Where several users wait for the same, what they get is in proportion to their shares.
+        """
+        share = dominant_share(amount, self.total)
+        return share if self.rules.empty else int(share / self.rules.weight(user))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +70,11 @@ class Line:
     user: str
     demand: Demand
     timeout: float | None
+    project: str
     keys: list[tuple[int, str]] = field(default_factory=list)
 
 
-LineKey = tuple[Demand, float | None]
+LineKey = tuple[Demand, float | None, str]
 UserLines = dict[LineKey, Line]
 
 
@@ -100,7 +116,7 @@ class WaitQueue:
             self._aside.remove(job_id)
             self._drop_stale()
             return job
-        key = (demand_of(job.resources), job.timeout)
+        key = _line_key(job)
         users = self._levels[job.priority]
         keys = users[job.user][key].keys
         del keys[bisect_left(keys, (job.arrival, job_id))]
@@ -175,7 +191,7 @@ class WaitQueue:
             return amount
 
         def rank(user: str, arrival: int) -> tuple[int, int]:
-            return dominant_share(held(user, arrival), standing.total), arrival
+            return standing.rank(user, held(user, arrival)), arrival
 
         mine = rank(job.user, job.arrival)
         for user, lines in self._levels[job.priority].items():
@@ -195,7 +211,7 @@ class WaitQueue:
         job = self._jobs[job_id]
         if job_id in self._aside:
             return None
-        line = self._levels[job.priority][job.user][demand_of(job.resources), job.timeout]
+        line = self._levels[job.priority][job.user][_line_key(job)]
         index = bisect_left(line.keys, (job.arrival, job_id))
         return line.keys[index - 1][1] if index else None
 
@@ -208,7 +224,7 @@ class WaitQueue:
 
     def _line_up(self, job: Waiting) -> None:
         lines = self._levels.setdefault(job.priority, {}).setdefault(job.user, {})
-        key = (demand_of(job.resources), job.timeout)
+        key = _line_key(job)
         line = lines.get(key)
         if line is None:
             line = lines[key] = Line(job.priority, job.user, *key)
@@ -226,16 +242,21 @@ class WaitQueue:
         return (job.not_before, job.arrival) == (due, arrival)
 
 
+def _line_key(job: Waiting) -> LineKey:
+    return demand_of(job.resources), job.timeout, job.project
+
+
 class Turns:
     """Whose turn it is, one head of a line after another.
 
-    Priority, then the user who holds least (counting what has started on the way), then arrival.
+    Priority, then the user who has had least (counting what has started on the way; in proportion
+    to their shares), then arrival.
     The queue must not change meanwhile.
     """
 
     def __init__(self, queue: WaitQueue, standing: Standing) -> None:
         self._levels = iter(queue.levels())
-        self._total = standing.total
+        self._standing = standing
         self._usage = dict(standing.usage)
         # Of each user a heap of (arrival, job_id, index in the line, line), and above them a heap
         # of (share, arrival, job_id, user): only the user on top ever changes rank.
@@ -286,5 +307,5 @@ class Turns:
 
     def _ranked(self, user: str) -> tuple[int, int, str, str]:
         arrival, job_id, _, _ = self._lines[user][0]
-        share = dominant_share(self._usage.get(user, Demand()), self._total)
+        share = self._standing.rank(user, self._usage.get(user, Demand()))
         return share, arrival, job_id, user

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 
 from atlas_server.domain.answers.system import NodeLive
@@ -25,8 +26,10 @@ from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.scheduler.shares import Shares
 from atlas_server.services.feed import Feed
 from atlas_server.services.leadership import Leadership, Machines, NotLeading
+from atlas_server.services.meters import Meters
 from atlas_server.services.snapshots import Snapshots
 from foundations.contract.states import JobState
 from foundations.errors import Unavailable
@@ -53,6 +56,8 @@ class Scheduler:
         reconciler: Reconciler,
         clock: Clock,
         policy: Policy,
+        shares: Shares,
+        meters: Meters,
         leadership: Leadership,
         machines: Machines,
     ) -> None:
@@ -65,6 +70,9 @@ class Scheduler:
         self._reconciler = reconciler
         self._clock = clock
         self._policy = policy
+        self._shares = shares
+        self._meters = meters
+        self._looked = time.monotonic()
         self._queue = WaitQueue()
         self._held: dict[str, tuple[JobRecord, AttemptRecord]] = {}
         self._seq = 0
@@ -90,6 +98,10 @@ class Scheduler:
         """Place again: there is something else to place on."""
         self._wake.set()
 
+    def last_look(self) -> float | None:
+        """Return when the thread last began to look, by the monotonic clock; None: it has ended."""
+        return self._looked if self._thread.is_alive() else None
+
     def close(self) -> None:
         """End the thread; runners are left to themselves."""
         self._stopping = True
@@ -109,6 +121,10 @@ class Scheduler:
         """Look again, at once."""
         self._wake.set()
 
+    def running(self) -> list[Running]:
+        """Return what runs."""
+        return self._running()
+
     def allocations(self) -> dict[str, Allocation]:
         """Return what each running job holds."""
         return {item.job_id: item.allocation for item in self._running()}
@@ -117,10 +133,11 @@ class Scheduler:
         """Return how many jobs wait, and for those whose turn is next: (job ID, why it waits)."""
         nodes, running, now = self.nodes(), self._running(), self._clock.now()
         with self._lock:
-            standing = standing_of(nodes, running)
+            fairness = self._shares.fairness(running, now)
+            standing = standing_of(nodes, running, fairness)
             ahead = [job.job_id for job in self._queue.ranked(standing, limit)]
             ahead += [job.job_id for job in self._queue.delayed()[: limit - len(ahead)]]
-            why = explain_many(ahead, self._queue, nodes, running, now, self._policy)
+            why = explain_many(ahead, self._queue, nodes, running, now, self._policy, fairness)
             return len(self._queue), [(job_id, why[job_id]) for job_id in ahead]
 
     def why_waits(self, job_id: str) -> tuple[int | None, str] | None:
@@ -129,16 +146,19 @@ class Scheduler:
         with self._lock:
             if job_id not in self._queue:
                 return None
-            position = self._queue.position(job_id, standing_of(nodes, running))
-            why = explain(job_id, self._queue, nodes, running, now, self._policy)
+            fairness = self._shares.fairness(running, now)
+            position = self._queue.position(job_id, standing_of(nodes, running, fairness))
+            why = explain(job_id, self._queue, nodes, running, now, self._policy, fairness)
             return position, why
 
     def _run(self) -> None:
         while not self._stopping:
             # Cleared first: a change during the step is seen by the next one.
             self._wake.clear()
+            self._looked = time.monotonic()
             try:
-                pause = self._step()
+                with self._meters.steps.time():
+                    pause = self._step()
             except NotLeading:
                 log.warning("Another process has taken over; this one only looks on.")
                 pause = _LONGEST_SLEEP
@@ -162,9 +182,11 @@ class Scheduler:
         now = self._clock.now()
         if self._reconciler.run(list(self._held.values()), self._executors, now):
             self._observe()
+        running = self._running()
+        fairness = self._shares.fairness(running, now)
         with self._lock:
             self._queue.release_due(now)
-            decision = place(self._queue, self.nodes(), self._running(), now, self._policy)
+            decision = place(self._queue, self.nodes(), running, now, self._policy, fairness)
         started = self._launch(decision)
         # What could not be launched has freed its place: place again at once.
         return 0.0 if started < len(decision.starts) else self._pause(decision, now)
@@ -182,6 +204,7 @@ class Scheduler:
                 self._queue.remove(start.job_id)
             if begun is not None:
                 self._held[start.job_id] = begun
+                self._meters.waits.observe(begun[1].created_at - begun[0].queued_at)
                 started += 1
         return started
 
@@ -206,6 +229,7 @@ class Scheduler:
         return max(0.01, min(moments) - now)
 
     def _load(self) -> None:
+        self._shares.load(self._snapshots.held_since(self._clock.now() - self._shares.horizon))
         self._seq, waiting, jobs, attempts = self._snapshots.unfinished()
         for entry in waiting:
             self._queue.add(entry)
@@ -226,12 +250,17 @@ class Scheduler:
                 self._place_in_memory(job, by_job.get(job.job_id))
 
     def _place_in_memory(self, job: JobRecord, attempt: AttemptRecord | None) -> None:
+        before = self._held.get(job.job_id)
         self._drop(job.job_id)
         if job.state is JobState.QUEUED:
             with self._lock:
                 self._queue.add(_waiting(job))
         elif not job.state.is_final and attempt is not None:
             self._held[job.job_id] = (job, attempt)
+        after = self._held.get(job.job_id)
+        if before is not None and (after is None or after[1].id != before[1].id):
+            self._shares.ended(*before, self._clock.now())
+            self._meters.attempt_ended(job.state, job.reason.value if job.reason else None)
 
     def _drop(self, job_id: str) -> None:
         self._held.pop(job_id, None)
@@ -253,6 +282,7 @@ def _waiting(job: JobRecord) -> Waiting:
         queued_at=job.queued_at,
         not_before=job.not_before,
         timeout=job.timeout,
+        project=job.project,
     )
 
 
@@ -264,4 +294,5 @@ def _running(job: JobRecord, attempt: AttemptRecord) -> Running:
         started_at=attempt.started_at or attempt.created_at,
         timeout=job.timeout,
         priority=job.priority,
+        project=job.project,
     )

@@ -112,9 +112,20 @@ class Archives:
             candidates |= self._bundles.everything(digest) if is_manifest else {digest}
         self._bundles.release(candidates, self._in_use)
 
+    def stored_bytes(self) -> int:
+        """Return what all blobs come to."""
+        return self._bundles.stored_bytes()
+
     def sweep(self) -> int:
         """Delete every older blob that no job has; return how many."""
         return self._bundles.sweep(self._in_use)
+
+    def named(self) -> set[str]:
+        """Return the digests of all content that jobs have or consist of."""
+        found: set[str] = set()
+        for digest, is_manifest in self._in_use().digests.items():
+            found |= self._bundles.everything(digest) if is_manifest else {digest}
+        return found
 
     def _in_use(self) -> InUse:
         with self._store.read() as connection:

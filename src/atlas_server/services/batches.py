@@ -57,6 +57,8 @@ class Batches:
                 if known.bundle != spec.bundle:
                     raise Refused(f"There is another job with the ID '{known.job_id}'.")
                 del wanted[known.job_id]
+            user = spec.user or "unknown"
+            self._jobs.limits.check_room(connection, user, spec.project, len(wanted))
             self._insert(connection, spec, wanted)
         for job_id in wanted:
             self._feed.notify(job_id)

@@ -12,6 +12,7 @@ from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import SPACING, JobRecord
 from atlas_server.domain.reports import readable
 from atlas_server.services.feed import Feed
+from atlas_server.services.limits import LimitBook
 from atlas_server.store import events, jobs, texts, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.states import JobState
@@ -35,10 +36,11 @@ class Edit:
 class Edits:
     """Use cases that change what is said about jobs, never what they do."""
 
-    def __init__(self, store: Store, feed: Feed, clock: Clock) -> None:
+    def __init__(self, store: Store, feed: Feed, clock: Clock, limits: LimitBook) -> None:
         self._store = store
         self._feed = feed
         self._clock = clock
+        self._limits = limits
 
     def edit(self, job_ids: Sequence[str], edit: Edit) -> list[str]:
         """Change jobs; return the IDs of those that exist. Raises InvalidRequest."""
@@ -73,6 +75,8 @@ class Edits:
                 if job is None or job.state.is_final:
                     gone = "has been deleted" if job is None else "is over"
                     refused[job_id] = f"Job '{job_id}' {gone}: it has no priority any more."
+                elif (most := self._highest(job)) is not None and priority > most:
+                    refused[job_id] = f"Job '{job_id}' may have priority {most} at most."
                 else:
                     jobs.set_values(connection, job.id, {"priority": priority, "place": None})
             changed = [job_id for job_id in found if job_id not in refused]
@@ -87,6 +91,7 @@ class Edits:
             mine, before = _waiting(connection, job), _waiting(connection, other)
             if mine.id == before.id:
                 raise Refused("A job cannot be moved before itself.")
+            self._limits.check_priority(mine.user, mine.project, before.priority)
             place = self._place_before(connection, mine, before)
             self._put(connection, mine, before.priority, place)
         self._feed.notify(job.job_id)
@@ -97,6 +102,9 @@ class Edits:
             mine = _waiting(connection, job)
             priority = jobs.top_priority(connection)
             priority = mine.priority if priority is None else priority
+            # In front of all whose priority it may have.
+            most = self._highest(mine)
+            priority = priority if most is None else max(min(priority, most), mine.priority)
             places = [at for at, key, _ in jobs.queued(connection, priority) if key != mine.id]
             self._put(connection, mine, priority, places[0] - SPACING if places else None)
         self._feed.notify(job.job_id)
@@ -110,6 +118,9 @@ class Edits:
             end = jobs.last_place(connection) + SPACING
             self._put(connection, mine, mine.priority, max((places[-1] + end) // 2, places[-1] + 1))
         self._feed.notify(job.job_id)
+
+    def _highest(self, job: JobRecord) -> int | None:
+        return self._limits.highest_priority(job.user, job.project)
 
     def _place_before(self, connection: Connection, mine: JobRecord, other: JobRecord) -> int:
         waiting = [row for row in jobs.queued(connection, other.priority) if row[1] != mine.id]

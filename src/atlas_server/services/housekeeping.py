@@ -22,6 +22,7 @@ _FIRST_AFTER = 60.0
 _INTERVAL = 6 * 3600.0
 _BREATH = 1.0
 _ORPHANS_INTERVAL = 60.0
+_COUNT_INTERVAL = 900.0
 
 # Removes containers of attempts that are over: (job ID, number) -> bool; how many are left.
 RemoveOrphans = Callable[[Callable[[str, int], bool]], int | None]
@@ -44,6 +45,8 @@ class Housekeeping:
         self._archives = archives
         self._work = work
         self._remove_orphans = remove_orphans
+        self.blob_bytes: int | None = None
+        """How much is stored, as it was counted last; None: not yet."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -64,13 +67,16 @@ class Housekeeping:
 
     def _run(self) -> None:
         due = time.monotonic() + _FIRST_AFTER
-        orphans_due = time.monotonic()
+        orphans_due = count_due = time.monotonic()
         while not self._stopping.is_set():
             try:
                 if time.monotonic() >= orphans_due:
                     orphans_due = time.monotonic() + _ORPHANS_INTERVAL
                     if self._leads():
                         self._remove_orphans(self._is_left_over)
+                if time.monotonic() >= count_due:
+                    self.blob_bytes = self._archives.stored_bytes()
+                    count_due = time.monotonic() + _COUNT_INTERVAL
                 if time.monotonic() >= due:
                     due = time.monotonic() + _INTERVAL
                     if self._leads():

@@ -19,6 +19,7 @@ from atlas_server.domain.resources import Allocation, Node, recorded
 from atlas_server.domain.shortage import can_ever_fit
 from atlas_server.services.endings import ending_of, is_retried, message_of
 from atlas_server.services.feed import Feed
+from atlas_server.services.limits import LimitBook
 from atlas_server.services.specs import MASK, check_spec, checked_id, queued_row, split_secrets
 from atlas_server.services.workers import Workers, repeated
 from atlas_server.store import events, jobs, projects, texts, tracking
@@ -49,6 +50,7 @@ class Jobs:
         clock: Clock,
         nodes: Callable[[], Sequence[Node]],
         workers: Workers | None = None,
+        limits: LimitBook | None = None,
     ) -> None:
         self._store = store
         self._feed = feed
@@ -56,6 +58,7 @@ class Jobs:
         self._clock = clock
         self._nodes = nodes
         self._workers = workers or Workers()
+        self.limits = limits or LimitBook(store, feed, bundles, clock)
 
     def check(self, spec: JobSpec) -> JobSpec:
         """Return `spec` as it would be queued. Raises InvalidRequest or Refused."""
@@ -64,6 +67,7 @@ class Jobs:
         refusal = can_ever_fit(spec.resources, self._nodes())
         if refusal:
             raise Refused(f"The job {refusal}.", "Ask for less, or see `foundations info`.")
+        self.limits.check(spec)
         return spec
 
     def submit(self, spec: JobSpec, job_id: str | None = None) -> JobRecord:
@@ -82,6 +86,7 @@ class Jobs:
             known = jobs.find(connection, job_id)
             if known is not None:
                 return _same_job(known, spec)
+            self.limits.check_room(connection, spec.user or "unknown", spec.project, 1)
             job = self.insert(connection, job_id, shown, secrets, JobKind.SCHEDULED)
         self._feed.notify(job_id)
         return job

@@ -47,6 +47,16 @@ class Leases:
         heard = leases.last_heard(attempt.executor, attempt.lease_until, self._seconds)
         return now - heard > self._seconds
 
+    def longest_silence(self) -> float:
+        """Return the seconds since the running job was heard of that has been silent longest."""
+        now = self._clock.now()
+        with self._store.read() as connection:
+            attempts = jobs.open_attempts(connection)
+        heard = (
+            leases.last_heard(one.executor, one.lease_until, self._seconds) for one in attempts
+        )
+        return max((now - at for at in heard), default=0.0)
+
     def count_recovery(self, attempt: AttemptRecord) -> None:
         """Note that another runner has been sent after a dead one."""
         values = {

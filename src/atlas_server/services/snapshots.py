@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from atlas_server.domain.past import Stay
 from atlas_server.domain.queue import Waiting
 from atlas_server.domain.records import AttemptRecord, JobRecord
-from atlas_server.store import events, jobs
+from atlas_server.domain.resources import demand_of
+from atlas_server.store import events, jobs, limits
 from atlas_server.store.engine import Store
+from foundations.contract.spec import Resources
 
 Changes = tuple[int, set[str], list[JobRecord], list[AttemptRecord]]
 
@@ -37,6 +40,14 @@ class Snapshots:
                 for attempt in jobs.attempts_of(connection, job.id)[-1:]
             ]
         return newest, ids - {job.job_id for job in changed}, changed, current
+
+    def held_since(self, since: float) -> list[Stay]:
+        """Return what users held in attempts that ended after `since` (seconds since the epoch)."""
+        with self._store.read() as connection:
+            return [
+                Stay(user, demand_of(Resources(cpus, memory, gpus)), began, ended)
+                for user, cpus, memory, gpus, began, ended in limits.held_since(connection, since)
+            ]
 
 
 def _jobs(connection: Connection, ids: set[str]) -> list[JobRecord]:

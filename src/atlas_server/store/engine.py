@@ -51,6 +51,10 @@ class Database(Protocol):
         """See `Store.alone`."""
         ...
 
+    def keep_copy(self, name: str) -> None:
+        """Keep all of it as it is now beside it, where that can be done."""
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...
@@ -151,6 +155,8 @@ class Store:
         if found is not None and found > SCHEMA_VERSION:
             message = f"The database {self.name} was made by a newer Atlas (schema {found})."
             raise ServerError(message, "Install that version again, or a newer one.")
+        if found is not None:
+            self._database.keep_copy(f"before-{SCHEMA_VERSION}")
         with self.write(durable=True) as connection:
             _upgrade(connection)
 

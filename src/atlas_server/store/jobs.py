@@ -88,10 +88,11 @@ def listing(connection: Connection, condition: JobFilter, limit: int | None) -> 
 
 def waiting(connection: Connection) -> list[Waiting]:
     """Return what placement needs to know of every queued job."""
-    rows = connection.execute(select(*_WAITING).where(jobs.c.state == JobState.QUEUED.value))
+    query = select(*_WAITING).join_from(jobs, projects, jobs.c.project_id == projects.c.id)
+    rows = connection.execute(query.where(jobs.c.state == JobState.QUEUED.value))
     return [
-        Waiting(job_id, user, priority, arrival, Resources(*resources), queued_at, due, timeout)
-        for job_id, user, priority, arrival, *resources, queued_at, due, timeout in rows
+        Waiting(job_id, user, priority, arrival, Resources(cpus, memory, gpus), *rest)
+        for job_id, user, priority, arrival, cpus, memory, gpus, *rest in rows
     ]
 
 
@@ -251,6 +252,18 @@ def open_attempts(connection: Connection) -> list[AttemptRecord]:
     return [AttemptRecord(**row) for row in connection.execute(query).mappings()]
 
 
+def forget_handles(connection: Connection) -> None:
+    """Have nobody look for the processes of attempts: they are another server's."""
+    connection.execute(
+        sql_update(attempts).where(attempts.c.ended_at.is_(None)).values(handle=None)
+    )
+
+
+def count(connection: Connection) -> int:
+    """Return how many jobs there are."""
+    return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
+
+
 def error_of(connection: Connection, attempt_id: int) -> dict[str, Any] | None:
     """Return the exception that ended an attempt's program, where it has told."""
     return connection.execute(_ERROR_OF, {"wanted": attempt_id}).scalar()
@@ -311,6 +324,7 @@ _WAITING = (
     jobs.c.queued_at,
     jobs.c.not_before,
     jobs.c.timeout,
+    projects.c.name,
 )
 _WANTED = bindparam("wanted")
 _INSERT = insert(jobs)

@@ -121,6 +121,9 @@ class PostgresDatabase:
                 )
             yield
 
+    def keep_copy(self, name: str) -> None:
+        """Do nothing: pg_dump does that, for whoever looks after the database."""
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atlas_server.store import account_tables, search_tables, tables
+from atlas_server.store import account_tables, limit_tables, search_tables, tables
 
-assert account_tables.metadata is search_tables.metadata is tables.metadata
+assert account_tables.metadata is limit_tables.metadata is search_tables.metadata is tables.metadata
 metadata = tables.metadata

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from atlas_server.domain import patterns
+from atlas_server.store.copies import copy_database
 from foundations.errors import StorageFull
 
 _SHORT = 100
@@ -30,6 +31,7 @@ class SqliteDatabase:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=True)
         self.name = str(path)
+        self._path = path
         self._engine = _engine(path)
         self._write_lock = threading.Lock()
         self._writes = 0
@@ -64,6 +66,10 @@ class SqliteDatabase:
     def alone(self) -> AbstractContextManager[None]:
         """Nothing to do: the lock of the home keeps others out."""
         return nullcontext()
+
+    def keep_copy(self, name: str) -> None:
+        """Copy the file to one of that name beside it."""
+        copy_database(self._path, self._path.with_name(f"{name}.db"))
 
     def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the database."""

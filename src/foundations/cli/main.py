@@ -22,6 +22,7 @@ COMMANDS = {
     "show": ("show", "show everything about a job"),
     "query": ("queries", "show what queries can say, or check one"),
     "queue": ("queue", "show what runs and what waits, and why"),
+    "limits": ("limits", "show or set what users and projects may have"),
     "get": ("get", "fetch a job's logs, code and results, or artifacts"),
     "wait": ("wait", "wait until jobs are over"),
     "stop": ("stop", "stop jobs, waiting or running"),

@@ -163,11 +163,17 @@ def _print_queued(jobs: List[Json], names: Dict[str, str], now: float) -> None:
                 wording.rough(now - job["submitted_at"]),
                 wording.resources(job["resources"]),
                 job["user"],
-                _why(job["waits_because"], names),
+                _why(_yours(job), names),
             ]
             for job in jobs
         ],
     )
+
+
+def _yours(job: Json) -> str:
+    """The reason, as its reader says it."""
+    reason, own = job["waits_because"], "{}'s limit".format(job["user"])
+    return reason.replace(own, "your limit") if job["user"] == config.user() else reason
 
 
 def _why(reason: str, names: Dict[str, str]) -> str:

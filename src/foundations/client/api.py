@@ -9,6 +9,7 @@ import json
 
 from foundations import config
 from foundations.client.events import server_sent_events
+from foundations.client.limits import LimitCalls
 from foundations.client.paths import query, quote
 from foundations.client.people import AccountCalls
 from foundations.client.trials import SearchCalls
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _LONG = 1 << 16
 
 
-class Api(AccountCalls, SearchCalls):
+class Api(AccountCalls, SearchCalls, LimitCalls):
     """A server's API, over one connection. Methods raise FoundationsError."""
 
     @classmethod
