@@ -26,6 +26,7 @@ from foundations.contract.codec import plain
 from foundations.contract.report import Assignment, Report, Result
 from foundations.errors import (
     Fenced,
+    FoundationsError,
     InvalidRequest,
     ServerError,
     StorageFull,
@@ -107,6 +108,8 @@ class Shipper:
         self.start()
         self._thread.join()
         self._contents.close()
+        if self.fenced and result.exit_code is not None and self._workspace.root.exists():
+            self._tell_too_late(result)
         return self._delivered or self.fenced
 
     def _wake(self) -> None:
@@ -170,6 +173,23 @@ class Shipper:
         log.warning("%s", reason)
         self.fenced = True
         self._stop_worker()
+
+    def _tell_too_late(self, result: Result) -> None:
+        """Say how an attempt ended that has been given up: that is refused, and kept beside it."""
+        told = Report(
+            attempt=self._assignment.attempt,
+            instance=self._assignment.instance,
+            phase=report.FINISHED,
+            runner=self._runner,
+            result=result,
+        )
+        api = Api(self._api.url, self._assignment.token)
+        try:
+            api.report(plain(told))
+        except FoundationsError as error:
+            log.info("%s", error)
+        finally:
+            api.close()
 
     def _drop_records(self, error: Exception) -> None:
         """Pass over what makes a report impossible, so that the rest of the job is told."""
@@ -279,7 +299,7 @@ class Shipper:
 
     def _find_server(self) -> None:
         """Look where the server is now: it may have come back on another port."""
-        if self._assignment.remote:
+        if self._assignment.remote or self._assignment.server_stays:
             return  # what runs on this machine is not meant
         try:
             facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +21,15 @@ from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
 from atlas_server.config import ServerConfig, engine_sockets, environment
 from atlas_server.domain.placement import Policy
+from atlas_server.domain.ports import Nearby
 from atlas_server.domain.resources import Node
 from atlas_server.endpoints import Parts, routers
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.executors.registry import make_executors
+from atlas_server.executors.slurm import Home
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
@@ -36,6 +40,7 @@ from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.permissions import Permissions
+from atlas_server.services.places import Places
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
@@ -90,7 +95,7 @@ class Assembly:
     @property
     def nodes(self) -> Callable[[], Sequence[Node]]:
         """What jobs can run on."""
-        return self._executor.nodes
+        return self._all_nodes
 
     def start(self) -> None:
         """Set every thread to work."""
@@ -98,11 +103,16 @@ class Assembly:
         housekeeping = Housekeeping(
             self._store, self._archives, self.config.home / "work", containers
         )
-        self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+        nearby = Nearby(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+        self._local.prepare(nearby)
+        for executor in self._executors.values():
+            if executor is not self._local:
+                executor.prepare(nearby)
+                self.closers.append(executor.close)
         self._scheduler.start()
         housekeeping.start()
         self._arrivals.start()
-        self.closers += [self._store.close, self._executor.close, self._scheduler.close]
+        self.closers = [self._store.close, self._local.close, *self.closers, self._scheduler.close]
         self.closers += [housekeeping.close, self._arrivals.close, self._boards.close]
 
     def _make_stores(self) -> None:
@@ -122,23 +132,31 @@ class Assembly:
         )
         umask = f"{self._around.umask:03o}"
         inherited = environment(config, ATLAS_UMASK=umask)
-        self._executor = executor = LocalExecutor(declared, inherited, str(config.home))
+        self._local = local = LocalExecutor(declared, inherited, str(config.home))
+        home = _home(config, self._instance, inherited)
+        self._executors = executors = make_executors(config.executors, home, local)
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers = _workers(config, self._containers)
-        self._jobs = Jobs(store, self._feed, self._bundles, clock, executor.nodes, workers)
+        places = Places(self._all_nodes, executors)
+        self._jobs = Jobs(store, self._feed, self._bundles, clock, self._all_nodes, workers, places)
         launcher = Launcher(self._jobs, _runner_settings(self._around, self._instance))
         leases = Leases(store, clock, config.lease)
         self._scheduler = Scheduler(
             Snapshots(store),
             self._feed,
-            {executor.name: executor},
+            executors,
+            # What runs here since it was in the configuration is looked after all the same.
+            {local.name: local, **executors},
             launcher,
             Reconciler(self._jobs, leases, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
         )
-        self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, executor))
+        self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, local))
         self._archives.also_in_use = self._arrivals.bundles
+
+    def _all_nodes(self) -> Sequence[Node]:
+        return [node for executor in self._executors.values() for node in executor.nodes()]
 
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
@@ -164,6 +182,18 @@ class Assembly:
         board_routes = TensorBoardRoutes(self._boards, self._views)
         beside = board_routes.pages()
         return create_app(*routers(parts), board_routes.router(), beside=beside)
+
+
+def _home(config: ServerConfig, instance: str, inherited: Mapping[str, str]) -> Home:
+    names = ("FOUNDATIONS_HOME", "ATLAS_UMASK")
+    return Home(
+        path=str(config.home),
+        python=sys.executable,
+        instance=instance,
+        environment=inherited,
+        variables={name: inherited[name] for name in names},
+        grace=config.grace,
+    )
 
 
 def _tensorboards(config: ServerConfig, archive: DirectoryArchive) -> TensorBoards:

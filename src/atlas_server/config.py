@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from atlas_server.executor_settings import DEFAULT, Settings, chosen
 from foundations.contract.images import PROCESS, read_image
 from foundations.contract.request import suggestion
 from foundations.contract.worker_options import OPTIONS, PRIVILEGE
@@ -30,7 +31,7 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything.
+    may ask for, "*" being everything. `executors` are where jobs run.
     """
 
     home: Path
@@ -52,6 +53,7 @@ class ServerConfig:
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
     tensorboard_idle: float = 1800.0
+    executors: tuple[Settings, ...] = DEFAULT
 
     @property
     def run_dir(self) -> Path:
@@ -110,11 +112,17 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     `flags` has fields of ServerConfig; those that are None were not given. Raises ConfigError.
     """
     home = Path(os.environ.get("FOUNDATIONS_HOME") or Path.home() / ".foundations").expanduser()
-    values = {**_from_file(home / _FILE), **_from_environment()}
+    file, variables = _from_file(home / _FILE), _from_environment()
+    # Flags and variables name executors; only the file says more of each.
+    told = file.pop("executors", None)
+    named = flags.get("executors") or variables.pop("executors", None)
+    values = {**file, **variables}
     values.update({name: value for name, value in flags.items() if value is not None})
+    values.pop("executors", None)
     config = ServerConfig(home=home.absolute())
     for name, value in values.items():
         config = replace(config, **{name: _checked(name, value)})
+    config = replace(config, executors=chosen(named, told))
     defaults = allowed_by_default(config.host)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)

@@ -84,12 +84,19 @@ def _add_start(commands: Any) -> None:
         metavar="IMAGE",
         help="jobs that name no image run in containers of this one, not as processes",
     )
+    start.add_argument(
+        "--executor",
+        dest="executors",
+        action="append",
+        metavar="NAME",
+        help="where jobs run: local (this machine), slurm; may be repeated",
+    )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    names = ("host", "port", "gui_port", "cpus", "gpus", "memory", "default_image")
+    names = ("host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "executors")
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)

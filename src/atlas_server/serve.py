@@ -21,7 +21,7 @@ import foundations_contrib
 from atlas_server.assembly import Assembly, Surroundings
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
-from atlas_server.domain.shortage import inventory
+from atlas_server.domain.shortage import inventories
 from atlas_server.listening import listen, url_of
 from foundations._version import __version__
 
@@ -109,15 +109,16 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     # What was loaded stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    (machine,) = server.nodes()
+    nodes = server.nodes()
+    machine = next((node for node in nodes if node.executor == "local"), None)
     facts = {
         "url": server.url,
         "gui_url": server.gui_url,
         "pid": os.getpid(),
         "version": __version__,
-        "resources": inventory(machine),
-        "gpus": sum(gpu.problem is None for gpu in machine.gpus),
-        "gpu_trouble": machine.gpu_trouble,
+        "resources": inventories(nodes),
+        "gpus": sum(gpu.problem is None for node in nodes for gpu in node.gpus),
+        "gpu_trouble": machine.gpu_trouble if machine is not None else None,
     }
     partial = server.config.state_file.with_suffix(".partial")
     partial.write_text(json.dumps(facts))

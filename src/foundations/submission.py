@@ -26,7 +26,8 @@ _defaults: Dict[str, Any] = {"num_gpus": None, "ram": None}
 # The keywords of submit_many, under the names of job.config.yaml.
 _KEYWORDS = (
     "project_name", "entrypoint", "ram", "num_gpus", "command", "num_cpus", "name", "tags", "image",
-    "environment", "priority", "timeout", "retries", "worker",
+    "environment", "priority", "timeout", "retries", "worker", "executor", "partition", "account",
+    "qos", "constraint", "sbatch",
 )  # fmt: skip
 
 
@@ -51,6 +52,12 @@ def submit(
     retries: Optional[int] = None,
     image: Optional[str] = None,
     worker: Optional[Dict[str, Any]] = None,
+    executor: Optional[str] = None,
+    partition: Optional[str] = None,
+    account: Optional[str] = None,
+    qos: Optional[str] = None,
+    constraint: Optional[str] = None,
+    sbatch: Optional[Union[str, List[str]]] = None,
 ) -> Deployment:
     """Submit a folder as a job and return its handle; the folder is not changed.
 
@@ -58,13 +65,16 @@ def submit(
     what follows `python` (or the entrypoint); a string is split as a shell would. `ram` is in
     gigabytes up to 4096, in bytes above, or text such as "8GB"; `timeout` in seconds or text such
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
-    key by key. Raises FoundationsError with nothing submitted.
+    key by key. `executor` is where to run, where the server has several; `partition`, `account`,
+    `qos`, `constraint` and further options of `sbatch` are for Slurm. Raises FoundationsError with
+    nothing submitted.
     """
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params, "ram": ram,
         "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,
         "image": image, "environment": environment, "priority": priority, "timeout": timeout,
-        "retries": retries, "worker": worker,
+        "retries": retries, "worker": worker, "executor": executor, "partition": partition,
+        "account": account, "qos": qos, "constraint": constraint, "sbatch": sbatch,
     }  # fmt: skip
     submission, scheduler = _prepared(scheduler_config, job_directory or job_dir, given)
     job, deployment = _sent(scheduler, submission.send)

@@ -85,6 +85,23 @@ def needs_docker(document: Path) -> bool:
     return any("build-worker" in block.text for block in blocks(document))
 
 
+def needs_slurm(document: Path) -> bool:
+    return any("--executor slurm" in block.text for block in blocks(document))
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, document: Path) -> dict[str, str]:
+    """The variable that names Slurm's configuration, where a cluster is used."""
+    if not needs_slurm(document):
+        return {}
+    return {"SLURM_CONF": str(request.getfixturevalue("slurm").conf)}
+
+
+def marks_of(document: Path) -> list[pytest.MarkDecorator]:
+    marks = [pytest.mark.docker] if needs_docker(document) else []
+    return [*marks, pytest.mark.slurm] if needs_slurm(document) else marks
+
+
 @pytest.fixture
 def base_image(request: pytest.FixtureRequest, document: Path) -> Iterator[dict[str, str]]:
     """The variable that names a base image on this machine, where one is built upon."""
@@ -103,21 +120,17 @@ def base_image(request: pytest.FixtureRequest, document: Path) -> Iterator[dict[
 
 @pytest.mark.parametrize(
     "document",
-    [
-        pytest.param(path, marks=[pytest.mark.docker] if needs_docker(path) else [])
-        for path in DOCUMENTS
-        if blocks(path)
-    ],
+    [pytest.param(path, marks=marks_of(path)) for path in DOCUMENTS if blocks(path)],
     ids=name_of,
 )
-def test_blocks_work_in_order(document, base_image, tmp_path):
+def test_blocks_work_in_order(document, base_image, cluster, tmp_path):
     shell = shutil.which("bash")
     assert shell is not None
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     programs = Path(sys.executable).parent
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    server = LiveServer(tmp_path, cpus=4, environment={"PATH": path, **base_image})
+    server = LiveServer(tmp_path, cpus=4, environment={"PATH": path, **base_image, **cluster})
     # As for the readers: what they do not set is not set.
     for setting in ("CPUS", "HEARTBEAT", "LEASE", "GRACE"):
         del server.env["ATLAS_" + setting]

@@ -65,8 +65,11 @@ def _why(
     if queue.is_delayed(job.job_id):
         return f"waits {_duration((job.not_before or after.now) - after.now)} before retry"
     demand = demand_of(job.resources)
-    large_enough = before.large_enough(demand)
+    large_enough = before.large_enough(demand, job.wish)
+    nodes = job.wish.among(nodes)
     if not large_enough:
+        if not nodes and job.wish.executor is not None:
+            return f"waits for {job.wish.executor} to tell what it has"
         too_much = can_ever_fit(job.resources, nodes)
         if too_much is not None:
             return f"cannot start: {too_much}"
@@ -74,9 +77,9 @@ def _why(
         if broken is not None:
             return f"waits for {broken}"
         return "waits for a node large enough to accept jobs again"
-    if not before.fitting(demand):
+    if not before.fitting(demand, job.wish):
         return f"waits for {shortage(demand, [spot.free for spot in large_enough])}"
-    for spot in after.fitting(demand):
+    for spot in after.fitting(demand, job.wish):
         if spot.hold is not None:
             first = spot.hold.waiting
             waited = _duration(after.now - first.queued_at)

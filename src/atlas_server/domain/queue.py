@@ -1,8 +1,8 @@
 """The waiting jobs, held so that a decision over very many of them is cheap.
 
-Jobs that differ only in age (same priority, user, demand and time limit) form a *line*, ordered by
-arrival. Where the head of a line does not fit, nothing behind it does: a decision looks at the
-heads alone, and costs as much as there are lines, not jobs.
+Jobs that differ only in age (same priority, user, demand, time limit and wish) form a *line*,
+ordered by arrival. Where the head of a line does not fit, nothing behind it does: a decision looks
+at the heads alone, and costs as much as there are lines, not jobs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from atlas_server.domain.resources import Demand, demand_of, dominant_share
+from atlas_server.domain.wishes import ANYWHERE, Wish
 from foundations.contract.spec import Resources
 
 
@@ -33,6 +34,7 @@ class Waiting:
     queued_at: float
     not_before: float | None = None
     timeout: float | None = None
+    wish: Wish = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,11 @@ class Line:
     user: str
     demand: Demand
     timeout: float | None
+    wish: Wish = ANYWHERE
     keys: list[tuple[int, str]] = field(default_factory=list)
 
 
-LineKey = tuple[Demand, float | None]
+LineKey = tuple[Demand, float | None, Wish]
 UserLines = dict[LineKey, Line]
 
 
@@ -100,7 +103,7 @@ class WaitQueue:
             self._aside.remove(job_id)
             self._drop_stale()
             return job
-        key = (demand_of(job.resources), job.timeout)
+        key = _line_key(job)
         users = self._levels[job.priority]
         keys = users[job.user][key].keys
         del keys[bisect_left(keys, (job.arrival, job_id))]
@@ -195,7 +198,7 @@ class WaitQueue:
         job = self._jobs[job_id]
         if job_id in self._aside:
             return None
-        line = self._levels[job.priority][job.user][demand_of(job.resources), job.timeout]
+        line = self._levels[job.priority][job.user][_line_key(job)]
         index = bisect_left(line.keys, (job.arrival, job_id))
         return line.keys[index - 1][1] if index else None
 
@@ -208,7 +211,7 @@ class WaitQueue:
 
     def _line_up(self, job: Waiting) -> None:
         lines = self._levels.setdefault(job.priority, {}).setdefault(job.user, {})
-        key = (demand_of(job.resources), job.timeout)
+        key = _line_key(job)
         line = lines.get(key)
         if line is None:
             line = lines[key] = Line(job.priority, job.user, *key)
@@ -224,6 +227,10 @@ class WaitQueue:
             return False
         job = self._jobs[job_id]
         return (job.not_before, job.arrival) == (due, arrival)
+
+
+def _line_key(job: Waiting) -> LineKey:
+    return demand_of(job.resources), job.timeout, job.wish
 
 
 class Turns:

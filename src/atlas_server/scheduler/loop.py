@@ -23,6 +23,7 @@ from atlas_server.domain.ports import Clock, Executor, Handle
 from atlas_server.domain.queue import Waiting, WaitQueue
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
+from atlas_server.domain.wishes import Wish
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.feed import Feed
@@ -36,13 +37,17 @@ _LONGEST_SLEEP = 30.0
 
 
 class Scheduler:
-    """Brings waiting jobs and free resources together."""
+    """Brings waiting jobs and free resources together.
+
+    Jobs are placed on `executors`; `all_executors` are those that attempts may still be on.
+    """
 
     def __init__(
         self,
         snapshots: Snapshots,
         feed: Feed,
         executors: Mapping[str, Executor],
+        all_executors: Mapping[str, Executor],
         launcher: Launcher,
         reconciler: Reconciler,
         clock: Clock,
@@ -50,6 +55,7 @@ class Scheduler:
     ) -> None:
         self._snapshots = snapshots
         self._executors = executors
+        self._all_executors = all_executors
         self._launcher = launcher
         self._reconciler = reconciler
         self._clock = clock
@@ -137,19 +143,20 @@ class Scheduler:
     def _step(self) -> float:
         self._observe()
         now = self._clock.now()
-        if self._reconciler.run(list(self._held.values()), self._executors, now):
+        if self._reconciler.run(list(self._held.values()), self._all_executors, now):
             self._observe()
+        nodes = self.nodes()
         with self._lock:
             self._queue.release_due(now)
-            decision = place(self._queue, self.nodes(), self._running(), now, self._policy)
-        started = self._launch(decision)
+            decision = place(self._queue, nodes, self._running(), now, self._policy)
+        started = self._launch(decision, {node.name: node.executor for node in nodes})
         # What could not be launched has freed its place: place again at once.
         return 0.0 if started < len(decision.starts) else self._pause(decision, now)
 
-    def _launch(self, decision: Decision) -> int:
+    def _launch(self, decision: Decision, whose: Mapping[str, str]) -> int:
         started = 0
         for start in decision.starts:
-            executor = self._executor_of(start.allocation)
+            executor = self._executors[whose[start.allocation.node]]
             begun = self._launcher.launch(start.job_id, start.allocation, executor)
             with self._lock:
                 self._queue.remove(start.job_id)
@@ -157,12 +164,6 @@ class Scheduler:
                 self._held[start.job_id] = begun
                 started += 1
         return started
-
-    def _executor_of(self, allocation: Allocation) -> Executor:
-        for executor in self._executors.values():
-            if any(node.name == allocation.node for node in executor.nodes()):
-                return executor
-        raise LookupError(f"no executor has the node {allocation.node}")
 
     def _pause(self, decision: Decision, now: float) -> float:
         moments = [now + _LONGEST_SLEEP]
@@ -227,6 +228,7 @@ def _waiting(job: JobRecord) -> Waiting:
         queued_at=job.queued_at,
         not_before=job.not_before,
         timeout=job.timeout,
+        wish=Wish.from_text(job.wish),
     )
 
 

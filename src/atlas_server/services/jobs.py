@@ -16,9 +16,9 @@ from atlas_server.domain import lifecycle
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.domain.resources import Allocation, Node, recorded
-from atlas_server.domain.shortage import can_ever_fit
 from atlas_server.services.endings import ending_of, is_retried, message_of
 from atlas_server.services.feed import Feed
+from atlas_server.services.places import Places
 from atlas_server.services.specs import MASK, check_spec, checked_id, queued_row, split_secrets
 from atlas_server.services.workers import Workers, repeated
 from atlas_server.store import events, jobs, projects, texts, tracking
@@ -49,6 +49,7 @@ class Jobs:
         clock: Clock,
         nodes: Callable[[], Sequence[Node]],
         workers: Workers | None = None,
+        places: Places | None = None,
     ) -> None:
         self._store = store
         self._feed = feed
@@ -56,15 +57,13 @@ class Jobs:
         self._clock = clock
         self._nodes = nodes
         self._workers = workers or Workers()
+        self._places = places or Places(nodes)
 
     def check(self, spec: JobSpec) -> JobSpec:
         """Return `spec` as it would be queued. Raises InvalidRequest or Refused."""
         spec = self._workers.settled(spec)
         check_spec(spec)
-        refusal = can_ever_fit(spec.resources, self._nodes())
-        if refusal:
-            raise Refused(f"The job {refusal}.", "Ask for less, or see `foundations info`.")
-        return spec
+        return self._places.settled(spec)
 
     def submit(self, spec: JobSpec, job_id: str | None = None) -> JobRecord:
         """Queue a job; when this returns the job survives a power cut.
@@ -129,11 +128,17 @@ class Jobs:
         return self._queue(replace(settled, worker={**settled.worker, **pin}), None)
 
     def begin_attempt(
-        self, job_id: str, allocation: Allocation, executor: str, lease: float
+        self,
+        job_id: str,
+        allocation: Allocation,
+        executor: str,
+        lease: float,
+        handle_of: Callable[[int], str | None] = lambda _: None,
     ) -> tuple[JobRecord, AttemptRecord, dict[str, str]] | None:
         """Move a queued job to starting and return what its runner needs.
 
-        None when the job is not queued any more: somebody was quicker.
+        `handle_of` gives the handle of an attempt that has one before it is launched. None when
+        the job is not queued any more: somebody was quicker.
         """
         now = self._clock.now()
         with self._store.write() as connection:
@@ -149,6 +154,10 @@ class Jobs:
             attempt = self.insert_attempt(
                 connection, job, number, allocation, executor, now + lease
             )
+            handle = handle_of(attempt.id)
+            if handle is not None:
+                jobs.update_attempt(connection, attempt.id, {"handle": handle})
+                attempt = replace(attempt, handle=handle)
             secrets = jobs.secrets(connection, job.id) if MASK in _environment(job) else {}
         # The scheduler, which calls this, need not be told.
         self._feed.notify(job_id, moved=False)
@@ -178,6 +187,18 @@ class Jobs:
         }
         key = jobs.insert_attempt(connection, values)
         return AttemptRecord(id=key, job_id=job.job_id, **values)
+
+    def relocate(self, attempt: AttemptRecord, allocation: Allocation) -> None:
+        """Note where an engine has put an attempt, if it is not over."""
+        values = {"allocation": recorded(allocation, self._nodes())}
+        with self._store.write() as connection:
+            current = jobs.find_attempt(connection, attempt.id)
+            if current is None or current.ended_at is not None:
+                return
+            jobs.update_attempt(connection, attempt.id, values)
+            payload = {"node": allocation.node}
+            events.append(connection, self._clock.now(), "job.placed", attempt.job_id, payload)
+        self._feed.notify(attempt.job_id, moved=False)
 
     def mark_running(
         self, connection: Connection, job: JobRecord, attempt: AttemptRecord, at: float | None

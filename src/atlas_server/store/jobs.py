@@ -21,6 +21,7 @@ from sqlalchemy import update as sql_update
 
 from atlas_server.domain.queue import Waiting
 from atlas_server.domain.records import SPACING, AttemptRecord, JobFilter, JobRecord
+from atlas_server.domain.wishes import Wish
 from atlas_server.store.engine import parts
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
@@ -90,8 +91,18 @@ def waiting(connection: Connection) -> list[Waiting]:
     """Return what placement needs to know of every queued job."""
     rows = connection.execute(select(*_WAITING).where(jobs.c.state == JobState.QUEUED.value))
     return [
-        Waiting(job_id, user, priority, arrival, Resources(*resources), queued_at, due, timeout)
-        for job_id, user, priority, arrival, *resources, queued_at, due, timeout in rows
+        Waiting(
+            job_id,
+            user,
+            priority,
+            arrival,
+            Resources(*resources),
+            queued_at,
+            due,
+            timeout,
+            Wish.from_text(wish),
+        )
+        for job_id, user, priority, arrival, *resources, queued_at, due, timeout, wish in rows
     ]
 
 
@@ -297,6 +308,7 @@ _WAITING = (
     jobs.c.queued_at,
     jobs.c.not_before,
     jobs.c.timeout,
+    jobs.c.wish,
 )
 _WANTED = bindparam("wanted")
 _INSERT = insert(jobs)

@@ -105,6 +105,8 @@ jobs = Table(
     Column("notes", Text),
     # Where in the queue it was put by hand, see `store.turns`; None: by its key.
     Column("place", BigInteger),
+    # On which nodes it may run, as `domain.wishes` writes it; None: on all.
+    Column("wish", String),
     Index(None, "state", "id"),
     # Everything that tables of jobs are filtered and sorted by: the rows themselves are wide, and
     # reading 100,000 of them takes longer than anybody waits for a table.

@@ -32,6 +32,7 @@ COMMANDS = {
     "delete": ("stop", "delete finished jobs"),
     "projects": ("projects", "list, rename, archive or delete projects"),
     "info": ("info", "show the server's resources, or the known schedulers"),
+    "nodes": ("nodes", "list the machines that jobs run on"),
     "build-worker": ("build_worker", "build an image for jobs from requirements.txt"),
     "completion": ("completion", "print the script that completes commands in your shell"),
 }
@@ -43,7 +44,7 @@ _MEANT = {
     "details": "show", "kill": "stop", "cancel": "stop", "abort": "stop", "rm": "delete",
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
-    "nodes": "info", "build": "build-worker", "version": "--version", "help": "--help",
+    "machines": "nodes", "build": "build-worker", "version": "--version", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\
 examples:

@@ -68,6 +68,16 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
         metavar="NAME[=VALUE]",
         help="set in the job; without =VALUE taken from here; may be repeated",
     )
+    add("--executor", metavar="NAME", help="where to run, where the server has several")
+    for key in ("partition", "account", "qos", "constraint"):
+        add("--" + key, metavar="NAME", help="Slurm's, as in sbatch --{}".format(key))
+    add(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="one more of sbatch, as in --sbatch=--exclusive; may be repeated",
+    )
     add(
         "--stream-job-logs",
         type=options.truth,
@@ -205,6 +215,12 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "tags": options.pairs(arguments.tag) or None,
         "environment": options.environment(arguments.env) or None,
         "command": arguments.command or None,
+        "executor": arguments.executor,
+        "partition": arguments.partition,
+        "account": arguments.account,
+        "qos": arguments.qos,
+        "constraint": arguments.constraint,
+        "sbatch": arguments.sbatch or None,
     }
 
 

@@ -5,9 +5,28 @@ Revision ID: 0003
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
     """Add tables and columns, and fill them from what is there."""
+    _add_wishes()
+
+
+def _add_wishes() -> None:
+    """Where jobs may run; those that wait for a container are not for nodes without an engine."""
+    op.add_column("jobs", sa.Column("wish", sa.String))
+    jobs = sa.table(
+        "jobs", sa.column("id"), sa.column("state"), sa.column("spec", sa.JSON), sa.column("wish")
+    )
+    connection = op.get_bind()
+    for key, spec in connection.execute(
+        sa.select(jobs.c.id, jobs.c.spec).where(jobs.c.state == "queued")
+    ).all():
+        if (spec.get("worker") or {}).get("image"):
+            wish = "[null, null, true]"
+            connection.execute(sa.update(jobs).where(jobs.c.id == key).values(wish=wish))
