@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 # set_job_resources() of this process: what submit() takes where it is told nothing.
 _defaults: Dict[str, Any] = {"num_gpus": None, "ram": None}
+_CLUSTER = ("partition", "account", "qos", "constraint", "sbatch")
 # The keywords of submit_many, under the names of job.config.yaml.
 _KEYWORDS = (
     "project_name", "entrypoint", "ram", "num_gpus", "command", "num_cpus", "name", "tags", "image",
-    "environment", "priority", "timeout", "retries", "worker", "executor", "partition", "account",
-    "qos", "constraint", "sbatch",
+    "environment", "priority", "timeout", "retries", "worker", "executor", *_CLUSTER,
 )  # fmt: skip
 
 
@@ -53,11 +53,7 @@ def submit(
     image: Optional[str] = None,
     worker: Optional[Dict[str, Any]] = None,
     executor: Optional[str] = None,
-    partition: Optional[str] = None,
-    account: Optional[str] = None,
-    qos: Optional[str] = None,
-    constraint: Optional[str] = None,
-    sbatch: Optional[Union[str, List[str]]] = None,
+    **cluster: Any,
 ) -> Deployment:
     """Submit a folder as a job and return its handle; the folder is not changed.
 
@@ -65,16 +61,15 @@ def submit(
     what follows `python` (or the entrypoint); a string is split as a shell would. `ram` is in
     gigabytes up to 4096, in bytes above, or text such as "8GB"; `timeout` in seconds or text such
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
-    key by key. `executor` is where to run, where the server has several; `partition`, `account`,
-    `qos`, `constraint` and further options of `sbatch` are for Slurm. Raises FoundationsError with
-    nothing submitted.
+    key by key. `cluster` are partition, account, qos, constraint and sbatch, for Slurm. Raises
+    FoundationsError with nothing submitted.
     """
+    _check_keywords("submit", cluster, _CLUSTER)
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params, "ram": ram,
         "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,
         "image": image, "environment": environment, "priority": priority, "timeout": timeout,
-        "retries": retries, "worker": worker, "executor": executor, "partition": partition,
-        "account": account, "qos": qos, "constraint": constraint, "sbatch": sbatch,
+        "retries": retries, "worker": worker, "executor": executor, **cluster,
     }  # fmt: skip
     submission, scheduler = _prepared(scheduler_config, job_directory or job_dir, given)
     job, deployment = _sent(scheduler, submission.send)
@@ -97,9 +92,7 @@ def submit_many(
     `submit` takes besides. Raises FoundationsError with nothing submitted, TypeError for a keyword
     that there is not.
     """
-    for keyword in common:
-        if keyword not in _KEYWORDS:
-            raise TypeError("submit_many() has no keyword argument {!r}.".format(keyword))
+    _check_keywords("submit_many", common, _KEYWORDS)
     from foundations.specification import plain_params
 
     params = [plain_params(each) for each in params_list]
@@ -128,6 +121,12 @@ def set_job_resources(
     except ConfigError as error:
         raise ValueError(str(error)) from error
     _defaults.update(num_gpus=num_gpus, ram=ram)
+
+
+def _check_keywords(function: str, given: Dict[str, Any], known: Sequence[str]) -> None:
+    for keyword in given:
+        if keyword not in known:
+            raise TypeError("{}() has no keyword argument {!r}.".format(function, keyword))
 
 
 def _prepared(
