@@ -68,6 +68,8 @@ class LiveServer:
             **{f"ATLAS_{name.upper()}": str(v) for name, v in {**own, **(settings or {})}.items()},
             **(environment or {}),
         }
+        # What requests show, where the server asks who is there.
+        self.token: str | None = None
         self._apis: dict[tuple[int, str], Api] = {}
         self._spawned: list[subprocess.Popen[bytes]] = []
         self._sent: dict[Path, str] = {}
@@ -134,9 +136,9 @@ class LiveServer:
 
     # -- commands
 
-    def server_command(self, *arguments: str) -> Done:
+    def server_command(self, *arguments: str, stdin: str = "") -> Done:
         """Run `atlas-server`."""
-        return self._run([sys.executable, "-m", "atlas_server.main", *arguments])
+        return self._run([sys.executable, "-m", "atlas_server.main", *arguments], stdin=stdin)
 
     def cli(
         self,
@@ -190,7 +192,7 @@ class LiveServer:
         """A connection of this thread to the server as it is now."""
         key = (threading.get_ident(), self.url)
         if key not in self._apis:
-            self._apis[key] = Api(key[1])
+            self._apis[key] = Api(key[1], self.token)
         return self._apis[key]
 
     def send(self, folder: Path, *command: str, **spec: Any) -> str:

@@ -23,6 +23,7 @@ from atlas_runner.shipper import Shipper
 from atlas_runner.sysmetrics import Sampler
 from atlas_runner.uploads import bring
 from atlas_runner.workspace import AlreadyTaken, Workspace
+from foundations import config
 from foundations.blobs import BlobDir
 from foundations.client.api import Api
 from foundations.contract import manifest
@@ -31,6 +32,7 @@ from foundations.errors import (
     BlobsMissing,
     FoundationsError,
     StorageFull,
+    Unauthenticated,
     Unreachable,
     WrongServer,
 )
@@ -40,6 +42,7 @@ from foundations.execution.snapshot import spec_without_code
 log = logging.getLogger(__name__)
 
 _PAUSE = 3.0
+_LOGIN_PAUSE = 60.0
 # How often it is looked whether a training whose launcher lives on is over.
 _LOOK_INTERVAL = 1.0
 _LONGEST_WAIT = 30.0
@@ -58,12 +61,15 @@ def adopt(assignment: Assignment, *, wait: bool = True) -> None:
     if folder.is_withdrawn() and folder.taken() is None:
         folder.remove()
         return
-    _Adoption(folder, workspace, _announced(folder, assignment)).run()
+    _Adoption(folder, workspace, _announced(folder, assignment), assignment.token).run()
 
 
 class _Adoption:
-    def __init__(self, folder: JobFolder, workspace: Workspace, assignment: Assignment) -> None:
+    def __init__(
+        self, folder: JobFolder, workspace: Workspace, assignment: Assignment, announcer: str
+    ) -> None:
         self._folder = folder
+        self._announcer = announcer
         self._assignment = assignment
         self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC)
         signal.signal(signal.SIGTERM, lambda *_: self._stop())
@@ -96,7 +102,7 @@ class _Adoption:
         withdrawn = self._folder.is_withdrawn()
         if self._shipper.finish(result):
             if withdrawn:
-                _forget(self._assignment)
+                _forget(self._assignment, self._announcer)
             self._folder.remove()
 
     def _result(self) -> Result:
@@ -175,7 +181,7 @@ class _Adoption:
 
 def _announced(folder: JobFolder, assignment: Assignment) -> Assignment:
     """Return the assignment with the attempt that the server has made of the job."""
-    if assignment.token:
+    if assignment.attempt:
         return assignment
     known = folder.taken()
     if known is None:
@@ -198,15 +204,21 @@ def _announce(folder: JobFolder, assignment: Assignment) -> dict[str, Any]:
         "started_at": facts["started_at"],
         "instance": assignment.instance,
     }
-    server = assignment.server
+    server, token = assignment.server, assignment.token
     while True:
-        api = Api(server, assignment.token)
+        api = Api(server, token)
         try:
             return _take(api, told, assignment)
         except (Unreachable, WrongServer, StorageFull) as error:
             log.warning("%s It is tried again until it does.", error)
             time.sleep(_PAUSE)
             server = _server_now(assignment, server)
+        except Unauthenticated as error:
+            if not assignment.remote:
+                raise
+            log.warning("%s Job %s is brought when somebody has.", error, assignment.job_id)
+            time.sleep(_LOGIN_PAUSE)
+            token = config.token(server) or ""
         finally:
             api.close()
 
@@ -260,9 +272,9 @@ def _environment(facts: dict[str, Any], assignment: Assignment) -> dict[str, Any
     return {**known, "implementation": info.implementation, "packages": packages(info)}
 
 
-def _forget(assignment: Assignment) -> None:
-    """Delete a job that turned out to be none."""
-    api = Api(assignment.server, assignment.token)
+def _forget(assignment: Assignment, token: str) -> None:
+    """Delete a job that turned out to be none; by the right of whoever has announced it."""
+    api = Api(assignment.server, token)
     try:
         api.delete(assignment.job_id)
     except FoundationsError as error:

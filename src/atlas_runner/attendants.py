@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from atlas_runner.container_layout import seen_here
 from atlas_runner.gpumetrics import GpuWatch
+from atlas_runner.job_files import write_open
 from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.relay import Relay
 from atlas_runner.sysmetrics import FIRST_PAUSE, Sampler
@@ -15,6 +17,10 @@ from atlas_runner.way import Worker
 from atlas_runner.workspace import Workspace
 from foundations.contract.environment import API_SOCKET
 from foundations.contract.report import Assignment
+from foundations.contract.tokens import JOB_TOKEN_FILE, job_token
+from foundations.errors import BundleError
+
+log = logging.getLogger(__name__)
 
 
 class Attendants:
@@ -36,6 +42,7 @@ class Attendants:
 
     def open(self) -> None:
         """Let the worker, which is about to start, reach the server."""
+        self._give_token()
         self._relay.start()
         self._gpus.start()
 
@@ -62,10 +69,23 @@ class Attendants:
     def _warn(self, text: str) -> None:
         self._write(f"Foundations WARNING: {text}\n".encode("utf-8", "replace"))
 
+    def _give_token(self) -> None:
+        """Let the job show who it is, whatever user it runs as: its folder is closed to others."""
+        token = job_token(self._assignment.attempt, self._assignment.token)
+        try:
+            write_open(self._workspace.root, JOB_TOKEN_FILE, token)
+        except (OSError, BundleError) as error:
+            log.warning("The job cannot show the server who it is: %s", error)
+
     def _server(self) -> str:
-        """Where the server is now: it may have come back on another port."""
+        """Where the server is now: it may have come back on another port.
+
+        On its own machine it has a way in for jobs alone, on which a token is asked for.
+        """
+        if self._assignment.handle is not None:
+            return self._assignment.server  # an engine has put us on another machine
         try:
             facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())
-            return str(facts["url"])
+            return str(facts.get("jobs_url") or facts["url"])
         except (OSError, ValueError, KeyError, TypeError):
             return self._assignment.server

@@ -34,7 +34,7 @@ def _bring(folder: JobFolder, *, wait: bool = True) -> None:
     adopt(
         Assignment(
             attempt=0,
-            token="",
+            token=config.token(url) or "",
             job_id=folder.job_id,
             number=1,
             server=url,

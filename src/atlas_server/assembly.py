@@ -12,7 +12,10 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from atlas_server.api.accounts import AccountRoutes
 from atlas_server.api.app import create_app
+from atlas_server.api.gate import Gate
+from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
 from atlas_server.archive.bundles import Bundles
@@ -30,25 +33,36 @@ from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
 from atlas_server.executors.registry import make_executors
 from atlas_server.executors.slurm import Home
+from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.scheduler.searches import Searches as SearchThread
+from atlas_server.services.access import Access
+from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.archives import Archives
+from atlas_server.services.audit import AuditLog
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
+from atlas_server.services.identification import Identification
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.places import Places
 from atlas_server.services.runners import Runners
+from atlas_server.services.searches import Searches
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.tensorboard_program import tensorboard_command
 from atlas_server.services.tensorboards import TensorBoards
+from atlas_server.services.tokens import Tokens
+from atlas_server.services.trials import Trials
 from atlas_server.services.views import Views
+from atlas_server.services.whereabouts import Whereabouts
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
+from foundations.contract.environment import TOKEN
 
 
 class SystemClock:
@@ -71,12 +85,14 @@ class SystemClock:
 class Surroundings:
     """What a server is told besides its configuration.
 
-    `url` gives the API's address once it is known; `umask` is the one that jobs get.
+    `url` gives the API's address once it is known, `ports` those that are listened on; `umask` is
+    the one that jobs get.
     """
 
     config: ServerConfig
     url: Callable[[], str]
     umask: int
+    ports: Callable[[], list[int]] = list
 
 
 class Assembly:
@@ -87,9 +103,11 @@ class Assembly:
         self.closers: list[Callable[[], None]] = []
         self._around = around
         self._clock, self._feed = SystemClock(), Feed()
-        self._instance = _instance(self.config.database.parent / "instance", self._clock)
+        self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
+        self._make_gate()
         self._make_scheduler()
+        self._make_searches()
         self.app = self._make_app()
 
     @property
@@ -104,26 +122,47 @@ class Assembly:
             self._store, self._archives, self.config.home / "work", containers
         )
         nearby = Nearby(self._scheduler.runner_ended, self._scheduler.nodes_changed)
-        self._local.prepare(nearby)
-        for executor in self._executors.values():
-            if executor is not self._local:
-                executor.prepare(nearby)
-                self.closers.append(executor.close)
+        clusters = [each for each in self._executors.values() if each is not self._local]
+        for executor in (self._local, *clusters):
+            executor.prepare(nearby)
         self._scheduler.start()
+        self._search_thread.start()
         housekeeping.start()
         self._arrivals.start()
-        self.closers = [self._store.close, self._local.close, *self.closers, self._scheduler.close]
-        self.closers += [housekeeping.close, self._arrivals.close, self._boards.close]
+        self._audit.start()
+        parts = (
+            self._store,
+            self._audit,
+            self._local,
+            *clusters,
+            self._scheduler,
+            self._search_thread,
+            housekeeping,
+            self._arrivals,
+            self._boards,
+        )
+        self.closers += [part.close for part in parts]
 
     def _make_stores(self) -> None:
         config = self.config
-        self._store = Store(config.database)
+        self._store = open_store(config)
         self._logs, self._bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
         self._synced = DirectoryArchive(config.archive)
         self._samples = SampleArchive(config.samples)
         self._views = Views(self._store, self._logs)
         kept = (self._logs, self._synced, self._samples)
         self._archives = Archives(self._store, self._bundles, kept)
+
+    def _make_gate(self) -> None:
+        config, store, clock = self.config, self._store, self._clock
+        own = _kept(config.database.parent / "key", clock.new_token)
+        enabled = bool(config.authentication)
+        self._identification = Identification(store, clock, own, enabled=enabled)
+        self._audit = AuditLog(store)
+        cookie = f"atlas_session_{self._instance[:8]}"
+        access = Access(self._views)
+        self._gate = Gate(self._identification, access, self._audit, clock, cookie)
+        self._accounts = Accounts(store, clock, self._identification.forget)
 
     def _make_scheduler(self) -> None:
         config, store, clock = self.config, self._store, self._clock
@@ -132,6 +171,8 @@ class Assembly:
         )
         umask = f"{self._around.umask:03o}"
         inherited = environment(config, ATLAS_UMASK=umask)
+        # That of whoever has started the server: none of the jobs' business.
+        inherited.pop(TOKEN, None)
         self._local = local = LocalExecutor(declared, inherited, str(config.home))
         home = _home(config, self._instance, inherited)
         self._executors = executors = make_executors(config.executors, home, local)
@@ -139,8 +180,10 @@ class Assembly:
         workers = _workers(config, self._containers)
         places = Places(self._all_nodes, executors)
         self._jobs = Jobs(store, self._feed, self._bundles, clock, self._all_nodes, workers, places)
-        launcher = Launcher(self._jobs, _runner_settings(self._around, self._instance))
+        settings = _runner_settings(self._around, self._instance, self._identification.own_token)
+        launcher = Launcher(self._jobs, settings)
         leases = Leases(store, clock, config.lease)
+        whereabouts = Whereabouts(store, self._feed, clock, self._all_nodes)
         self._scheduler = Scheduler(
             Snapshots(store),
             self._feed,
@@ -148,7 +191,7 @@ class Assembly:
             # What runs here since it was in the configuration is looked after all the same.
             {local.name: local, **executors},
             launcher,
-            Reconciler(self._jobs, leases, launcher, config.grace),
+            Reconciler(self._jobs, leases, whereabouts, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
         )
@@ -157,6 +200,13 @@ class Assembly:
 
     def _all_nodes(self) -> Sequence[Node]:
         return [node for executor in self._executors.values() for node in executor.nodes()]
+
+    def _make_searches(self) -> None:
+        store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
+        trials = Trials(store, feed, bundles, self._jobs, clock, read_spec)
+        self._search_thread = SearchThread(trials, feed, make_study, clock, self._all_nodes)
+        wake = self._search_thread.wake
+        self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
 
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
@@ -177,11 +227,38 @@ class Assembly:
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,
+            searches=self._searches,
+            access=self._gate.access,
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)
-        beside = board_routes.pages()
-        return create_app(*routers(parts), board_routes.router(), beside=beside)
+        tokens = Tokens(store, clock, config.session_lifetime, self._identification.forget)
+        account_routes = AccountRoutes(
+            self._accounts, tokens, self._audit, self._gate, self._around.ports
+        )
+        return create_app(
+            *routers(parts),
+            board_routes.router(),
+            account_routes.router(),
+            beside=board_routes.pages(),
+            gate=self._gate,
+            hosts=config.hosts,
+        )
+
+
+def check_people(config: ServerConfig) -> None:
+    """Raise Refused where a server would ask who is there, and nobody could answer."""
+    if config.authentication:
+        store = open_store(config)
+        try:
+            check_somebody(Accounts(store, SystemClock()), config.host)
+        finally:
+            store.close()
+
+
+def open_store(config: ServerConfig) -> Store:
+    """Return the database of a home, brought up to date."""
+    return Store(config.database)
 
 
 def _home(config: ServerConfig, instance: str, inherited: Mapping[str, str]) -> Home:
@@ -219,7 +296,7 @@ def _workers(config: ServerConfig, containers: ContainerHost) -> Workers:
     )
 
 
-def _runner_settings(around: Surroundings, instance: str) -> RunnerSettings:
+def _runner_settings(around: Surroundings, instance: str, own_token: str) -> RunnerSettings:
     config = around.config
     return RunnerSettings(
         server=around.url,
@@ -230,14 +307,16 @@ def _runner_settings(around: Surroundings, instance: str) -> RunnerSettings:
         heartbeat=config.heartbeat,
         grace=config.grace,
         lease=config.lease,
+        own_token=own_token,
     )
 
 
-def _instance(path: Path, clock: SystemClock) -> str:
-    """The identity of the server that this home is, made when it first starts."""
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """What this home keeps from its first start on: its server's identity, its secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         partial = path.with_suffix(".partial")
-        partial.write_text(clock.new_id())
+        partial.touch(mode=0o600)
+        partial.write_text(make())
         partial.replace(path)
     return path.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import sys
@@ -20,7 +21,6 @@ PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILE
     "*",
     "process",
 }
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything. `executors` are where jobs run.
+    may ask for, "*" being everything. `executors` are where jobs run. With `authentication` people
+    have to say who they are; None: where others than this machine get in. `hosts` are the only
+    names that it answers to then; who does nothing for `session_lifetime` seconds has to log in
+    again.
     """
 
     home: Path
@@ -52,6 +55,9 @@ class ServerConfig:
     allow_networks: tuple[str, ...] | None = None
     allow_privileges: tuple[str, ...] | None = None
     gpu_check: float = 30.0
+    authentication: bool | None = None
+    hosts: tuple[str, ...] = ()
+    session_lifetime: float = 30 * 86400.0
     tensorboard_idle: float = 1800.0
     executors: tuple[Settings, ...] = DEFAULT
 
@@ -126,13 +132,24 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     defaults = allowed_by_default(config.host)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)
-    if config.host not in _LOOPBACK:
+    if config.authentication is None:
+        return replace(config, authentication=not is_loopback(config.host))
+    if not config.authentication and not is_loopback(config.host):
         raise ConfigError(
-            f"This server cannot listen on {config.host}: it has no users or passwords yet.",
-            "Keep it on 127.0.0.1 and reach it from elsewhere through an SSH tunnel: "
-            f"ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
+            f"This server cannot listen on {config.host} without authentication: "
+            "whoever reaches it could do everything.",
+            "Take `authentication: false` out of its settings, or keep it on 127.0.0.1 and reach it"
+            f" through an SSH tunnel: ssh -L {config.port}:localhost:{config.port} THIS_MACHINE",
         )
     return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
@@ -140,7 +157,7 @@ def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
 
     A server that listens on more than its own machine serves people who need not own it.
     """
-    if host in _LOOPBACK:
+    if is_loopback(host):
         return dict.fromkeys(_ALLOWED, ("*",))
     return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
 
@@ -211,8 +228,8 @@ def _checked(name: str, value: Any) -> Any:
             return _in_range(int(value), 0, 65535)
         if name == "gpus":
             return _in_range(int(value), 0, 1024)
-        if name == "memory":
-            return parse_memory(value)
+        if name in ("memory", "authentication"):
+            return parse_memory(value) if name == "memory" else _truth(value)
         if name in (
             "cpus",
             "heartbeat",
@@ -221,9 +238,10 @@ def _checked(name: str, value: Any) -> Any:
             "patience",
             "gpu_check",
             "tensorboard_idle",
+            "session_lifetime",
         ):
             return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
-        if name in _ALLOWED:
+        if name in _ALLOWED or name == "hosts":
             return _names(name, value)
         if name == "default_image":
             image = read_image("The server's setting default_image", value)
@@ -236,6 +254,14 @@ def _checked(name: str, value: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
     return str(value)
+
+
+def _truth(value: Any) -> bool:
+    known = {"true": True, "yes": True, "on": True, "1": True}
+    known |= {"false": False, "no": False, "off": False, "0": False}
+    if str(value).lower() not in known:
+        raise ValueError(value)
+    return known[str(value).lower()]
 
 
 def _names(setting: str, value: Any) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from atlas_server.api.files import FileRoutes
 from atlas_server.api.jobs import JobRoutes
 from atlas_server.api.logs import LogRoutes
 from atlas_server.api.projects import ProjectRoutes
+from atlas_server.api.searches import SearchRoutes
 from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity, SystemRoutes
 from atlas_server.api.tables import TableRoutes
@@ -22,6 +23,7 @@ from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain.ports import Clock
 from atlas_server.scheduler.loop import Scheduler
+from atlas_server.services.access import Access
 from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches
 from atlas_server.services.bulk import Bulk
@@ -43,6 +45,8 @@ from atlas_server.services.queries import Queries
 from atlas_server.services.removal import Removal
 from atlas_server.services.results import Results
 from atlas_server.services.runners import Runners
+from atlas_server.services.search_views import SearchViews
+from atlas_server.services.searches import Searches
 from atlas_server.services.views import Views
 from atlas_server.store.engine import Store
 
@@ -65,6 +69,8 @@ class Parts:
     archives: Archives
     views: Views
     scheduler: Scheduler
+    searches: Searches
+    access: Access
 
 
 def routers(parts: Parts) -> list[APIRouter]:
@@ -77,9 +83,11 @@ def routers(parts: Parts) -> list[APIRouter]:
     batches = Batches(store, feed, parts.bundles, clock, jobs)
     job_routes = JobRoutes(
         jobs, batches, parts.executed, views, listings, parts.archives, edits, removal,
-        parts.scheduler,
+        parts.scheduler, parts.access,
     )  # fmt: skip
-    system_routes = SystemRoutes(parts.identity, jobs, edits, views, parts.runners, parts.scheduler)
+    system_routes = SystemRoutes(
+        parts.identity, jobs, edits, views, parts.runners, parts.scheduler, parts.access
+    )
     directories = Directories(store, parts.synced, parts.samples)
     return [
         job_routes.router(),
@@ -87,12 +95,13 @@ def routers(parts: Parts) -> list[APIRouter]:
         FileRoutes(views, parts.archives, content, files).router(),
         ProjectRoutes(Projects(store, feed, clock), removal).router(),
         TableRoutes(listings, Completions(store, queries)).router(),
-        bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec)),
+        bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec, parts.access)),
         curves.routes(CurveReads(store)),
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
         bundles.routes(content),
         results.routes(Results(store, queries)),
         exports.routes(Exports(store, queries)),
+        SearchRoutes(parts.searches, SearchViews(store, clock), feed, parts.access).router(),
         DirectoryRoutes(directories, views, parts.identity.instance).router(),
     ]

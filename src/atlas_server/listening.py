@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
+from atlas_server.api.gate import JOB_SOCKET
 from atlas_server.config import ServerConfig
 from foundations.errors import FoundationsError
+
+# Who listens on every address is reached from this machine here.
+_FOR_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name, nothing is bound
 
 
 def listen(config: ServerConfig) -> list[socket.socket]:
@@ -23,6 +28,28 @@ def listen(config: ServerConfig) -> list[socket.socket]:
             listening.close()
         raise
     return sockets
+
+
+def listen_for_jobs(config: ServerConfig) -> socket.socket:
+    """Return the listening socket on which jobs reach the API: below the home, for its owner.
+
+    Nobody gets in there without a token, whoever may elsewhere: what jobs do is code of others.
+    """
+    path = config.run_dir / JOB_SOCKET
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # By the folder's descriptor: an address has room for 107 bytes only.
+    folder = os.open(config.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listening.bind(f"/proc/self/fd/{folder}/{JOB_SOCKET}")
+        path.chmod(0o600)
+        listening.listen(512)
+    except OSError as error:
+        listening.close()
+        raise FoundationsError(f"{path} cannot be listened on: {error.strerror}.") from error
+    finally:
+        os.close(folder)
+    return listening
 
 
 def _bind(host: str, port: int, setting: str) -> socket.socket:
@@ -62,4 +89,5 @@ def _owner_of(port: int) -> str:
 def url_of(listening: socket.socket) -> str:
     """Return the address that clients on this machine use."""
     host, port = listening.getsockname()[:2]
+    host = str(_FOR_ALL.get(host, host))
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""The command `atlas-server`: start, stop, status, logs, version."""
+"""The command `atlas-server`: start, stop, status, logs, user, audit, version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas_server import config as configuration
-from atlas_server import process
+from atlas_server import process, user_commands
 from atlas_server.config import ServerConfig
 from foundations._version import __version__
 from foundations.errors import FoundationsError
@@ -54,8 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     logs = commands.add_parser("logs", help="show what the server logged")
     logs.add_argument("--tail", type=int, default=200, metavar="N", help="the last N lines")
     logs.set_defaults(run=_logs)
+    user_commands.add_parsers(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
+    parser.set_defaults(run=_people)
     return parser
 
 
@@ -91,12 +93,18 @@ def _add_start(commands: Any) -> None:
         metavar="NAME",
         help="where jobs run: local (this machine), slurm; may be repeated",
     )
+    start.add_argument(
+        "--authentication",
+        action=argparse.BooleanOptionalAction,
+        help="ask who is there on this machine, too; always where others reach it",
+    )
     start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     start.set_defaults(run=_start)
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    names = ("host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "executors")
+    names = ["host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "executors"]
+    names.append("authentication")
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)
@@ -143,6 +151,10 @@ def _logs(arguments: argparse.Namespace) -> int:
     with path.open(errors="replace") as file:
         sys.stdout.writelines(collections.deque(file, maxlen=max(0, arguments.tail)))
     return 0
+
+
+def _people(arguments: argparse.Namespace) -> int:
+    return user_commands.run(arguments, _config())
 
 
 def _version(_: argparse.Namespace) -> int:

@@ -18,11 +18,11 @@ from fastapi import FastAPI
 
 import foundations
 import foundations_contrib
-from atlas_server.assembly import Assembly, Surroundings
+from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventories
-from atlas_server.listening import listen, url_of
+from atlas_server.listening import JOB_SOCKET, listen, listen_for_jobs, url_of
 from foundations._version import __version__
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,11 @@ class Server:
         return url_of(self.sockets[0])
 
     @property
+    def ports(self) -> list[int]:
+        """The ports that are listened on."""
+        return [listening.getsockname()[1] for listening in self.sockets]
+
+    @property
     def gui_url(self) -> str:
         """The GUI's address."""
         return url_of(self.sockets[-1])
@@ -57,18 +62,22 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered.
 
     `umask` is the one that jobs get. Raises FoundationsError when a port is taken or the database
-    cannot be opened.
+    cannot be opened, or where it would ask who is there and has no users.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    check_people(config)
     server = Server(config, listen(config), umask)
     try:
         _prepare_home(config)
-        assembly = Assembly(Surroundings(config, lambda: server.url, umask))
+        around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)
+        assembly = Assembly(around)
         server.nodes = assembly.nodes
         assembly.start()
         server.closers += assembly.closers
         web = _WebServer(assembly.app, lambda: _announce(server, ready))
-        web.run(server.sockets)
+        jobs_socket = listen_for_jobs(config)
+        server.closers.append(jobs_socket.close)
+        web.run([*server.sockets, jobs_socket])
     finally:
         config.state_file.unlink(missing_ok=True)
         for close in reversed(server.closers):
@@ -114,6 +123,8 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     facts = {
         "url": server.url,
         "gui_url": server.gui_url,
+        "jobs_url": f"unix://{server.config.run_dir / JOB_SOCKET}",
+        "authentication": server.config.authentication,
         "pid": os.getpid(),
         "version": __version__,
         "resources": inventories(nodes),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from foundations.parameters.flattening import flatten_parameter_dictionary
     from foundations.parameters.generate_random_parameters import generate_random_parameters
     from foundations.results import get_metrics_for_all_jobs
+    from foundations.searching import Search, search
     from foundations.submission import set_job_resources, submit, submit_many
     from foundations.tracking import (
         load_parameters,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Deployment",
     "DeploymentWrapper",
+    "Search",
     "__version__",
     "artifacts",
     "as_job",
@@ -63,6 +65,7 @@ __all__ = [
     "parameters",
     "projects",
     "save_artifact",
+    "search",
     "set_job_resources",
     "set_project_name",
     "set_tag",
@@ -78,6 +81,7 @@ __all__ = [
 _HOMES = {
     "Deployment": "foundations.job:Deployment",
     "DeploymentWrapper": "foundations.job:Deployment",
+    "Search": "foundations.searching:Search",
     "artifacts": "foundations.artifacts:",
     "config": "foundations.config:",
     "create_syncable_directory": (
@@ -101,6 +105,7 @@ _HOMES = {
     "parameters": "foundations.parameters:",
     "projects": "foundations.projects:",
     "save_artifact": "foundations.tracking:save_artifact",
+    "search": "foundations.searching:search",
     "set_job_resources": "foundations.submission:set_job_resources",
     "set_project_name": "foundations.tracking:set_project_name",
     "set_tag": "foundations.tracking:set_tag",

@@ -9,6 +9,7 @@ import os
 import sys
 
 from foundations.contract import environment
+from foundations.contract.tokens import JOB_TOKEN_FILE
 from foundations.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -121,9 +122,29 @@ def job_socket() -> Optional[str]:
     return path if path and os.path.exists(path) else None
 
 
-def token() -> Optional[str]:
-    """Return the token for servers that ask for one."""
-    return os.environ.get("FOUNDATIONS_TOKEN")
+def token(url: str) -> Optional[str]:
+    """Return what shows the server at `url` who we are, None where there is nothing.
+
+    In a job that is the job's own token on its own way to the server; elsewhere FOUNDATIONS_TOKEN,
+    else what `foundations login` has kept for this server. Raises ConfigError.
+    """
+    if url.startswith("unix://") and url[len("unix://") :] == job_socket():
+        return _job_token()
+    named = os.environ.get(environment.TOKEN)
+    if named:
+        return named
+    from foundations import credentials
+
+    return credentials.find(home(), url)
+
+
+def _job_token() -> Optional[str]:
+    path = os.path.join(os.environ.get(environment.ATTEMPT_DIR, ""), JOB_TOKEN_FILE)
+    try:
+        with open(path) as file:
+            return file.read().strip() or None
+    except OSError:
+        return None  # a runner of an older version gives none
 
 
 def streaming_disabled() -> bool:

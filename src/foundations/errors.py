@@ -8,6 +8,9 @@
     ├── EngineError            the container engine of this machine is away, or refuses
     └── ServerError            what the server answered
         ├── Unreachable        no server answered
+        ├── Unauthenticated    the server wants to know who asks
+        ├── Forbidden          whoever asks may not do that
+        ├── TooManyAttempts    too many passwords were wrong; `details["wait"]` says until when
         ├── VersionMismatch    client and server do not speak the same API
         ├── NotFound           the job, project or blob does not exist
         ├── Ambiguous          an ID prefix that fits several jobs
@@ -90,6 +93,24 @@ class Unreachable(ServerError):
     """No server answered at the scheduler's address."""
 
     code = "unreachable"
+
+
+class Unauthenticated(ServerError):
+    """The server wants to know who asks, and was told nothing that it knows."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(ServerError):
+    """Whoever asks may not do that."""
+
+    code = "forbidden"
+
+
+class TooManyAttempts(ServerError):
+    """Too many passwords were wrong: `details["wait"]` are the seconds until the next try."""
+
+    code = "too_many_attempts"
 
 
 class VersionMismatch(ServerError):

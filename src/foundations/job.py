@@ -175,12 +175,11 @@ class Deployment:
 
     def _events(self, timeout: Optional[float], tail: Optional[int] = None) -> Iterator[Any]:
         """Yield the job's events until it is over, also across a restart of the server."""
-        from foundations import config
         from foundations.client.api import Api
         from foundations.client.follow import follow
 
         # A connection of its own: it is read while others are asked.
-        api = Api(self._server(), config.token())
+        api = Api.of_user(self._server())
         try:
             yield from follow(api, self._job_id, tail, timeout)
         finally:

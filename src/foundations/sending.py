@@ -120,6 +120,14 @@ class Submission:
         jobs = [{"job_id": job_id, "params": each} for job_id, each in zip(ids, params)]
         return self._with_content(api, bundle, lambda: api.submit_batch(self.spec, jobs))
 
+    def send_search(self, api: Api, wanted: Dict[str, Any]) -> Dict[str, Any]:
+        """Start a search whose trials are jobs of the folder, and return its row."""
+        for remark in self._remarks:
+            self._progress.remark(remark)
+        bundle = self.bundle(api)
+        wanted = {"search_id": self._ids(1)[0], "spec": self.spec, **wanted}
+        return self._with_content(api, bundle, lambda: api.start_search(wanted))
+
     def _ids(self, count: int) -> List[str]:
         """Return the IDs of the jobs, the same ones when they have to be sent again."""
         self._job_ids.extend(new_job_id() for _ in range(count - len(self._job_ids)))

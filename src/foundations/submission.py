@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 # set_job_resources() of this process: what submit() takes where it is told nothing.
 _defaults: Dict[str, Any] = {"num_gpus": None, "ram": None}
-_CLUSTER = ("partition", "account", "qos", "constraint", "sbatch")
+_PLACE = ("executor", "partition", "account", "qos", "constraint", "sbatch")
 # The keywords of submit_many, under the names of job.config.yaml.
 _KEYWORDS = (
     "project_name", "entrypoint", "ram", "num_gpus", "command", "num_cpus", "name", "tags", "image",
-    "environment", "priority", "timeout", "retries", "worker", "executor", *_CLUSTER,
+    "environment", "priority", "timeout", "retries", "worker", "search", *_PLACE,
 )  # fmt: skip
 
 
@@ -52,8 +52,8 @@ def submit(
     retries: Optional[int] = None,
     image: Optional[str] = None,
     worker: Optional[Dict[str, Any]] = None,
-    executor: Optional[str] = None,
-    **cluster: Any,
+    search: Optional[str] = None,
+    **place: Any,
 ) -> Deployment:
     """Submit a folder as a job and return its handle; the folder is not changed.
 
@@ -61,18 +61,26 @@ def submit(
     what follows `python` (or the entrypoint); a string is split as a shell would. `ram` is in
     gigabytes up to 4096, in bytes above, or text such as "8GB"; `timeout` in seconds or text such
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
-    key by key. `cluster` are partition, account, qos, constraint and sbatch, for Slurm. Raises
-    FoundationsError with nothing submitted.
+    key by key. Jobs with the same `search` are seen and stopped as one thing; None: those of this
+    process. `place` may say executor and, for Slurm, partition, account, qos, constraint, sbatch.
+    Raises FoundationsError with nothing submitted.
     """
-    _check_keywords("submit", cluster, _CLUSTER)
+    _check_keywords("submit", place, _PLACE)
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params, "ram": ram,
         "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,
         "image": image, "environment": environment, "priority": priority, "timeout": timeout,
-        "retries": retries, "worker": worker, "executor": executor, **cluster,
+        "retries": retries, "worker": worker, **place,
     }  # fmt: skip
-    submission, scheduler = _prepared(scheduler_config, job_directory or job_dir, given)
-    job, deployment = _sent(scheduler, submission.send)
+    submission, scheduler = prepared(scheduler_config, job_directory or job_dir, given)
+    submission.spec["search"] = search or _own_search()
+    return _submitted(submission, scheduler, stream_job_logs)
+
+
+def _submitted(
+    submission: Submission, scheduler: config.SchedulerConfig, stream_job_logs: Optional[bool]
+) -> Deployment:
+    job, deployment = sent(scheduler, submission.send)
     if stream_job_logs and not config.streaming_disabled():
         sys.stdout.writelines(line + "\n" for line in deployment(job["job_id"]).stream_job_logs())
     return deployment(job["job_id"])
@@ -96,10 +104,12 @@ def submit_many(
     from foundations.specification import plain_params
 
     params = [plain_params(each) for each in params_list]
-    submission, scheduler = _prepared(scheduler_config, job_directory or job_dir, common)
+    search = common.pop("search", None)
+    submission, scheduler = prepared(scheduler_config, job_directory or job_dir, common)
+    submission.spec["search"] = search or _own_search()
     if not params:
         return []
-    job_ids, deployment = _sent(scheduler, lambda api: submission.send_many(api, params))
+    job_ids, deployment = sent(scheduler, lambda api: submission.send_many(api, params))
     return [deployment(job_id) for job_id in job_ids]
 
 
@@ -129,9 +139,10 @@ def _check_keywords(function: str, given: Dict[str, Any], known: Sequence[str]) 
             raise TypeError("{}() has no keyword argument {!r}.".format(function, keyword))
 
 
-def _prepared(
+def prepared(
     scheduler_config: Optional[str], folder: Optional[str], given: Dict[str, Any]
 ) -> Tuple[Submission, config.SchedulerConfig]:
+    """Return a folder on its way, and the scheduler that it goes to. Raises ConfigError."""
     context.asks_for_others()
     folder = os.path.abspath(folder or os.getcwd())
     scheduler = config.wanted_scheduler(scheduler_config, folder)
@@ -141,11 +152,32 @@ def _prepared(
     return Submission(folder, given), scheduler
 
 
+# What the jobs that this process submits have in common, by process: children that were forked are
+# another program.
+_searches: Dict[int, str] = {}
+
+
+def _own_search() -> str:
+    process = os.getpid()
+    if process not in _searches:
+        from foundations.ids import new_job_id
+
+        program = os.path.basename(sys.argv[0] if sys.argv else "")
+        stem = "".join(
+            letter for letter in program.partition(".")[0] if letter.isalnum() or letter in "-_"
+        )
+        # Notebooks and programs on the command line have no name that anybody knows.
+        stem = "" if stem in ("-c", "-m", "ipykernel_launcher") else stem[:60]
+        _searches.clear()
+        _searches[process] = "{}-{}".format(stem or "session", new_job_id()[:6])
+    return _searches[process]
+
+
 # Where the server of a scheduler was found.
 _found: Dict[Tuple[str, bool], str] = {}
 
 
-def _sent(
+def sent(
     scheduler: config.SchedulerConfig, send: Callable[[Api], _R]
 ) -> Tuple[_R, Callable[[str], Deployment]]:
     """Return what `send` returns, and what makes the handle of a job that it has made.

@@ -23,11 +23,7 @@ def load(path: str, cache_dir: str, vendor_dir: str) -> Dict[str, Any]:
 
     `cache_dir` may be deleted at any time; `vendor_dir` has a parser for interpreters without one.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise ConfigError("{} cannot be read: {}.".format(path, error.strerror)) from error
+    data = _content(path)
     kept = os.path.join(cache_dir, digest(data) + ".json")
     try:
         return read_json(kept)
@@ -35,6 +31,19 @@ def load(path: str, cache_dir: str, vendor_dir: str) -> Dict[str, Any]:
         values = _parse(path, data, vendor_dir)
         _keep(kept, values)
         return values
+
+
+def load_secret(path: str, vendor_dir: str) -> Dict[str, Any]:
+    """Return the mapping that a file holds, of which no copy may be kept. Raises ConfigError."""
+    return _parse(path, _content(path), vendor_dir)
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError("{} cannot be read: {}.".format(path, error.strerror)) from error
 
 
 def read_json(path: str) -> Any:

@@ -26,7 +26,7 @@ def test_functions_are_of_readable_size(modules):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 # A migration is a list of what it creates.
-                if lines > MAX_FUNCTION_LINES and "/migrations/versions/" not in module.path:
+                if lines > MAX_FUNCTION_LINES and "/migrations/" not in module.path:
                     too_long[f"{module.path}:{node.lineno} {node.name}"] = lines
     assert too_long == {}
 

@@ -32,7 +32,7 @@ LINKED = [
 ]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_NAMED_FILE = re.compile(r"\(`([\w.]+\.py)`\)")
+_NAMED_FILE = re.compile(r"\(`([\w.]+\.(?:py|yaml))`\)")
 _OPTION = re.compile(r"--[a-z][a-z_-]+")
 
 
@@ -53,13 +53,13 @@ def blocks(document: Path) -> list[Block]:
     return [
         Block(found[1], found[2], text[: found.start()].strip().rpartition("\n\n")[2])
         for found in _BLOCK.finditer(text)
-        if found[1] in ("bash", "python")
+        if found[1] in ("bash", "python", "yaml")
     ]
 
 
 def script_of(document: Path, scratch: Path) -> str:
-    """One shell script of all blocks: Python is written to the file that the text names, or run
-    as a job.
+    """One shell script of all blocks: Python and YAML are written to the file that the text names;
+    Python is run as a job where it names none.
     """
     parts = ["set -eu -o pipefail", f"cd {scratch}"]
     for number, block in enumerate(blocks(document)):
@@ -71,7 +71,7 @@ def script_of(document: Path, scratch: Path) -> str:
         named = _NAMED_FILE.search(block.before)
         if named:
             (scratch / named[1]).write_text(block.text)
-        else:
+        elif block.language == "python":
             folder = scratch / f"job{number}"
             folder.mkdir()
             (folder / "main.py").write_text(block.text)

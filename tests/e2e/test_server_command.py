@@ -303,7 +303,8 @@ def test_home_made_by_a_client_is_for_its_owner_alone(home, tmp_path):
         ("memory: lots", "lots"),
         ("- 1", "name: value"),
         ("a: [", "server.config.yaml"),
-        ("host: 0.0.0.0", "SSH tunnel"),
+        ("host: 0.0.0.0", "has no users yet"),
+        ("{host: 0.0.0.0, authentication: false}", "SSH tunnel"),
     ],
 )
 def test_bad_setting_is_named(home, text, named):

@@ -21,7 +21,7 @@ from atlas_server.domain.records import JobFilter
 from atlas_server.services.views import Views
 from atlas_server.store import projects
 from atlas_server.store.engine import SCHEMA_VERSION, Store, same_schema
-from atlas_server.store.tables import metadata
+from atlas_server.store.schema import metadata
 from atlas_server.store.tables import projects as table
 from foundations.errors import ServerError
 

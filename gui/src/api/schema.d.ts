@@ -476,14 +476,14 @@ export interface paths {
         post?: never;
         /**
          * Delete
-         * @description Delete a project with all its jobs, which must be over.
+         * @description Delete a project with all its jobs, which must be over, and nobody else's.
          */
         delete: operations["delete_api_v1_projects__project__delete"];
         options?: never;
         head?: never;
         /**
          * Change
-         * @description Rename, archive or describe a project.
+         * @description Rename, archive or describe a project; the first two where it is nobody else's, too.
          */
         patch: operations["change_api_v1_projects__project__patch"];
         trace?: never;
@@ -503,7 +503,7 @@ export interface paths {
         put?: never;
         /**
          * Add Note
-         * @description Add a note.
+         * @description Add a note; its author is whoever is logged in.
          */
         post: operations["add_note_api_v1_projects__project__notes_post"];
         delete?: never;
@@ -524,14 +524,14 @@ export interface paths {
         post?: never;
         /**
          * Remove Note
-         * @description Delete a note.
+         * @description Delete a note of one's own.
          */
         delete: operations["remove_note_api_v1_projects__project__notes__note__delete"];
         options?: never;
         head?: never;
         /**
          * Change Note
-         * @description Change what a note says.
+         * @description Change what a note of one's own says.
          */
         patch: operations["change_note_api_v1_projects__project__notes__note__patch"];
         trace?: never;
@@ -745,7 +745,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Tell who answers here.
+         * @description Tell who answers here; more to those who may look at the rest, too.
          */
         get: operations["health_api_v1_health_get"];
         put?: never;
@@ -813,6 +813,8 @@ export interface paths {
         /**
          * Clear Queue
          * @description Stop every waiting job, of a project or a user where one is given.
+         *
+         *     Those of others are for admins: without a user a member means their own.
          */
         delete: operations["clear_queue_api_v1_queue_delete"];
         options?: never;
@@ -965,6 +967,230 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listing
+         * @description Return the newest searches, and the jobs that programs submitted together.
+         */
+        get: operations["listing_api_v1_searches_get"];
+        put?: never;
+        /**
+         * Start
+         * @description Start a search. The same `search_id` sent twice is one search.
+         */
+        post: operations["start_api_v1_searches_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description Tell whether a search would be accepted, without starting it.
+         */
+        post: operations["check_api_v1_searches_check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description Return everything about a search but its trials.
+         */
+        get: operations["show_api_v1_searches__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/row": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Row
+         * @description Return the row of a search, or of jobs that a program submitted together.
+         */
+        get: operations["row_api_v1_searches__name__row_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/trials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Trials
+         * @description Return the trials whose numbers are higher than `after`.
+         */
+        get: operations["trials_api_v1_searches__name__trials_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/curves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Curves
+         * @description Return what trials logged of the objective on their way: 500 trials at most.
+         */
+        get: operations["curves_api_v1_searches__name__curves_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/importance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Importance
+         * @description Return how much each parameter matters to an objective; empty: too few trials.
+         */
+        get: operations["importance_api_v1_searches__name__importance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream
+         * @description Tell the row of a search at every change until it is over, as server-sent events.
+         */
+        get: operations["stream_api_v1_searches__name__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop
+         * @description Begin no more trials; of jobs that a program submitted, stop those that are not over.
+         */
+        post: operations["stop_api_v1_searches__name__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume
+         * @description Let a search go on that was stopped or has failed.
+         */
+        post: operations["resume_api_v1_searches__name__resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend
+         * @description Add to the budget of a search; one that is over goes on.
+         */
+        post: operations["extend_api_v1_searches__name__extend_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runner/file": {
         parameters: {
             query?: never;
@@ -1084,6 +1310,198 @@ export interface paths {
          * @description End a TensorBoard.
          */
         delete: operations["end_api_v1_tensorboards__session_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Me
+         * @description Tell who asks, and whether that matters here.
+         */
+        get: operations["me_api_v1_auth_me_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Login
+         * @description Log in with a password; answers a token, or sets a cookie for a browser.
+         */
+        post: operations["login_api_v1_auth_login_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Logout
+         * @description End this session or login, or all that the user has.
+         */
+        post: operations["logout_api_v1_auth_logout_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change Password
+         * @description Give oneself another password: all other sessions and logins end.
+         */
+        post: operations["change_password_api_v1_auth_password_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tokens
+         * @description Return one's tokens, logins and sessions; an admin may ask for another user's.
+         */
+        get: operations["tokens_api_v1_tokens_get"];
+        put?: never;
+        /**
+         * Create Token
+         * @description Make a personal token; its secret is told only now.
+         */
+        post: operations["create_token_api_v1_tokens_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Token
+         * @description End a token, login or session: one's own; an admin may end everybody's.
+         */
+        delete: operations["revoke_token_api_v1_tokens__token__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Users
+         * @description Return every user.
+         */
+        get: operations["users_api_v1_users_get"];
+        put?: never;
+        /**
+         * Add User
+         * @description Add a user.
+         */
+        post: operations["add_user_api_v1_users_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User
+         * @description Remove a user with all sessions and tokens; what they have made stays.
+         */
+        delete: operations["remove_user_api_v1_users__user__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change User
+         * @description Make a user something else, or give a new password, which ends all sessions.
+         */
+        patch: operations["change_user_api_v1_users__user__patch"];
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit
+         * @description Return who did what, the newest first.
+         */
+        get: operations["audit_api_v1_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1259,7 +1677,8 @@ export interface components {
          *     attempts after the first. `worker` has the image, where the job runs in a container, and the
          *     container's options, as `foundations.contract.worker` reads them. `executor` names where it is
          *     to run, None: wherever there is room; `cluster` has partition, account and the like, as
-         *     `foundations.contract.cluster` reads them.
+         *     `foundations.contract.cluster` reads them. `search` is what the job is seen and stopped with:
+         *     its search, or the program that submits many jobs.
          */
         JobSpec: {
             /** Project */
@@ -1321,6 +1740,8 @@ export interface components {
             cluster?: {
                 [key: string]: unknown;
             };
+            /** Search */
+            search?: string | null;
         };
         /**
          * JournalBatch
@@ -1335,6 +1756,37 @@ export interface components {
             events: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * Leaving
+         * @description `everywhere`: all sessions and logins end, not only this one.
+         */
+        Leaving: {
+            /**
+             * Everywhere
+             * @default false
+             */
+            everywhere: boolean;
+        };
+        /**
+         * Login
+         * @description Who somebody is. A `browser` gets a cookie instead of a token; `name` says what logs in.
+         */
+        Login: {
+            /** User */
+            user: string;
+            /** Password */
+            password: string;
+            /**
+             * Browser
+             * @default false
+             */
+            browser: boolean;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
         };
         /**
          * Member
@@ -1403,6 +1855,16 @@ export interface components {
             /** Environment Keys */
             environment_keys?: string[];
             git?: components["schemas"]["GitState"] | null;
+        };
+        /**
+         * PasswordChange
+         * @description The present password and the new one.
+         */
+        PasswordChange: {
+            /** Old */
+            old: string;
+            /** New */
+            new: string;
         };
         /**
          * ProjectChange
@@ -1516,12 +1978,106 @@ export interface components {
             ended_at?: number | null;
         };
         /**
+         * Role
+         * @description What an account is for: looking, working, looking after everything.
+         * @enum {string}
+         */
+        Role: "viewer" | "member" | "admin";
+        /**
+         * Scope
+         * @description The most that a token may, whatever the role of its user.
+         * @enum {string}
+         */
+        Scope: "read" | "submit" | "all";
+        /**
+         * SearchMore
+         * @description What to add to the budget (`time` in seconds or as in 2h), and a new concurrency.
+         */
+        SearchMore: {
+            /** Trials */
+            trials?: number | null;
+            /** Time */
+            time?: number | string | null;
+            /** Gpu Hours */
+            gpu_hours?: number | null;
+            /** Concurrency */
+            concurrency?: number | null;
+        };
+        /**
+         * SearchStop
+         * @description Whether the trials that run are stopped, too.
+         */
+        SearchStop: {
+            /**
+             * Running
+             * @default true
+             */
+            running: boolean;
+        };
+        /**
+         * SearchWanted
+         * @description A search to start. `spec` is the job that its trials are, without parameters.
+         *
+         *     `search` has parameters, metric, sampler, budget and so on, as docs/search.md says;
+         *     `search_id` is a UUID that the client chooses, so that sending twice is harmless. Without a
+         *     `name` it gets one that begins with `stem`.
+         */
+        SearchWanted: {
+            spec: components["schemas"]["JobSpec"];
+            /** Search Id */
+            search_id: string;
+            /** Search */
+            search?: {
+                [key: string]: unknown;
+            };
+            /** Name */
+            name?: string | null;
+            /**
+             * Stem
+             * @default search
+             */
+            stem: string;
+        };
+        /**
          * Selection
          * @description The jobs to show, by what names them.
          */
         Selection: {
             /** Jobs */
             jobs: string[];
+        };
+        /**
+         * TokenWanted
+         * @description A personal token; `lifetime` in seconds, null: until it is revoked.
+         */
+        TokenWanted: {
+            /** Name */
+            name: string;
+            /** @default all */
+            scope: components["schemas"]["Scope"];
+            /** Lifetime */
+            lifetime?: number | null;
+        };
+        /**
+         * UserChange
+         * @description What to change of a user; what is not there stays.
+         */
+        UserChange: {
+            role?: components["schemas"]["Role"] | null;
+            /** Password */
+            password?: string | null;
+        };
+        /**
+         * UserWanted
+         * @description A user; without a password one that has tokens alone.
+         */
+        UserWanted: {
+            /** Name */
+            name: string;
+            /** @default member */
+            role: components["schemas"]["Role"];
+            /** Password */
+            password?: string | null;
         };
         /**
          * Artifact
@@ -1594,6 +2150,38 @@ export interface components {
             error?: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * AuditEntry
+         * @description One thing that somebody did, or tried: `outcome` is the HTTP status that was answered.
+         */
+        AuditEntry: {
+            /** Id */
+            id: number;
+            /** Time */
+            time: number;
+            /** User */
+            user: string;
+            /** Through */
+            through: string;
+            /** Address */
+            address: string;
+            /** Action */
+            action: string;
+            /** Target */
+            target: string;
+            /** Outcome */
+            outcome: number;
+        };
+        /**
+         * AuditPage
+         * @description Entries, the newest first; `next` is where older ones begin, null where there are none.
+         */
+        AuditPage: {
+            /** Entries */
+            entries: components["schemas"]["AuditEntry"][];
+            /** Next */
+            next: number | null;
         };
         /**
          * BestValue
@@ -1784,6 +2372,30 @@ export interface components {
             } | null;
         };
         /**
+         * DimensionShown
+         * @description Something that is searched. `when`: it counts only where another has one of these values.
+         */
+        DimensionShown: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Low */
+            low: number | null;
+            /** High */
+            high: number | null;
+            /** Step */
+            step: number | null;
+            /** Log */
+            log: boolean;
+            /** Choices */
+            choices: unknown[] | null;
+            /** When */
+            when: {
+                [key: string]: unknown[];
+            } | null;
+        };
+        /**
          * ErrorAnswer
          * @description Every error.
          */
@@ -1963,11 +2575,11 @@ export interface components {
             /** Api */
             api: string;
             /** Home */
-            home: string;
+            home?: string;
             /** Pid */
-            pid: number;
+            pid?: number;
             /** Started At */
-            started_at: number;
+            started_at?: number;
         };
         /**
          * HistoryEvent
@@ -1985,6 +2597,20 @@ export interface components {
             state?: "queued" | "starting" | "running" | "stopping" | "completed" | "failed" | "stopped";
             /** Reason */
             reason?: string | null;
+        };
+        /**
+         * Importance
+         * @description The share of what trials differ in that each parameter explains, of `trials` trials.
+         */
+        Importance: {
+            /** Objective */
+            objective: string | null;
+            /** Trials */
+            trials: number;
+            /** Importance */
+            importance: {
+                [key: string]: number;
+            };
         };
         /**
          * JobDetails
@@ -2049,6 +2675,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
             /** Tags */
             tags: {
                 [key: string]: string;
@@ -2181,6 +2809,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
             /** Tags */
             tags: {
                 [key: string]: string;
@@ -2254,6 +2884,41 @@ export interface components {
             matches: components["schemas"]["LogMatch"][];
             /** Next */
             next: number | null;
+        };
+        /**
+         * LoggedIn
+         * @description A login: the secret goes into the header of requests; null where a cookie has it.
+         *
+         *     `ports` are those that this server listens on.
+         */
+        LoggedIn: {
+            user: components["schemas"]["Me"];
+            /** Token */
+            token: string | null;
+            /** Ports */
+            ports: number[];
+        };
+        /**
+         * Me
+         * @description Whoever asks. `through`: session, login, token NAME, or job ID.
+         */
+        Me: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "admin";
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "read" | "submit" | "all";
+            /** Through */
+            through: string;
+            /** Expires At */
+            expires_at: number | null;
         };
         /**
          * Metric
@@ -2423,6 +3088,18 @@ export interface components {
             notes: components["schemas"]["Note"][];
         };
         /**
+         * ObjectiveShown
+         * @description A metric, whether it should be low (min) or high (max), and which of its values counts.
+         */
+        ObjectiveShown: {
+            /** Metric */
+            metric: string;
+            /** Goal */
+            goal: string;
+            /** Value */
+            value: string;
+        };
+        /**
          * ParamColumn
          * @description A parameter: how many jobs have it, and as what.
          */
@@ -2501,6 +3178,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
         };
         /**
          * Points
@@ -2642,6 +3321,124 @@ export interface components {
             gpus: number;
         };
         /**
+         * SearchBudget
+         * @description What a search may take; null: as much as it likes.
+         */
+        SearchBudget: {
+            /** Trials */
+            trials: number | null;
+            /** Seconds */
+            seconds: number | null;
+            /** Gpu Hours */
+            gpu_hours: number | null;
+        };
+        /**
+         * SearchDetails
+         * @description Everything about a search; `front` are the trials that no other beats.
+         */
+        SearchDetails: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Project */
+            project: string;
+            /** User */
+            user: string;
+            /** State */
+            state: string;
+            /** Message */
+            message: string | null;
+            /** Sampler */
+            sampler: string | null;
+            /** Pruner */
+            pruner: string | null;
+            /** Objectives */
+            objectives: components["schemas"]["ObjectiveShown"][];
+            counts: components["schemas"]["TrialCounts"];
+            budget: components["schemas"]["SearchBudget"];
+            spent: components["schemas"]["SearchSpent"];
+            /** Concurrency */
+            concurrency: number | null;
+            best: components["schemas"]["Trial"] | null;
+            /** Created At */
+            created_at: number;
+            /** Finished At */
+            finished_at: number | null;
+            /** Parameters */
+            parameters: components["schemas"]["DimensionShown"][];
+            /** Constants */
+            constants: {
+                [key: string]: unknown;
+            };
+            /** Front */
+            front: components["schemas"]["Trial"][];
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * SearchList
+         * @description Searches, the newest first.
+         */
+        SearchList: {
+            /** Searches */
+            searches: components["schemas"]["SearchRow"][];
+        };
+        /**
+         * SearchRow
+         * @description A search, or a loop: jobs that one program submitted, of which only the counts are known.
+         *
+         *     `best` is null with several objectives: then the details have the front.
+         */
+        SearchRow: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Project */
+            project: string;
+            /** User */
+            user: string;
+            /** State */
+            state: string;
+            /** Message */
+            message: string | null;
+            /** Sampler */
+            sampler: string | null;
+            /** Pruner */
+            pruner: string | null;
+            /** Objectives */
+            objectives: components["schemas"]["ObjectiveShown"][];
+            counts: components["schemas"]["TrialCounts"];
+            budget: components["schemas"]["SearchBudget"];
+            spent: components["schemas"]["SearchSpent"];
+            /** Concurrency */
+            concurrency: number | null;
+            best: components["schemas"]["Trial"] | null;
+            /** Created At */
+            created_at: number;
+            /** Finished At */
+            finished_at: number | null;
+        };
+        /**
+         * SearchSpent
+         * @description What a search has taken so far.
+         */
+        SearchSpent: {
+            /** Trials */
+            trials: number;
+            /** Seconds */
+            seconds: number;
+            /** Gpu Hours */
+            gpu_hours: number;
+        };
+        /**
          * ServerShown
          * @description The server: its nodes and the number of jobs in each state.
          */
@@ -2658,6 +3455,15 @@ export interface components {
             };
         };
         /**
+         * SignedIn
+         * @description Whether this server asks who somebody is, and who that is; null: nobody has said.
+         */
+        SignedIn: {
+            /** Authentication */
+            authentication: boolean;
+            user: components["schemas"]["Me"] | null;
+        };
+        /**
          * TagColumn
          * @description A tag: how many jobs have it.
          */
@@ -2666,6 +3472,117 @@ export interface components {
             name: string;
             /** Jobs */
             jobs: number;
+        };
+        /**
+         * Token
+         * @description What shows that somebody is a user: a personal token, a login, or a browser's session.
+         */
+        Token: {
+            /** Id */
+            id: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "personal" | "login" | "session";
+            /** Name */
+            name: string;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "read" | "submit" | "all";
+            /** Created At */
+            created_at: number;
+            /** Expires At */
+            expires_at: number | null;
+            /** Used At */
+            used_at: number | null;
+            /** Address */
+            address: string | null;
+            /** Current */
+            current: boolean;
+        };
+        /**
+         * TokenList
+         * @description Tokens, the newest first.
+         */
+        TokenList: {
+            /** Tokens */
+            tokens: components["schemas"]["Token"][];
+        };
+        /**
+         * TokenMade
+         * @description A new token with its secret, which is told only once.
+         */
+        TokenMade: {
+            /** Secret */
+            secret: string;
+            token: components["schemas"]["Token"];
+        };
+        /**
+         * Trial
+         * @description A trial: what was chosen, by dotted names, and what it came to, one score an objective.
+         */
+        Trial: {
+            /** Number */
+            number: number;
+            /** Job Id */
+            job_id: string;
+            /** State */
+            state: string;
+            /** Params */
+            params: {
+                [key: string]: unknown;
+            };
+            /** Values */
+            values: number[] | null;
+            /** Message */
+            message: string | null;
+            /** Created At */
+            created_at: number;
+            /** Started At */
+            started_at: number | null;
+            /** Finished At */
+            finished_at: number | null;
+        };
+        /**
+         * TrialCounts
+         * @description How many trials there are, by what became of them.
+         */
+        TrialCounts: {
+            /** Total */
+            total: number;
+            /** Queued */
+            queued: number;
+            /** Running */
+            running: number;
+            /** Completed */
+            completed: number;
+            /** Pruned */
+            pruned: number;
+            /** Failed */
+            failed: number;
+            /** Stopped */
+            stopped: number;
+        };
+        /**
+         * TrialCurves
+         * @description Of each trial, by its number, the points [step, value] of the objective's metric.
+         */
+        TrialCurves: {
+            /** Curves */
+            curves: {
+                [key: string]: number[][];
+            };
+        };
+        /**
+         * TrialList
+         * @description Trials in the order of their numbers.
+         */
+        TrialList: {
+            /** Trials */
+            trials: components["schemas"]["Trial"][];
         };
         /**
          * UnknownColumn
@@ -2680,6 +3597,31 @@ export interface components {
             length: number;
             /** Suggestions */
             suggestions: string[];
+        };
+        /**
+         * User
+         * @description An account; one without a password is used through tokens alone.
+         */
+        User: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "admin";
+            /** Created At */
+            created_at: number;
+            /** Has Password */
+            has_password: boolean;
+        };
+        /**
+         * Users
+         * @description Every account, by name.
+         */
+        Users: {
+            /** Users */
+            users: components["schemas"]["User"][];
         };
         /**
          * ValueCount
@@ -2772,6 +3714,8 @@ export interface components {
             notes: string | null;
             /** Rerun Of */
             rerun_of: string | null;
+            /** Search */
+            search: string | null;
             /** Position */
             position: number;
             /** Waits Because */
@@ -4559,6 +5503,397 @@ export interface operations {
             };
         };
     };
+    listing_api_v1_searches_get: {
+        parameters: {
+            query?: {
+                project?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    start_api_v1_searches_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    check_api_v1_searches_check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_api_v1_searches__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchDetails"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    row_api_v1_searches__name__row_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    trials_api_v1_searches__name__trials_get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    curves_api_v1_searches__name__curves_get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialCurves"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    importance_api_v1_searches__name__importance_get: {
+        parameters: {
+            query?: {
+                objective?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Importance"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stream_api_v1_searches__name__stream_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stop_api_v1_searches__name__stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchStop"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    resume_api_v1_searches__name__resume_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    extend_api_v1_searches__name__extend_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchMore"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     send_file_api_v1_runner_file_put: {
         parameters: {
             query: {
@@ -4784,6 +6119,384 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    me_api_v1_auth_me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    login_api_v1_auth_login_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    logout_api_v1_auth_logout_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Leaving"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_password_api_v1_auth_password_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    tokens_api_v1_tokens_get: {
+        parameters: {
+            query?: {
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    create_token_api_v1_tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenMade"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    revoke_token_api_v1_tokens__token__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    users_api_v1_users_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Users"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    add_user_api_v1_users_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserWanted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    remove_user_api_v1_users__user__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_user_api_v1_users__user__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    audit_api_v1_audit_get: {
+        parameters: {
+            query?: {
+                user?: string | null;
+                action?: string | null;
+                since?: number | null;
+                before?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
             };
             /** @description Error */
             default: {

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
 from atlas_server.api import errors, pages
+from atlas_server.api.gate import Gate
 from atlas_server.api.guard import Guard
+from atlas_server.api.rights import check_declared
 from atlas_server.api.schema import describe
 from foundations._version import __version__
 
 
-def create_app(*routers: APIRouter, beside: APIRouter) -> FastAPI:
-    """Return the ASGI application; what lies `beside` the API has its own paths."""
+def create_app(
+    *routers: APIRouter, beside: APIRouter, gate: Gate, hosts: Collection[str] = ()
+) -> FastAPI:
+    """Return the ASGI application; what lies `beside` the API has its own paths.
+
+    Raises TypeError for an endpoint that does not say what right it needs.
+    """
     # No interactive documentation: its pages load scripts from elsewhere.
     app = FastAPI(
         title="Atlas",
@@ -22,8 +30,11 @@ def create_app(*routers: APIRouter, beside: APIRouter) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.add_middleware(Guard)
+    app.state.gate = gate
+    app.add_middleware(Guard, asks_who=gate.identification.enabled, hosts=hosts)
     errors.install(app)
+    for router in [*routers, beside]:
+        check_declared(router)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
 

@@ -8,8 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.rights import Router, Targets, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.system import BulkDone
+from atlas_server.domain.rights import Right
 from atlas_server.services.bulk import Bulk, Deed, check
 from atlas_server.services.queries import Asked
 from foundations.errors import InvalidRequest
@@ -37,9 +39,10 @@ class BulkWanted(BaseModel):
 
 def routes(bulk: Bulk) -> APIRouter:
     """Return the endpoint."""
-    router = APIRouter(tags=["bulk"])
+    router = Router(tags=["bulk"])
 
-    def act(wanted: BulkWanted) -> Response:
+    @needs(Right.CHANGE)
+    def act(who: Who, targets: Targets, wanted: BulkWanted) -> Response:
         """Do something with many jobs, each for itself; nothing in a dry run."""
         if (wanted.jobs is None) == (wanted.query is None):
             raise InvalidRequest("Give either `jobs` or a `query`.")
@@ -47,7 +50,8 @@ def routes(bulk: Bulk) -> APIRouter:
         check(deed)
         ids = None if wanted.jobs is None else tuple(wanted.jobs)
         asked = Asked(wanted.project, wanted.query or "", ids=ids, zone=wanted.tz)
-        done = bulk.carry_out(deed, asked, dry_run=wanted.dry_run, expected=wanted.expected)
+        done = bulk.carry_out(who, deed, asked, dry_run=wanted.dry_run, expected=wanted.expected)
+        targets += [wanted.action, *done["done"]]
         return JSONResponse(done)
 
     router.add_api_route("/bulk", act, methods=["POST"], **answers(BulkDone))

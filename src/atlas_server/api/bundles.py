@@ -10,6 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
 from atlas_server.api.bodies import chunks_of, unpack
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
 from atlas_server.services.content import Content
 from foundations.contract.manifest import MAX_MANIFEST_BYTES
 from foundations.errors import BundleError
@@ -22,10 +24,11 @@ _UPLOADS = 64
 
 def routes(content: Content) -> APIRouter:
     """Return the endpoints."""
-    router = APIRouter(tags=["bundles"])
+    router = Router(tags=["bundles"])
     uploads = anyio.CapacityLimiter(_UPLOADS)
 
     @router.post("/bundles")
+    @needs(Right.SEND)
     async def send_manifest(request: Request) -> dict[str, object]:
         """Store a manifest; answers its digest and the blobs that are missing."""
 
@@ -36,6 +39,7 @@ def routes(content: Content) -> APIRouter:
         return {"digest": digest, "missing": missing}
 
     @router.post("/blobs", status_code=204)
+    @needs(Right.SEND)
     async def send_blobs(request: Request) -> None:
         """Store a pack of blobs, all or none."""
 
@@ -45,6 +49,7 @@ def routes(content: Content) -> APIRouter:
         await anyio.to_thread.run_sync(receive, limiter=uploads)
 
     @router.get("/blobs/{digest}")
+    @needs(Right.FETCH)
     def get_blob(digest: str) -> StreamingResponse:
         """Return the content of a blob."""
         file = content.open_blob(digest)

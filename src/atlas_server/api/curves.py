@@ -8,8 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.curves import Curves
+from atlas_server.domain.rights import Right
 from atlas_server.services.curves import CurveAsked, CurveReads
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -39,8 +41,9 @@ class CurvesWanted(BaseModel):
 
 def routes(reads: CurveReads) -> APIRouter:
     """Return the endpoint."""
-    router = APIRouter(tags=["curves"])
+    router = Router(tags=["curves"])
 
+    @needs(Right.READ)
     def curves(wanted: CurvesWanted) -> Response:
         """Return curves of metrics, of several jobs where that is asked for."""
         asked = [CurveAsked(one.job, one.metric, one.after) for one in wanted.curves]

@@ -12,6 +12,8 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import StreamingResponse
 
 from atlas_server.api.bodies import chunks_of
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
 from atlas_server.services.directories import Directories, Place
 from atlas_server.services.views import Views
 from foundations.errors import WrongServer
@@ -34,7 +36,7 @@ class DirectoryRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(tags=["directories"])
+        router = Router(tags=["directories"])
         add = router.add_api_route
         add("/runner/file", self.send_file, methods=["PUT"], status_code=204)
         add("/jobs/{reference}/directory", self.files, methods=["GET"])
@@ -42,6 +44,7 @@ class DirectoryRoutes:
         add("/jobs/{reference}/system", self.measured, methods=["GET"])
         return router
 
+    @needs(Right.RUNNER)
     async def send_file(
         self,
         request: Request,
@@ -64,12 +67,14 @@ class DirectoryRoutes:
 
         await anyio.to_thread.run_sync(receive, limiter=self._uploads)
 
+    @needs(Right.READ_JOB)
     def files(self, reference: str, key: str) -> dict[str, Any]:
         """Return the files of a job's directory; none where it has no such directory."""
         job = self._views.resolve(reference)
         found = [file._asdict() for file in self._directories.files(job, key)]
         return {"job_id": job.job_id, "key": key, "files": found}
 
+    @needs(Right.READ_JOB)
     def content(self, reference: str, key: str, path: str) -> StreamingResponse:
         """Return the content of a file as it is now."""
         file = self._directories.open(self._views.resolve(reference), key, path)
@@ -85,6 +90,7 @@ class DirectoryRoutes:
         headers = {"Content-Length": str(size)}
         return StreamingResponse(chunks(), media_type="application/octet-stream", headers=headers)
 
+    @needs(Right.READ_JOB)
     def measured(self, reference: str, points: _Points = 1000) -> dict[str, Any]:
         """Return what a job used, moment by moment: means where there are more than `points`."""
         job = self._views.resolve(reference)

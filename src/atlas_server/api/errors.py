@@ -15,6 +15,9 @@ from foundations import errors
 log = logging.getLogger(__name__)
 
 _STATUS: dict[type[errors.FoundationsError], int] = {
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.TooManyAttempts: 429,
     errors.NotFound: 404,
     errors.Ambiguous: 409,
     errors.Refused: 409,
@@ -30,9 +33,13 @@ _STATUS: dict[type[errors.FoundationsError], int] = {
 }
 
 
+def status_of(error: errors.FoundationsError) -> int:
+    """Return the status that `error` is answered with."""
+    return next((_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS), 500)
+
+
 def error_response(error: errors.FoundationsError) -> Response:
     """Return the response that `error` is told by."""
-    status = next((_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS), 500)
     content = {
         "code": error.code,
         "message": error.message,
@@ -41,7 +48,15 @@ def error_response(error: errors.FoundationsError) -> Response:
     }
     # As ASCII: what was sent and is quoted need not be text that UTF-8 can carry.
     body = json.dumps({"error": content})
-    return Response(body, status, media_type="application/json")
+    return Response(body, status_of(error), _headers(error), media_type="application/json")
+
+
+def _headers(error: errors.FoundationsError) -> dict[str, str]:
+    if isinstance(error, errors.Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, errors.TooManyAttempts):
+        return {"Retry-After": str(error.details.get("wait", 1))}
+    return {}
 
 
 def install(app: FastAPI) -> None:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, BinaryIO, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
 from atlas_server.services.exports import ExportColumn, Exports, Table
 from atlas_server.services.queries import Asked
 from foundations.errors import Refused
@@ -33,9 +35,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def routes(exports: Exports) -> APIRouter:
     """Return the endpoint."""
-    router = APIRouter(tags=["tables"])
+    router = Router(tags=["tables"])
 
     @router.get("/export", response_class=Response)
+    @needs(Right.READ)
     def export(
         project: str | None = None,
         query: Annotated[str, Query(max_length=10_000)] = "",

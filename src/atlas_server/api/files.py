@@ -11,10 +11,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from atlas_server.api.bodies import FileLike, written_by
 from atlas_server.api.contents import content
+from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.files import Artifacts
 from atlas_server.domain.answers.files import Files as FileList
 from atlas_server.domain.records import JobRecord
+from atlas_server.domain.rights import Right
 from atlas_server.services.archives import Archives
 from atlas_server.services.content import Content
 from atlas_server.services.files import Files
@@ -37,7 +39,7 @@ class FileRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/jobs/{reference}", tags=["files"])
+        router = Router(prefix="/jobs/{reference}", tags=["files"])
         add = partial(router.add_api_route, methods=["GET"])
         add("/archive", self.archive, response_class=Response)
         add("/artifacts.tgz", self.artifacts_archive, response_class=Response)
@@ -48,16 +50,19 @@ class FileRoutes:
         add("/files/content", self.file_content, response_class=Response)
         return router
 
+    @needs(Right.READ_JOB)
     def artifacts(self, reference: str) -> Response:
         """Return every version of every artifact of a job."""
         job = self._views.resolve(reference)
         return JSONResponse({"artifacts": self._files.artifacts(job)})
 
+    @needs(Right.READ_JOB)
     def artifact_files(self, reference: str, key: str, version: _Version = None) -> Response:
         """Return what is in an artifact that is a folder."""
         job = self._views.resolve(reference)
         return JSONResponse({"files": self._files.artifact_files(job, key, version)})
 
+    @needs(Right.READ_JOB)
     def artifact_content(
         self,
         request: Request,
@@ -71,11 +76,13 @@ class FileRoutes:
         found = self._files.artifact(self._views.resolve(reference), key, version, path)
         return content(request, self._files, found, download=download)
 
+    @needs(Right.READ_JOB)
     def files(self, reference: str, part: _Part = "code") -> Response:
         """Return the files of a job: its code as submitted, or what it made."""
         job = self._views.resolve(reference)
         return JSONResponse({"files": self._files.files(job, part)})
 
+    @needs(Right.READ_JOB)
     def file_content(
         self,
         request: Request,
@@ -88,11 +95,13 @@ class FileRoutes:
         found = self._files.file(self._views.resolve(reference), part, path)
         return content(request, self._files, found, download=download)
 
+    @needs(Right.READ_JOB)
     def archive(self, reference: str, source: bool = True, results: bool = True) -> Response:
         """Return a gzipped tarball of the code as submitted and the files the job made."""
         job = self._views.resolve(reference)
         return self._tarball(job, self._archives.members(job, source=source, results=results))
 
+    @needs(Right.READ_JOB)
     def artifacts_archive(self, reference: str) -> Response:
         """Return a gzipped tarball of the newest version of each artifact."""
         job = self._views.resolve(reference)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.rights import Router, Targets, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.api.specs import read_spec
 from atlas_server.domain.answers.curves import Points
@@ -24,7 +25,9 @@ from atlas_server.domain.answers.jobs import (
 from atlas_server.domain.answers.system import Reproduction
 from atlas_server.domain.records import JobFilter
 from atlas_server.domain.reproduction import rerun_command, submit_commands
+from atlas_server.domain.rights import Right
 from atlas_server.scheduler.loop import Scheduler
+from atlas_server.services.access import Access
 from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches, Member
 from atlas_server.services.edits import Edit, Edits
@@ -78,6 +81,7 @@ class JobRoutes:
         edits: Edits,
         removal: Removal,
         scheduler: Scheduler,
+        access: Access,
     ) -> None:
         self._jobs = jobs
         self._batches = batches
@@ -88,10 +92,11 @@ class JobRoutes:
         self._edits = edits
         self._removal = removal
         self._scheduler = scheduler
+        self._access = access
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/jobs", tags=["jobs"])
+        router = Router(prefix="/jobs", tags=["jobs"])
         add = router.add_api_route
         add("", self.submit, methods=["POST"], status_code=201, **answers(PlainJob))
         add("", self.listing, methods=["GET"], **answers(JobList))
@@ -110,24 +115,36 @@ class JobRoutes:
         add("/{reference}/reproduce", self.reproduce, methods=["GET"], **answers(Reproduction))
         return router
 
-    def submit(self, spec: JobSpec, job_id: str | None = None) -> Response:
+    @needs(Right.SUBMIT)
+    def submit(
+        self, who: Who, targets: Targets, spec: JobSpec, job_id: str | None = None
+    ) -> Response:
         """Queue a job. The same `job_id` sent twice is one job."""
-        job = self._jobs.submit(spec, job_id)
+        job = self._jobs.submit(self._access.signed(who, spec), job_id)
+        targets.append(job.job_id)
         return JSONResponse(self._views.plain_row(job), 201)
 
-    def submit_batch(self, batch: Batch) -> Response:
+    @needs(Right.SUBMIT)
+    def submit_batch(self, who: Who, targets: Targets, batch: Batch) -> Response:
         """Queue many jobs that differ in their parameters, all or none; answers their IDs."""
-        return JSONResponse({"job_ids": self._batches.submit(batch.spec, batch.jobs)}, 201)
+        job_ids = self._batches.submit(self._access.signed(who, batch.spec), batch.jobs)
+        targets += job_ids
+        return JSONResponse({"job_ids": job_ids}, 201)
 
+    @needs(Right.SUBMIT, told=False)
     def check(self, spec: JobSpec) -> dict[str, Any]:
         """Tell whether a job would be accepted, without submitting it."""
         self._jobs.check(spec)
         return {"accepted": True}
 
-    def take(self, body: Executed) -> Response:
+    @needs(Right.SUBMIT)
+    def take(self, who: Who, targets: Targets, body: Executed) -> Response:
         """Take in a job that runs, or ran, without a scheduler. The same sent twice is one job."""
-        return JSONResponse(plain(self._executed.take(body)))
+        taken = self._executed.take(replace(body, spec=self._access.signed(who, body.spec)))
+        targets.append(taken.job_id)
+        return JSONResponse(plain(taken))
 
+    @needs(Right.READ)
     def listing(
         self,
         project: str | None = None,
@@ -160,6 +177,7 @@ class JobRoutes:
         rows, cursor = self._views.rows(condition, limit)
         return JSONResponse({"jobs": rows, "next": cursor})
 
+    @needs(Right.READ_JOB)
     def show(self, reference: str) -> Response:
         """Return everything about a job."""
         job = self._views.resolve(reference)
@@ -169,6 +187,7 @@ class JobRoutes:
             details["jobs_ahead"], details["waits_because"] = waits
         return JSONResponse(details)
 
+    @needs(Right.MANAGE_JOB)
     def edit(self, reference: str, edit: JobEdit) -> Response:
         """Change a job's name, notes or tags."""
         job = self._views.resolve(reference)
@@ -176,37 +195,52 @@ class JobRoutes:
         self._edits.edit([job.job_id], Edit(values, edit.tags, edit.untag))
         return JSONResponse(self._views.row(self._views.resolve(job.job_id)))
 
+    @needs(Right.READ_JOB)
     def reproduce(self, reference: str) -> Response:
         """Return what to type to run the job again."""
         job = self._views.resolve(reference)
         told = {"command": rerun_command(job), "from_code": submit_commands(job)}
         return JSONResponse(told)
 
+    @needs(Right.MANAGE_JOB)
     def delete(self, reference: str) -> dict[str, str]:
         """Delete a finished job, its logs, and the files that no other job has."""
         job = self._views.resolve(reference)
         self._removal.delete(job)
         return {"job_id": job.job_id}
 
+    @needs(Right.MANAGE_JOB)
     def stop(self, reference: str) -> dict[str, str]:
         """Stop a job; answers its state, `stopping` until its worker has ended."""
         job = self._views.resolve(reference)
         return {"job_id": job.job_id, "state": self._jobs.stop(job).value}
 
-    def rerun(self, reference: str, changes: dict[str, Any]) -> Response:
+    @needs(Right.COPY_JOB)
+    def rerun(
+        self, who: Who, targets: Targets, reference: str, changes: dict[str, Any]
+    ) -> Response:
         """Queue a copy of a job; `changes` replaces fields of its spec."""
         job = self._views.resolve(reference)
         # The project may have another name by now.
         spec = read_spec({**job.spec, "project": job.project, **changes})
-        again = self._jobs.rerun(job, spec, same_worker="worker" not in changes)
+        same_worker = "worker" not in changes
+        again = self._jobs.rerun(
+            job,
+            self._access.signed(who, spec),
+            same_worker=same_worker,
+            with_secrets=self._access.may_manage(who, job),
+        )
+        targets.append(again.job_id)
         return JSONResponse(self._views.plain_row(again), 201)
 
+    @needs(Right.READ_JOB)
     def diff(self, reference: str, other: str) -> Response:
         """Return how two jobs differ."""
         first, second = self._views.resolve(reference), self._views.resolve(other)
         difference = self._archives.diff(first, second)
         return JSONResponse({"jobs": [first.job_id, second.job_id], **difference})
 
+    @needs(Right.READ_JOB)
     def metric(self, reference: str, name: str, after: _Whole = 0, ranks: bool = False) -> Response:
         """Return points `[seq, time, step, value]` of one metric that follow `after`.
 

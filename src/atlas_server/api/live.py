@@ -11,6 +11,8 @@ import anyio.to_thread
 from fastapi import APIRouter, Header
 from starlette.responses import Response, StreamingResponse
 
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
 from atlas_server.services.changes import Changes, News
 from atlas_server.services.feed import AsyncWatcher, Feed
 
@@ -21,8 +23,9 @@ _INTERVAL = 0.2
 
 def routes(feed: Feed, changes: Changes, instance: str) -> APIRouter:
     """Return the endpoint. `instance` is the server's identity, which its numbers belong to."""
-    router = APIRouter(tags=["live"])
+    router = Router(tags=["live"])
 
+    @needs(Right.READ)
     async def live(
         project: str | None = None,
         since: str | None = None,
@@ -102,6 +105,8 @@ class LiveStream:
             parts.append(self._event("jobs", {**told, "deleted": news.deleted}))
         if news.projects:
             parts.append(self._event("projects", {"seq": news.seq, "projects": news.projects}))
+        if news.searches:
+            parts.append(self._event("searches", {"seq": news.seq, "searches": news.searches}))
         return parts
 
     def _event(self, name: str, data: dict[str, Any]) -> bytes:

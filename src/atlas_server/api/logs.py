@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.api.streams import JobStream
 from atlas_server.domain.answers.logs import LogLines, LogMatches
+from atlas_server.domain.rights import Right
 from atlas_server.services.content import Content
 from atlas_server.services.feed import Feed
 from atlas_server.services.logs import Logs, attempt_of
@@ -30,7 +32,7 @@ class LogRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/jobs/{reference}", tags=["logs"])
+        router = Router(prefix="/jobs/{reference}", tags=["logs"])
         add = router.add_api_route
         add("/logs", self.log, methods=["GET"], response_class=Response)
         add("/stream", self.stream, methods=["GET"], response_class=Response)
@@ -38,6 +40,7 @@ class LogRoutes:
         add("/log/search", self.search, methods=["GET"], **answers(LogMatches))
         return router
 
+    @needs(Right.READ_JOB)
     def log(
         self,
         reference: str,
@@ -65,6 +68,7 @@ class LogRoutes:
             headers=headers,
         )
 
+    @needs(Right.READ_JOB)
     def stream(
         self, reference: str, attempt: _Whole = 0, offset: _Whole = 0, tail: _Whole | None = None
     ) -> Response:
@@ -78,6 +82,7 @@ class LogRoutes:
             events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
+    @needs(Right.READ_JOB)
     def lines(
         self,
         reference: str,
@@ -89,6 +94,7 @@ class LogRoutes:
         job = self._views.resolve(reference)
         return JSONResponse(self._logs.lines(job, attempt, first, count))
 
+    @needs(Right.READ_JOB)
     def search(
         self,
         reference: str,

@@ -8,6 +8,9 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
+
 GUI = Path(__file__).parents[1] / "gui_dist"
 
 # All comes from this server, and no script or style stands in the document itself: what a job is
@@ -38,9 +41,10 @@ _NOT_BUILT = (
 
 def routes() -> APIRouter:
     """Return the endpoints; to be included last, for they answer every address that is left."""
-    router = APIRouter(include_in_schema=False)
+    router = Router(include_in_schema=False)
 
     @router.api_route("/{path:path}", methods=["GET", "HEAD"])
+    @needs(Right.PUBLIC)
     def page(path: str, request: Request) -> Response:
         if path == "api" or path.startswith("api/"):
             raise HTTPException(404, "Not Found")

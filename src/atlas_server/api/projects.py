@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.rights import Router, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.projects import (
     Note,
@@ -16,6 +17,7 @@ from atlas_server.domain.answers.projects import (
     ProjectGone,
 )
 from atlas_server.domain.answers.projects import Projects as ProjectList
+from atlas_server.domain.rights import Right
 from atlas_server.services.projects import Projects
 from atlas_server.services.removal import Removal
 
@@ -52,7 +54,7 @@ class ProjectRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/projects", tags=["projects"])
+        router = Router(prefix="/projects", tags=["projects"])
         add = router.add_api_route
         add("", self.listing, methods=["GET"], **answers(ProjectList))
         add("/{project}", self.show, methods=["GET"], **answers(Project))
@@ -65,36 +67,50 @@ class ProjectRoutes:
         add(notes + "/{note}", self.remove_note, methods=["DELETE"], status_code=204)
         return router
 
+    @needs(Right.READ)
     def listing(self, archived: Literal["true", "false", "all"] = "false") -> Response:
         """Return projects with the number of their jobs in each state."""
         wanted = {"true": True, "false": False, "all": None}[archived]
         return JSONResponse({"projects": self._projects.listing(wanted)})
 
+    @needs(Right.READ)
     def show(self, project: str) -> Response:
         """Return one project."""
         return JSONResponse(self._projects.project(project))
 
-    def change(self, project: str, change: ProjectChange) -> Response:
-        """Rename, archive or describe a project."""
+    @needs(Right.CHANGE)
+    def change(self, who: Who, project: str, change: ProjectChange) -> Response:
+        """Rename, archive or describe a project; the first two where it is nobody else's, too."""
         values = change.model_dump(include=change.model_fields_set)
+        if values.keys() & {"name", "archived"}:
+            self._projects.check_own(who, project)
         return JSONResponse(self._projects.change(project, values))
 
-    def delete(self, project: str) -> Response:
-        """Delete a project with all its jobs, which must be over."""
+    @needs(Right.CHANGE)
+    def delete(self, who: Who, project: str) -> Response:
+        """Delete a project with all its jobs, which must be over, and nobody else's."""
+        self._projects.check_own(who, project)
         return JSONResponse({"project": project, "deleted": self._removal.delete_project(project)})
 
+    @needs(Right.READ)
     def notes(self, project: str) -> Response:
         """Return the notes on a project, the newest first."""
         return JSONResponse({"notes": self._projects.notes(project)})
 
-    def add_note(self, project: str, note: NoteWritten) -> Response:
-        """Add a note."""
-        return JSONResponse(self._projects.add_note(project, note.author, note.body), 201)
+    @needs(Right.CHANGE)
+    def add_note(self, who: Who, project: str, note: NoteWritten) -> Response:
+        """Add a note; its author is whoever is logged in."""
+        author = note.author if who.is_trusted else who.name
+        return JSONResponse(self._projects.add_note(project, author, note.body), 201)
 
-    def change_note(self, project: str, note: _Number, change: NoteWritten) -> Response:
-        """Change what a note says."""
+    @needs(Right.CHANGE)
+    def change_note(self, who: Who, project: str, note: _Number, change: NoteWritten) -> Response:
+        """Change what a note of one's own says."""
+        self._projects.check_author(who, project, note)
         return JSONResponse(self._projects.change_note(project, note, change.body))
 
-    def remove_note(self, project: str, note: _Number) -> None:
-        """Delete a note."""
+    @needs(Right.CHANGE)
+    def remove_note(self, who: Who, project: str, note: _Number) -> None:
+        """Delete a note of one's own."""
+        self._projects.check_author(who, project, note)
         self._projects.remove_note(project, note)

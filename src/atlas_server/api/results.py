@@ -7,14 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
 from atlas_server.services.results import Results
 
 
 def routes(results: Results) -> APIRouter:
     """Return the endpoints."""
-    router = APIRouter(tags=["results"])
+    router = Router(tags=["results"])
 
     @router.get("/results", response_class=StreamingResponse)
+    @needs(Right.READ)
     def lines(
         project: str, query: Annotated[str, Query(max_length=10_000)] = ""
     ) -> StreamingResponse:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.rights import Router, Targets, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.jobs import PlainJob
 from atlas_server.domain.answers.system import (
@@ -24,7 +25,9 @@ from atlas_server.domain.answers.system import (
 )
 from atlas_server.domain.records import JobRecord
 from atlas_server.domain.resources import Allocation, Node
+from atlas_server.domain.rights import Right
 from atlas_server.scheduler.loop import Scheduler
+from atlas_server.services.access import Access
 from atlas_server.services.edits import Edits
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.runners import Runners
@@ -33,7 +36,7 @@ from foundations._version import __version__
 from foundations.contract.codec import plain
 from foundations.contract.report import Report
 from foundations.contract.version import API_VERSION
-from foundations.errors import InvalidRequest, Refused, WrongServer
+from foundations.errors import Forbidden, InvalidRequest, Refused, WrongServer
 
 _SHOWN_WAITING = 1000
 
@@ -69,6 +72,7 @@ class SystemRoutes:
         views: Views,
         runners: Runners,
         scheduler: Scheduler,
+        access: Access,
     ) -> None:
         self._identity = identity
         self._jobs = jobs
@@ -76,10 +80,11 @@ class SystemRoutes:
         self._views = views
         self._runners = runners
         self._scheduler = scheduler
+        self._access = access
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(tags=["system"])
+        router = Router(tags=["system"])
         add = router.add_api_route
         add("/health", self.health, methods=["GET"], **answers(Health))
         add("/server", self.server, methods=["GET"], **answers(ServerShown))
@@ -90,16 +95,20 @@ class SystemRoutes:
         add("/runner/report", self.report, methods=["POST"])
         return router
 
-    def health(self) -> dict[str, Any]:
-        """Tell who answers here."""
+    @needs(Right.PUBLIC)
+    def health(self, who: Who) -> dict[str, Any]:
+        """Tell who answers here; more to those who may look at the rest, too."""
+        about = {"version": __version__, "api": API_VERSION}
+        if not who.may(Right.READ):
+            return about
         return {
-            "version": __version__,
-            "api": API_VERSION,
+            **about,
             "home": self._identity.home,
             "pid": os.getpid(),
             "started_at": self._identity.started_at,
         }
 
+    @needs(Right.READ)
     def server(self) -> dict[str, Any]:
         """Return nodes, what is in use on them, and the number of jobs in each state."""
         held = self._scheduler.allocations()
@@ -111,6 +120,7 @@ class SystemRoutes:
             "jobs": self._views.counts(),
         }
 
+    @needs(Right.READ)
     def nodes(self) -> Response:
         """Return nodes with what goes on there: what they do, and which jobs have what."""
         held, live = self._scheduler.allocations(), self._scheduler.usage()
@@ -129,6 +139,7 @@ class SystemRoutes:
         ]
         return JSONResponse({"nodes": nodes})
 
+    @needs(Right.READ)
     def queue(self) -> Response:
         """Return the running jobs and the waiting ones, in the order of their turns."""
         total, waiting = self._scheduler.waiting(_SHOWN_WAITING)
@@ -141,34 +152,61 @@ class SystemRoutes:
         running = [self._views.plain_row(job) for job in self._views.active()]
         return JSONResponse({"running": running, "queued": rows, "total_queued": total})
 
-    def clear_queue(self, project: str | None = None, user: str | None = None) -> dict[str, Any]:
-        """Stop every waiting job, of a project or a user where one is given."""
-        return {"cleared": self._jobs.clear_queue(project, user)}
+    @needs(Right.CHANGE)
+    def clear_queue(
+        self, who: Who, targets: Targets, project: str | None = None, user: str | None = None
+    ) -> dict[str, Any]:
+        """Stop every waiting job, of a project or a user where one is given.
 
-    def move(self, wanted: Move) -> Response:
+        Those of others are for admins: without a user a member means their own.
+        """
+        if not who.rules:
+            user = who.name if user is None else user
+            if not who.may_manage(user):
+                raise Forbidden(f"The jobs of '{user}' are theirs and the admins' to stop.")
+        cleared = self._jobs.clear_queue(project, user)
+        targets += cleared
+        return {"cleared": cleared}
+
+    @needs(Right.CHANGE)
+    def move(self, who: Who, targets: Targets, wanted: Move) -> Response:
         """Give a waiting job another turn: before another job, in front, behind, or by priority."""
         given = [wanted.priority, wanted.before, wanted.to]
         if len([value for value in given if value is not None]) != 1:
             raise InvalidRequest("Give one of `priority`, `before` and `to`.")
         job = self._views.resolve(wanted.job)
+        self._access.check_managing(who, job)
+        targets.append(job.job_id)
         if wanted.priority is not None:
             refused = self._edits.set_priority([job.job_id], wanted.priority)
             if refused:
                 raise Refused(refused[job.job_id])
         elif wanted.before is not None:
-            self._edits.move_before(job, self._views.resolve(wanted.before))
+            other = self._views.resolve(wanted.before)
+            if not self._access.may_manage(who, other):
+                raise _jumping()
+            self._edits.move_before(job, other)
         elif wanted.to == "front":
+            if not who.rules:
+                raise _jumping()
             self._edits.move_to_front(job)
         else:
             self._edits.move_to_back(job)
         return JSONResponse(self._views.plain_row(self._views.resolve(job.job_id)))
 
+    @needs(Right.RUNNER)
     def report(self, body: Report, authorization: str = Header(default="")) -> Response:
         """Take in a runner's report."""
         if body.instance != self._identity.instance:
             raise WrongServer("The attempt belongs to another server, which was at this address.")
         token = authorization.removeprefix("Bearer ")
         return JSONResponse(plain(self._runners.report(token, body)))
+
+
+def _jumping() -> Forbidden:
+    return Forbidden(
+        "To put a job before those of others is for admins.", "Put it before one of your own."
+    )
 
 
 def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.jobs import JobPage
 from atlas_server.domain.answers.tables import (
@@ -17,6 +18,7 @@ from atlas_server.domain.answers.tables import (
     QueryCheck,
     ValueTable,
 )
+from atlas_server.domain.rights import Right
 from atlas_server.services.completions import Completions
 from atlas_server.services.listings import Listings
 from atlas_server.services.queries import Asked
@@ -36,7 +38,7 @@ class TableRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(tags=["tables"])
+        router = Router(tags=["tables"])
         add = router.add_api_route
         add("/listing", self.listing, methods=["GET"], **answers(JobPage))
         add("/columns", self.columns, methods=["GET"], **answers(Columns))
@@ -47,6 +49,7 @@ class TableRoutes:
         add("/query/complete", self.complete, methods=["GET"], **answers(Completion))
         return router
 
+    @needs(Right.READ)
     def listing(
         self,
         project: str | None = None,
@@ -64,10 +67,12 @@ class TableRoutes:
         wanted = None if columns is None else [column for column in columns if column]
         return JSONResponse(self._listings.page(asked, offset, limit, wanted))
 
+    @needs(Right.READ)
     def columns(self, project: str | None = None) -> Response:
         """Return the columns that jobs have: fields, parameters, metrics, tags."""
         return JSONResponse(self._listings.columns(project))
 
+    @needs(Right.READ)
     def column_values(
         self,
         column: str,
@@ -81,6 +86,7 @@ class TableRoutes:
         asked = Asked(project, query, zone=tz)
         return JSONResponse(self._listings.column_values(asked, column, prefix, limit))
 
+    @needs(Right.READ)
     def values(
         self,
         columns: Annotated[list[str], Query(max_length=100)],
@@ -94,6 +100,7 @@ class TableRoutes:
         asked = Asked(project, query, tuple(sort or ()), zone=tz)
         return JSONResponse(self._listings.value_table(asked, columns, limit))
 
+    @needs(Right.READ)
     def groups(
         self,
         by: Annotated[list[str], Query(min_length=1, max_length=3)],
@@ -107,10 +114,12 @@ class TableRoutes:
         asked = Asked(project, query, zone=tz)
         return JSONResponse(self._listings.groups(asked, by, metrics or (), limit))
 
+    @needs(Right.READ)
     def check(self, query: str = "", project: str | None = None, tz: str | None = None) -> Response:
         """Tell what a query says, or what is wrong with it."""
         return JSONResponse(self._listings.check(Asked(project, query, zone=tz)))
 
+    @needs(Right.READ)
     def complete(
         self,
         text: _Text = "",

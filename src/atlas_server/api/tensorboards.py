@@ -11,6 +11,8 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
 from atlas_server.services.tensorboards import Session, TensorBoards
 from atlas_server.services.views import Views
 from foundations.errors import ServerError
@@ -21,6 +23,8 @@ _TIMEOUT = 300.0
 _OWN = frozenset({
     "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host",
     "content-length", "date", "server",
+    # Who asks is none of its business, and it does not log people in.
+    "authorization", "cookie", "set-cookie",
 })  # fmt: skip
 
 
@@ -40,7 +44,7 @@ class TensorBoardRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints of the API."""
-        router = APIRouter(prefix="/tensorboards", tags=["tensorboards"])
+        router = Router(prefix="/tensorboards", tags=["tensorboards"])
         add = router.add_api_route
         add("", self.open, methods=["POST"], status_code=201)
         add("/{session_id}", self.keep, methods=["GET"])
@@ -49,25 +53,29 @@ class TensorBoardRoutes:
 
     def pages(self) -> APIRouter:
         """Return the pages, which lie beside the API."""
-        router = APIRouter(include_in_schema=False)
+        router = Router(include_in_schema=False)
         router.add_api_route(
             "/tensorboard/{session_id}/{path:path}", self.page, methods=["GET", "POST"]
         )
         return router
 
+    @needs(Right.READ)
     def open(self, selection: Selection) -> dict[str, Any]:
         """Start the TensorBoard of a selection of jobs, or return the one that runs."""
         jobs = [self._views.resolve(reference) for reference in selection.jobs]
         return _described(self._tensorboards.open(jobs))
 
+    @needs(Right.READ)
     def keep(self, session_id: str) -> dict[str, Any]:
         """Tell whether a TensorBoard runs; it counts as used."""
         return _described(self._tensorboards.find(session_id))
 
+    @needs(Right.READ)
     def end(self, session_id: str) -> None:
         """End a TensorBoard."""
         self._tensorboards.end(session_id)
 
+    @needs(Right.READ)
     async def page(self, request: Request, session_id: str) -> StreamingResponse:
         """Pass a request on to a TensorBoard, and its answer back."""
         session = self._tensorboards.find(session_id)

@@ -52,16 +52,21 @@ RETRIED: frozenset[StateReason] = frozenset(
 )
 """Ends of an attempt after which another may go better; unmet requirements stay unmet."""
 
+STOPS: frozenset[StateReason] = frozenset(
+    {StateReason.STOP_REQUESTED, StateReason.PRUNED, StateReason.SEARCH_OVER}
+)
+"""Why a job is stopped."""
+
 REASONS: Mapping[JobState, frozenset[StateReason | None]] = MappingProxyType(
     {
         # A job that is queued again keeps the reason for which its last attempt ended.
         JobState.QUEUED: RETRIED | {None},
         JobState.STARTING: frozenset({None}),
         JobState.RUNNING: frozenset({None}),
-        JobState.STOPPING: frozenset({StateReason.STOP_REQUESTED}),
+        JobState.STOPPING: frozenset(STOPS),
         JobState.COMPLETED: frozenset({None}),
         JobState.FAILED: RETRIED | {StateReason.REQUIREMENTS_FAILED},
-        JobState.STOPPED: frozenset({StateReason.STOP_REQUESTED}),
+        JobState.STOPPED: frozenset(STOPS),
     }
 )
 """The reasons that may stand beside each state; None: no reason."""

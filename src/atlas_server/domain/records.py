@@ -48,6 +48,7 @@ class JobRecord:
     notes: str | None = None
     place: int | None = None
     wish: str | None = None
+    search: str | None = None
 
     @property
     def arrival(self) -> int:

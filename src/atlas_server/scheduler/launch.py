@@ -31,6 +31,7 @@ class RunnerSettings:
     heartbeat: float
     grace: float
     lease: float
+    own_token: str = ""
 
 
 class Launcher:
@@ -93,7 +94,7 @@ class Launcher:
         settings = self._settings
         assignment = Assignment(
             attempt=0,
-            token="",
+            token=settings.own_token,
             job_id=folder.rpartition("/")[2],
             number=1,
             server=settings.server(),

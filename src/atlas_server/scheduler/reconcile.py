@@ -17,6 +17,7 @@ from atlas_server.domain.resources import Allocation
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
+from atlas_server.services.whereabouts import Whereabouts
 from foundations.contract.states import JobState, StateReason
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,16 @@ _MOST_RECOVERIES = 3
 class Reconciler:
     """Asks runners to stop, and ends attempts that nobody works on any more."""
 
-    def __init__(self, jobs: Jobs, leases: Leases, launcher: Launcher, grace: float) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        leases: Leases,
+        whereabouts: Whereabouts,
+        launcher: Launcher,
+        grace: float,
+    ) -> None:
         self._jobs = jobs
+        self._whereabouts = whereabouts
         self._leases = leases
         self._launcher = launcher
         self._grace = grace
@@ -95,7 +104,8 @@ class Reconciler:
     ) -> None:
         others = [Allocation.from_json(each.allocation) for _, each in held if each != attempt]
         own = Allocation.from_json(attempt.allocation)
-        self._jobs.relocate(attempt, relocated(own, node, executor.nodes(), others))
+        allocation = relocated(own, node, executor.nodes(), others)
+        self._whereabouts.relocate(attempt, allocation)
 
     def _handle(self, attempt: AttemptRecord) -> str | None:
         # The newest launch of this server's life counts: a recovery has another handle.

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from atlas_server.archive.bundles import Bundles, InUse
 from atlas_server.domain.records import JobRecord
 from atlas_server.domain.reports import readable
-from atlas_server.store import jobs, tracking
+from atlas_server.store import jobs, searches, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite
 from foundations.contract.flattening import flatten
@@ -118,7 +118,8 @@ class Archives:
 
     def _in_use(self) -> InUse:
         with self._store.read() as connection:
-            found = dict.fromkeys(jobs.manifests_in_use(connection) | self.also_in_use(), True)
+            manifests = jobs.manifests_in_use(connection) | searches.bundles(connection)
+            found = dict.fromkeys(manifests | self.also_in_use(), True)
             for digest, folder in tracking.artifact_digests(connection):
                 found[digest] = folder or found.get(digest, False)
             return InUse(found, jobs.oldest_unfinished(connection))

@@ -8,6 +8,8 @@ from typing import Any
 
 from atlas_server.domain.answers.system import BulkDone
 from atlas_server.domain.records import JobRecord
+from atlas_server.domain.rights import Principal
+from atlas_server.services.access import Access
 from atlas_server.services.edits import Edit, Edits
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.queries import Asked, Queries
@@ -52,6 +54,7 @@ class Bulk:
         edits: Edits,
         removal: Removal,
         read_spec: Spec,
+        access: Access,
     ) -> None:
         self._store = store
         self._queries = queries
@@ -59,11 +62,12 @@ class Bulk:
         self._edits = edits
         self._removal = removal
         self._read_spec = read_spec
+        self._access = access
 
     def carry_out(
-        self, deed: Deed, asked: Asked, *, dry_run: bool, expected: int | None
+        self, who: Principal, deed: Deed, asked: Asked, *, dry_run: bool, expected: int | None
     ) -> BulkDone:
-        """Do something with the jobs that are asked for, each for itself.
+        """Do something with the jobs that are asked for, each for itself, as far as `who` may.
 
         Raises Refused where they are not as many as `expected`, InvalidQuery where the query names
         columns that no job has: what it would select may be far from what was meant.
@@ -77,8 +81,10 @@ class Bulk:
         outcome = _Outcome()
         for start in range(0, len(found), _BATCH):
             batch = found[start : start + _BATCH]
+            if deed.action != "rerun" and not who.rules:
+                batch = self._in_hands_of(who, batch, outcome)
             act = self._would if dry_run else self._do
-            act(deed, batch, outcome)
+            act(who, deed, batch, outcome)
         refused = [{"job_id": job, "message": why} for job, why in outcome.refused.items()]
         told: Any = {
             "action": deed.action,
@@ -107,10 +113,18 @@ class Bulk:
                 )
             return jobs.ids_of(connection, listing.keys_of(connection, selection))
 
-    def _do(self, deed: Deed, batch: Sequence[str], outcome: _Outcome) -> None:
+    def _in_hands_of(
+        self, who: Principal, batch: Sequence[str], outcome: _Outcome
+    ) -> Sequence[str]:
+        others = {job.job_id: job for job in self._with_ids(batch) if not who.may_manage(job.user)}
+        for job in others.values():
+            outcome.refused[job.job_id] = f"Job '{job.job_id}' is {job.user}'s."
+        return [job_id for job_id in batch if job_id not in others]
+
+    def _do(self, who: Principal, deed: Deed, batch: Sequence[str], outcome: _Outcome) -> None:
         refused: dict[str, str] = {}
         if deed.action == "rerun":
-            self._rerun(deed, batch, outcome)
+            self._rerun(who, deed, batch, outcome)
             return
         if deed.action == "stop":
             refused = self._jobs.stop_all(batch)
@@ -127,7 +141,7 @@ class Bulk:
         outcome.refused |= refused
         outcome.done += [job for job in batch if job not in refused]
 
-    def _rerun(self, deed: Deed, batch: Sequence[str], outcome: _Outcome) -> None:
+    def _rerun(self, who: Principal, deed: Deed, batch: Sequence[str], outcome: _Outcome) -> None:
         found = {job.job_id: job for job in self._with_ids(batch)}
         for job_id in batch:
             job = found.get(job_id)
@@ -136,13 +150,18 @@ class Bulk:
                 continue
             try:
                 spec = self._read_spec({**job.spec, "project": job.project, **deed.changes})
-                again = self._jobs.rerun(job, spec, same_worker="worker" not in deed.changes)
+                again = self._jobs.rerun(
+                    job,
+                    self._access.signed(who, spec),
+                    same_worker="worker" not in deed.changes,
+                    with_secrets=who.may_manage(job.user),
+                )
             except FoundationsError as error:
                 outcome.refused[job_id] = error.message
             else:
                 outcome.done.append(again.job_id)
 
-    def _would(self, deed: Deed, batch: Sequence[str], outcome: _Outcome) -> None:
+    def _would(self, _: Principal, deed: Deed, batch: Sequence[str], outcome: _Outcome) -> None:
         """What `_do` would, as far as that can be told from the jobs' states."""
         found = {job.job_id: job for job in self._with_ids(batch)}
         for job_id in batch:

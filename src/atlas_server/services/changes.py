@@ -15,12 +15,16 @@ _MOST_IDS = 500
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Changes up to event `seq`: IDs of jobs and names of projects. `missed` says: too many."""
+    """Changes up to event `seq`: IDs of jobs, names of projects and of searches.
+
+    `missed` says: too many.
+    """
 
     seq: int
     changed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     projects: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
     missed: bool = False
 
 
@@ -68,6 +72,14 @@ class Changes:
                 )
             ),
             tuple(dict.fromkeys(name for name in names if project in (None, name))),
+            tuple(
+                dict.fromkeys(
+                    str(event.payload["search"])
+                    for event in found
+                    if event.kind == "search.changed"
+                    and project in (None, event.payload["project"])
+                )
+            ),
         )
 
     def of_project(self, job_ids: Iterable[str], project: str | None) -> list[str]:

@@ -29,7 +29,7 @@ def ending_of(job: JobRecord, result: Result) -> Ending:
         return Ending(JobState.COMPLETED, None)
     reason = StateReason(result.reason or StateReason.NONZERO_EXIT)
     if job.state is JobState.STOPPING:
-        return Ending(JobState.STOPPED, StateReason.STOP_REQUESTED)
+        return Ending(JobState.STOPPED, job.reason or StateReason.STOP_REQUESTED)
     if reason is StateReason.STOP_REQUESTED:
         # Its runner was told to end by somebody else: the machine goes down, say.
         return Ending(JobState.FAILED, StateReason.PREEMPTED, _PREEMPTED)

@@ -110,19 +110,34 @@ class Jobs:
         assert job is not None
         return job
 
-    def rerun(self, job: JobRecord, spec: JobSpec, *, same_worker: bool = True) -> JobRecord:
+    def rerun(
+        self,
+        job: JobRecord,
+        spec: JobSpec,
+        *,
+        same_worker: bool = True,
+        with_secrets: bool = True,
+    ) -> JobRecord:
         """Queue `spec`, a copy of the job's own with changes.
 
         Environment values that are masked in it are taken from the original, and so is the image,
         where its name may stand for another one by now, unless the worker is among the changes.
+        The values are not for others than the job's user: without them Refused is raised where
+        there are any.
         """
         with self._store.read() as connection:
-            secrets = jobs.secrets(connection, job.id)
+            secrets = jobs.secrets(connection, job.id) if with_secrets else {}
         environment = {
             name: secrets.get(name, value) if value == MASK else value
             for name, value in spec.environment.items()
         }
-        spec = replace(spec, environment=environment, rerun_of=job.job_id)
+        hidden = [name for name, value in environment.items() if value == MASK]
+        if hidden and not with_secrets:
+            raise Refused(
+                f"The job's {', '.join(hidden)} is {job.user}'s secret, and not copied for others.",
+                "Give values of your own: environment in the changes of the rerun.",
+            )
+        spec = replace(spec, environment=environment, rerun_of=job.job_id, search=None)
         asked, pin = repeated(job, spec, same_worker=same_worker)
         settled = self.check(asked)
         return self._queue(replace(settled, worker={**settled.worker, **pin}), None)
@@ -135,10 +150,9 @@ class Jobs:
         lease: float,
         handle_of: Callable[[int], str | None] = lambda _: None,
     ) -> tuple[JobRecord, AttemptRecord, dict[str, str]] | None:
-        """Move a queued job to starting and return what its runner needs.
+        """Move a queued job to starting and return what its runner needs; None: it is not queued.
 
-        `handle_of` gives the handle of an attempt that has one before it is launched. None when
-        the job is not queued any more: somebody was quicker.
+        `handle_of` gives the handle of an attempt that has one before it is launched.
         """
         now = self._clock.now()
         with self._store.write() as connection:
@@ -157,7 +171,6 @@ class Jobs:
             handle = handle_of(attempt.id)
             if handle is not None:
                 jobs.update_attempt(connection, attempt.id, {"handle": handle})
-                attempt = replace(attempt, handle=handle)
             secrets = jobs.secrets(connection, job.id) if MASK in _environment(job) else {}
         # The scheduler, which calls this, need not be told.
         self._feed.notify(job_id, moved=False)
@@ -187,18 +200,6 @@ class Jobs:
         }
         key = jobs.insert_attempt(connection, values)
         return AttemptRecord(id=key, job_id=job.job_id, **values)
-
-    def relocate(self, attempt: AttemptRecord, allocation: Allocation) -> None:
-        """Note where an engine has put an attempt, if it is not over."""
-        values = {"allocation": recorded(allocation, self._nodes())}
-        with self._store.write() as connection:
-            current = jobs.find_attempt(connection, attempt.id)
-            if current is None or current.ended_at is not None:
-                return
-            jobs.update_attempt(connection, attempt.id, values)
-            payload = {"node": allocation.node}
-            events.append(connection, self._clock.now(), "job.placed", attempt.job_id, payload)
-        self._feed.notify(attempt.job_id, moved=False)
 
     def mark_running(
         self, connection: Connection, job: JobRecord, attempt: AttemptRecord, at: float | None
@@ -254,20 +255,22 @@ class Jobs:
             self.finish(connection, job, attempt, result)
         self._feed.notify(attempt.job_id)
 
-    def stop(self, job: JobRecord) -> JobState:
+    def stop(self, job: JobRecord, reason: StateReason = StateReason.STOP_REQUESTED) -> JobState:
         """Stop a job: one that waits is over at once, one that runs is asked to end.
 
-        Stopping twice is harmless. Raises Refused for a job that is already over.
+        Stopping twice is harmless; the first reason stays. Raises Refused for one that is over.
         """
         with self._store.write(durable=True) as connection:
             current = jobs.find(connection, job.job_id)
             if current is None or current.state.is_final:
                 raise Refused(f"Job '{job.job_id}' {_OVER[current.state if current else None]}.")
-            state = self._stop(connection, current)
+            state = self._stop(connection, current, reason)
         self._feed.notify(job.job_id)
         return state
 
-    def stop_all(self, job_ids: Sequence[str]) -> dict[str, str]:
+    def stop_all(
+        self, job_ids: Sequence[str], reason: StateReason = StateReason.STOP_REQUESTED
+    ) -> dict[str, str]:
         """Stop many jobs in one transaction; return of each that cannot be stopped why."""
         refused: dict[str, str] = {}
         with self._store.write(durable=True) as connection:
@@ -277,7 +280,7 @@ class Jobs:
                 if job is None or job.state.is_final:
                     refused[job_id] = f"Job '{job_id}' {_OVER[job.state if job else None]}."
                 else:
-                    self._stop(connection, job)
+                    self._stop(connection, job, reason)
         for job_id in found.keys() - refused.keys():
             self._feed.notify(job_id)
         return refused
@@ -297,8 +300,7 @@ class Jobs:
             self._feed.notify(job_id)
         return cleared
 
-    def _stop(self, connection: Connection, job: JobRecord) -> JobState:
-        reason = StateReason.STOP_REQUESTED
+    def _stop(self, connection: Connection, job: JobRecord, reason: StateReason) -> JobState:
         if job.state is JobState.QUEUED:
             values = {"finished_at": self._clock.now()}
             self._move(connection, job, JobState.STOPPED, reason, values, {})

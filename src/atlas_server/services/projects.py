@@ -12,12 +12,13 @@ from atlas_server.domain.answers.projects import BestValue, Note, Project
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.query.goals import goal_of
 from atlas_server.domain.reports import readable
+from atlas_server.domain.rights import Principal
 from atlas_server.services.feed import Feed
 from atlas_server.services.specs import check_project
-from atlas_server.store import catalogue, events, projects
+from atlas_server.store import catalogue, events, jobs, projects
 from atlas_server.store.engine import Store
 from atlas_server.store.projects import ProjectRecord
-from foundations.errors import InvalidRequest, Refused
+from foundations.errors import Forbidden, InvalidRequest, Refused
 
 _LONGEST = 200_000
 # The best of very many jobs is not looked for again at once.
@@ -99,6 +100,28 @@ class Projects:
             projects.remove_note(connection, note)
             events.append(connection, self._clock.now(), "project.note", None, {"project": name})
         self._feed.announce()
+
+    def check_own(self, who: Principal, name: str) -> None:
+        """Raise Forbidden where a project has jobs that are not somebody's to change."""
+        if who.rules:
+            return
+        with self._store.read() as connection:
+            projects.find(connection, name)
+            other = jobs.other_user_in(connection, name, who.name)
+        if other is not None:
+            raise Forbidden(
+                f"Project '{name}' has jobs of '{other}', too: this is for admins.",
+                "Ask an admin to do it.",
+            )
+
+    def check_author(self, who: Principal, name: str, note: int) -> None:
+        """Raise Forbidden where a note is not somebody's to change. Raises NotFound."""
+        if who.rules:
+            return
+        with self._store.read() as connection:
+            found = projects.find_note(connection, projects.find(connection, name), note)
+        if not who.may_manage(str(found["author"])):
+            raise Forbidden(f"The note is {found['author']}'s: its author and admins change it.")
 
     def _noted(self, connection: Connection, name: str, key: int, note: int) -> Note:
         events.append(connection, self._clock.now(), "project.note", None, {"project": name})

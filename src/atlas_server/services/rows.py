@@ -66,6 +66,7 @@ def _row(job: JobRecord, params: dict[str, Any]) -> PlainJob:
         "usage": job.usage,
         "notes": job.notes,
         "rerun_of": job.spec.get("rerun_of"),
+        "search": job.search,
     }
 
 

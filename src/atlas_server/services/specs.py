@@ -17,6 +17,7 @@ from foundations.contract.states import JobState
 from foundations.errors import InvalidRequest
 
 MASK = "********"
+_SEARCH = re.compile(r"[\w.\-]{1,100}")
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -31,6 +32,11 @@ def check_spec(spec: JobSpec) -> None:
         raise InvalidRequest("retries must lie between 0 and 100.")
     if not -1000 <= spec.priority <= 1000:
         raise InvalidRequest("priority must lie between -1000 and 1000.")
+    if spec.search is not None and not _SEARCH.fullmatch(spec.search):
+        raise InvalidRequest(
+            f"search: {spec.search!r} cannot be the name of a search.",
+            "Letters, digits, '.', '-' and '_', 100 at most.",
+        )
     complaint = validate(spec.resources)
     if complaint:
         raise InvalidRequest(f"{complaint}.")
@@ -75,6 +81,7 @@ def queued_row(
         "spec": plain(shown),
         "wish": wish_of(plain(shown)).to_text(),
         "secrets": secrets or None,
+        "search": shown.search,
     }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from atlas_server.domain import patterns
-from atlas_server.store.tables import metadata
+from atlas_server.store.schema import metadata
 from foundations.errors import ServerError, StorageFull
 
 SCHEMA_VERSION = "0003"
@@ -151,7 +151,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def same_schema(connection: Connection) -> list[object]:
-    """Return how the database differs from `tables.metadata`; empty when it does not."""
+    """Return how the database differs from `schema.metadata`; empty when it does not."""
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415
     from alembic.migration import MigrationContext  # noqa: PLC0415
 

@@ -178,6 +178,13 @@ def unfinished_of(connection: Connection, project: str) -> int:
     return connection.execute(query).scalar_one()
 
 
+def other_user_in(connection: Connection, project: str, user: str) -> str | None:
+    """Return a user who has jobs in a project and is not `user`."""
+    query = select(jobs.c.user).join_from(jobs, projects, jobs.c.project_id == projects.c.id)
+    query = query.where(projects.c.name == project, jobs.c.user != user).limit(1)
+    return connection.execute(query).scalar()
+
+
 def last_place(connection: Connection) -> int:
     """Return the place in the queue of the job submitted last."""
     return (connection.execute(select(func.max(jobs.c.id))).scalar() or 0) * SPACING
@@ -231,6 +238,13 @@ def insert_attempt(connection: Connection, values: dict[str, Any]) -> int:
 def find_attempt(connection: Connection, attempt_id: int) -> AttemptRecord | None:
     """Return the attempt with this row key."""
     row = connection.execute(_ATTEMPT_BY_KEY, {"wanted": attempt_id}).mappings().first()
+    return AttemptRecord(**row) if row else None
+
+
+def attempt_by_token(connection: Connection, token: str) -> AttemptRecord | None:
+    """Return the attempt whose runner has this token."""
+    query = _select_attempts().where(attempts.c.token == token)
+    row = connection.execute(query).mappings().first()
     return AttemptRecord(**row) if row else None
 
 

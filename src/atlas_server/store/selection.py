@@ -219,7 +219,7 @@ def order_of(values: Values, descending: bool) -> list[Sql]:
     return by
 
 
-_TEXTS = frozenset({"id", "kind", "name", "user", "state", "reason", "message", "notes"})
+_TEXTS = frozenset({"id", "kind", "name", "user", "state", "reason", "message", "notes", "search"})
 _LOWER = str.maketrans({chr(letter): chr(letter + 32) for letter in range(65, 91)})
 
 

@@ -107,7 +107,10 @@ jobs = Table(
     Column("place", BigInteger),
     # On which nodes it may run, as `domain.wishes` writes it; None: on all.
     Column("wish", String),
+    # The search, or the program that submitted it with others: what it is seen and stopped with.
+    Column("search", String),
     Index(None, "state", "id"),
+    Index(None, "search", "state"),
     # Everything that tables of jobs are filtered and sorted by: the rows themselves are wide, and
     # reading 100,000 of them takes longer than anybody waits for a table.
     Index(
@@ -129,6 +132,7 @@ jobs = Table(
         "started_at",
         "finished_at",
         "kind",
+        "search",
     ),
     Index(None, "bundle"),
     sqlite_autoincrement=True,
@@ -156,6 +160,7 @@ attempts = Table(
     Column("late_result", JSON),
     Column("error", JSON),
     UniqueConstraint("job", "number"),
+    Index(None, "token"),
     # Runners name their attempt by its number: it must never be given out again.
     sqlite_autoincrement=True,
 )

@@ -18,6 +18,7 @@ COMMANDS = {
     "init": ("init", "make a new project folder from a template"),
     "submit": ("submit", "submit a folder as a job and stream its logs"),
     "list": ("jobs", "list jobs"),
+    "search": ("search", "search for good parameters; every trial is a job"),
     "show": ("show", "show everything about a job"),
     "query": ("queries", "show what queries can say, or check one"),
     "queue": ("queue", "show what runs and what waits, and why"),
@@ -33,6 +34,10 @@ COMMANDS = {
     "projects": ("projects", "list, rename, archive or delete projects"),
     "info": ("info", "show the server's resources, or the known schedulers"),
     "nodes": ("nodes", "list the machines that jobs run on"),
+    "login": ("login", "log in to a server that asks who you are"),
+    "logout": ("login", "log out of a server"),
+    "whoami": ("login", "show who you are for a server"),
+    "token": ("token", "make, list and revoke tokens for programs"),
     "build-worker": ("build_worker", "build an image for jobs from requirements.txt"),
     "completion": ("completion", "print the script that completes commands in your shell"),
 }
@@ -44,7 +49,9 @@ _MEANT = {
     "details": "show", "kill": "stop", "cancel": "stop", "abort": "stop", "rm": "delete",
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
-    "machines": "nodes", "build": "build-worker", "version": "--version", "help": "--help",
+    "sweep": "search", "searches": "search list", "tune": "search", "optimize": "search",
+    "machines": "nodes", "build": "build-worker", "version": "--version", "signin": "login",
+    "auth": "login", "signout": "logout", "tokens": "token list", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\
 examples:

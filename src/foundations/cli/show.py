@@ -107,6 +107,7 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
         ("Image", _image(job["spec"]["worker"], environment)),
         ("Python", _python(environment)),
         ("Ran on", environment.get("host") or ""),
+        ("Search", job["search"] or ""),
         ("Rerun of", job["spec"]["rerun_of"] or ""),
         ("Submitted by", job["spec"]["parent"] or ""),
         (

@@ -102,7 +102,7 @@ def _add_destination(add: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Submit, and stream unless told otherwise."""
     folder = os.path.abspath(arguments.job_directory)
-    progress = _Console(arguments.quiet or arguments.json)
+    progress = Reporter(arguments.quiet or arguments.json)
     given = _given(arguments)
     check_request(given, lambda key: "--" + key.replace("_", "-"))
     submission = Submission(folder, given, progress)
@@ -140,7 +140,7 @@ def _dry_run(submission: Submission) -> int:
     return 0
 
 
-class _Console(Progress):
+class Reporter(Progress):
     """Prints what happens, and a bar for what takes a while."""
 
     def __init__(self, silent: bool) -> None:
@@ -149,12 +149,15 @@ class _Console(Progress):
         self._begun = 0.0
 
     def started(self) -> None:
+        """Say that it begins."""
         self.console.info("Job submission started. Ctrl-C to cancel.")
 
     def remark(self, text: str) -> None:
+        """Warn."""
         self.console.warning(text)
 
     def preparing(self, folder: str) -> None:
+        """Say which folder it is."""
         self.console.info(
             "Preparing to bundle contents of {} for execution. Estimating bundle size.".format(
                 folder
@@ -162,6 +165,7 @@ class _Console(Progress):
         )
 
     def sized(self, listing: Listing) -> None:
+        """Say how large it is."""
         from foundations.bundle.scan import human_size, size_warning
 
         count = listing.count
@@ -177,13 +181,16 @@ class _Console(Progress):
         self._begun = time.monotonic()
 
     def reading(self, done: int, total: int) -> None:
+        """Show the bar."""
         self._show("Reading", done, total)
 
     def sending(self, done: int, total: int) -> None:
+        """Show the bar."""
         self._show("Sending", done, total)
 
     def submitted(self, job: Dict[str, Any]) -> None:
-        self._close_bar()
+        """Say the job's ID."""
+        self.close()
         self.console.info("Job submitted with ID '{}'.".format(job["job_id"]))
 
     def _show(self, what: str, done: int, total: int) -> None:
@@ -197,7 +204,8 @@ class _Console(Progress):
             self._bar = ByteBar()
         self._bar.show(what, done, total)
 
-    def _close_bar(self) -> None:
+    def close(self) -> None:
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -176,7 +176,7 @@ def running_api(parsed_args: argparse.Namespace) -> Optional[Api]:
         scheduler = config.scheduler(name, os.getcwd())
         state = config.server_state(config.home()) if scheduler.is_local else None
         url = state["url"] if state else scheduler.url
-        api = Api(url, config.token())
+        api = Api.of_user(url)
         api.connection.open()
     except FoundationsError:
         return None  # pressing the tabulator is no time for errors

@@ -27,6 +27,8 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 def state_cell(job: Dict[str, Any]) -> Tuple[str, str]:
     """Return a job's state, with why it failed, and its colour."""
     state = str(job["state"])
+    if state == "stopped" and job["reason"] == "pruned":
+        return "pruned", DIM
     colour = _COLOURS.get(state, "")
     if state != "failed" or not job["reason"]:
         return state, colour

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from foundations import config
 from foundations.client.http import Connection
 
 TYPE_CHECKING = False
@@ -41,6 +42,13 @@ class Api:
         self.connection = Connection(url, token)
         self.url = url
 
+    @classmethod
+    def of_user(cls, url: str) -> Api:
+        """Return the API of a server for whoever uses this program: with what shows who it is."""
+        api = cls(url, config.token(url))
+        api.connection.renew = config.token
+        return api
+
     def close(self) -> None:
         """Hang up."""
         self.connection.close()
@@ -56,6 +64,32 @@ class Api:
     def nodes(self) -> List[Json]:
         """Return every node with what goes on there."""
         return self._get("/nodes")["nodes"]
+
+    # -- accounts
+
+    def me(self) -> Json:
+        """Return `{authentication, user}`: whether the server asks who somebody is, and who."""
+        return self._get("/auth/me")
+
+    def login(self, user: str, password: str, name: str) -> Json:
+        """Return `{user, token, ports}` for whoever knows a user's password."""
+        return self._call("POST", "/auth/login", {"user": user, "password": password, "name": name})
+
+    def logout(self, everywhere: bool = False) -> None:
+        """End this login, or all sessions and logins of the user."""
+        self._call("POST", "/auth/logout", {"everywhere": everywhere})
+
+    def tokens(self) -> List[Json]:
+        """Return one's personal tokens, logins and sessions, the newest first."""
+        return self._get("/tokens")["tokens"]
+
+    def create_token(self, name: str, scope: str, lifetime: Optional[float]) -> Json:
+        """Return `{secret, token}`: a new personal token; `lifetime` in seconds."""
+        return self._call("POST", "/tokens", {"name": name, "scope": scope, "lifetime": lifetime})
+
+    def revoke_token(self, key: int) -> None:
+        """End a token, login or session."""
+        self._call("DELETE", "/tokens/{}".format(key))
 
     # -- bundles
 
@@ -178,6 +212,30 @@ class Api:
             points.extend(page)
             if not page:
                 return points
+
+    # -- searches
+
+    def start_search(self, wanted: Json) -> Json:
+        """Start a search, see `POST /searches`; return its row."""
+        return self._call("POST", "/searches", wanted)
+
+    def searches(self, **conditions: Any) -> List[Json]:
+        """Return searches, and jobs that programs submitted together, the newest first."""
+        return self._get("/searches" + query(conditions))["searches"]
+
+    def search(self, name: str, part: str = "") -> Json:
+        """Return everything about a search, or the `part` /row, /trials or /importance."""
+        return self._get("/searches/" + quote(name) + part)
+
+    def change_search(self, name: str, deed: str, how: Json) -> Json:
+        """Do `stop`, `resume` or `extend` with a search; return its row."""
+        return self._call("POST", "/searches/{}/{}".format(quote(name), deed), how)
+
+    def search_stream(self, name: str) -> Iterator[Tuple[str, Json]]:
+        """Yield (`search`, row) at every change of a search until it is over."""
+        path = "/api/v1/searches/{}/stream".format(quote(name))
+        response = self.connection.request("GET", path, timeout=60.0)
+        return _server_sent_events(response.chunks)
 
     # -- TensorBoard
 

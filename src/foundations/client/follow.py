@@ -57,10 +57,38 @@ def follow(
             _check(end, job_id)
             time.sleep(pause if end is None else min(pause, max(0.0, end - time.monotonic())))
             pause = min(pause * 2, _LONGEST_PAUSE)
-            watcher = Api(moved(api.url), config.token())
+            watcher = Api.of_user(moved(api.url))
     finally:
         if watcher is not api:
             watcher.close()
+
+
+def follow_search(url: str, name: str, timeout: Optional[float] = None) -> Iterator[Dict[str, Any]]:
+    """Yield a search's row at every change until it is over, also across restarts of the server.
+
+    Raises TimeoutError after `timeout` seconds.
+    """
+    pause = _FIRST_PAUSE
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        watcher = Api.of_user(moved(url))
+        try:
+            _limit(watcher, end)
+            for event, row in watcher.search_stream(name):
+                pause = _FIRST_PAUSE
+                if event == "search":
+                    yield row
+                    if row["state"] in FINAL:
+                        return
+                _check(end, name, "Search")
+                _limit(watcher, end)
+        except Unreachable:
+            pass  # it is looked for again
+        finally:
+            watcher.close()
+        _check(end, name, "Search")
+        time.sleep(pause if end is None else min(pause, max(0.0, end - time.monotonic())))
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def _limit(watcher: Api, end: Optional[float]) -> None:
@@ -69,9 +97,9 @@ def _limit(watcher: Api, end: Optional[float]) -> None:
         watcher.connection.limit(min(_LONGEST_SILENCE, max(0.001, end - time.monotonic())))
 
 
-def _check(end: Optional[float], job_id: str) -> None:
+def _check(end: Optional[float], name: str, what: str = "Job") -> None:
     if end is not None and time.monotonic() >= end:
-        raise TimeoutError("Job '{}' is not over yet.".format(job_id))
+        raise TimeoutError("{} '{}' is not over yet.".format(what, name))
 
 
 def moved(url: str) -> str:

@@ -15,7 +15,18 @@ from foundations.errors import FoundationsError, ServerError, Unreachable, from_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+    from typing import (
+        Any,
+        BinaryIO,
+        Callable,
+        Dict,
+        Iterable,
+        Iterator,
+        List,
+        Optional,
+        Tuple,
+        Union,
+    )
 
     Body = Union[bytes, Iterable[bytes], None]
 
@@ -42,6 +53,8 @@ class Connection:
     def __init__(self, url: str, token: Optional[str] = None) -> None:
         self.address = Address(url)
         self._token = token
+        # Called with the address where the server does not know our token: there may be a new one.
+        self.renew: Optional[Callable[[str], Optional[str]]] = None
         self._socket: Optional[socket.socket] = None
         self._file: Optional[BinaryIO] = None
         self._unread = False
@@ -122,9 +135,28 @@ class Connection:
             except (OSError, _HungUp) as again:
                 self.close()
                 raise self._unreachable(again) from again
+        if response.status == 401 and (body is None or isinstance(body, bytes)) and self._renewed():
+            response.read()
+            return self.request(method, path, body, headers, timeout)
         if response.status >= 400:
-            raise _error_of(response)
+            raise self._error_of(response)
         return response
+
+    def _renewed(self) -> bool:
+        """Whether somebody has logged in again since we were started."""
+        fresh = self.renew(self.address.url) if self.renew is not None else None
+        if fresh is None or fresh == self._token:
+            return False
+        self._token = fresh
+        return True
+
+    def _error_of(self, response: Response) -> FoundationsError:
+        error = _error_of(response)
+        # A server does not know under which name it is known.
+        error.hint = error.hint.replace(
+            "foundations login URL", "foundations login " + self.address.url
+        )
+        return error
 
     def _exchange(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from _thread import _local  # pyright: ignore[reportPrivateUsage] - `threading` loads slowly
 
-from foundations import config
 from foundations.client.api import Api
 
 TYPE_CHECKING = False
@@ -34,6 +33,6 @@ def connection_to(url: str) -> Api:
     """
     api = _kept.apis.get((os.getpid(), url))
     if api is None:
-        api = Api(url, config.token())
+        api = Api.of_user(url)
         keep(api)
     return api

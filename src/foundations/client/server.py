@@ -28,7 +28,7 @@ def connect(scheduler: config.SchedulerConfig, say: Optional[Callable[[str], Non
         url = _start()
         if say is not None:
             say("Atlas server started at {}. It runs until: atlas-server stop".format(url))
-        api = Api(url, config.token())
+        api = Api.of_user(url)
     return api
 
 
@@ -45,16 +45,16 @@ def find(scheduler: config.SchedulerConfig) -> Api:
 
 def _known(scheduler: config.SchedulerConfig) -> Optional[Api]:
     if not scheduler.is_local:
-        return Api(scheduler.url, config.token())
+        return Api.of_user(scheduler.url)
     job_socket = config.job_socket()
     if job_socket is not None:
-        return Api("unix://" + job_socket, config.token())
+        return Api.of_user("unix://" + job_socket)
     home = config.home()
     state = config.server_state(home)
     # A server that was killed leaves its file; its port may be another program's by now.
     if state is None or not _is_held(home):
         return None
-    api = Api(state["url"], config.token())
+    api = Api.of_user(state["url"])
     try:
         api.connection.open()
     except Unreachable:

@@ -6,6 +6,8 @@ JOB_ID = "FOUNDATIONS_JOB_ID"
 PROJECT_NAME = "FOUNDATIONS_PROJECT_NAME"
 USER = "FOUNDATIONS_USER"
 HOME = "FOUNDATIONS_HOME"
+# Shows servers that ask for it who somebody is.
+TOKEN = "FOUNDATIONS_TOKEN"  # noqa: S105 - its name
 # The attempt's folder: journal/ and artifacts/ lie below it. Its presence means "inside a job".
 ATTEMPT_DIR = "FOUNDATIONS_ATTEMPT_DIR"
 # Set by jobs that run without a scheduler: which files their standard streams are.

@@ -36,6 +36,9 @@ class StateReason(str, Enum):
     START_FAILED = "start_failed"
     REQUIREMENTS_FAILED = "requirements_failed"
     PREEMPTED = "preempted"
+    # Of trials: given up for what they logged so far; not needed any more, their search being over.
+    PRUNED = "pruned"
+    SEARCH_OVER = "search_over"
 
 
 class JobKind(str, Enum):

@@ -59,6 +59,7 @@ class PlainJob(TypedDict):
     usage: dict[str, float] | None
     notes: str | None
     rerun_of: str | None
+    search: str | None
 
 
 class JobRow(PlainJob):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NotRequired
+
 from typing_extensions import TypedDict
 
 from atlas_server.domain.answers.jobs import PlainJob
@@ -12,9 +14,9 @@ class Health(TypedDict):
 
     version: str
     api: str
-    home: str
-    pid: int
-    started_at: float
+    home: NotRequired[str]
+    pid: NotRequired[int]
+    started_at: NotRequired[float]
 
 
 class WaitingJob(PlainJob):

@@ -40,6 +40,7 @@ FIELDS = {
         Field("name", Kind.TEXT, "what submit --name said"),
         Field("project", Kind.WORD, "the project's name"),
         Field("user", Kind.WORD, "who submitted it"),
+        Field("search", Kind.WORD, "its search, or the program that submitted it with others"),
         Field("kind", Kind.WORD, "scheduled, or executed: run by hand", _KINDS),
         Field("state", Kind.WORD, "queued, running, completed, ...", _STATES),
         Field("reason", Kind.WORD, "why it is in its state", _REASONS),
@@ -61,6 +62,7 @@ FIELDS = {
 }
 
 ALIASES = {
+    "group": "search",
     "job": "id", "job_id": "id", "status": "state", "ram": "memory", "num_cpus": "cpus",
     "num_gpus": "gpus", "exit": "exit_code", "submitted_at": "submitted", "created": "submitted",
     "queued_at": "queued", "started_at": "started", "finished_at": "finished", "ended": "finished",

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from atlas_server.store.tables import metadata
+from atlas_server.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

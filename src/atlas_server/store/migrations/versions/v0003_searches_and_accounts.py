@@ -8,12 +8,17 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from atlas_server.store.migrations.accounts import add_accounts
+from atlas_server.store.migrations.searches import add_searches
+
 revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
     """Add tables and columns, and fill them from what is there."""
+    add_searches()
+    add_accounts()
     _add_wishes()
 
 

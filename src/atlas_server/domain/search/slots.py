@@ -1,0 +1,29 @@
+"""How many jobs of a kind the machines take at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from atlas_server.domain.resources import Node
+from foundations.contract.spec import Resources
+
+
+def slots(asked: Resources, nodes: Sequence[Node]) -> int:
+    """How many jobs that ask for this run at once where nothing else does; 1 at least."""
+    return max(1, sum(_on(asked, node) for node in nodes))
+
+
+def _on(asked: Resources, node: Node) -> int:
+    limits = [_times(node.cpus, asked.cpus)]
+    if asked.memory:
+        limits.append(node.memory // asked.memory)
+    if asked.gpus:
+        # Shares of a GPU lie on one; whole ones may be any.
+        each = _times(1, asked.gpus) if asked.gpus < 1 else 1 / asked.gpus
+        limits.append(math.floor(len(node.gpus) * each + 1e-9))
+    return min(limits)
+
+
+def _times(whole: float, part: float) -> int:
+    return math.floor(whole / part + 1e-9) if part else 1_000

@@ -1,0 +1,1 @@
+"""Choose the trials of searches: by themselves, or with Optuna."""

@@ -1,0 +1,236 @@
+"""What attackers try from web pages, from other machines and from jobs, and what comes of it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.guarded import PASSWORDS, GuardedServer, guarded
+from tests.live import LiveServer
+
+from atlas_server.api import rights
+from atlas_server.api.rights import Router, needs
+from atlas_server.domain.rights import Right
+from atlas_server.services.attempts_at_login import LoginAttempts
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    server = guarded(tmp_path_factory.mktemp("attacks"))
+    try:
+        yield GuardedServer(server)
+        assert "Traceback" not in server.log(), server.log()
+    finally:
+        server.close()
+
+
+def login(lab, user: str, password: str, address: str):
+    wanted = {"user": user, "password": password}
+    # As a proxy on this machine tells where a request comes from.
+    return lab.ask("POST", "/auth/login", wanted, headers={"X-Forwarded-For": address})
+
+
+# -- from pages
+
+
+def test_session_is_a_cookie_that_no_script_reads(lab):
+    wanted = {"user": "vera", "password": PASSWORDS["vera"], "browser": True}
+    answer = lab.ask("POST", "/auth/login", wanted)
+    assert answer.json["token"] is None
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "Path=/" in cookie
+    assert "Secure" not in cookie
+    answer = lab.ask("POST", "/auth/login", wanted, headers={"X-Forwarded-Proto": "https"})
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://localhost"},
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+def test_page_of_others_does_nothing_with_a_session(lab, headers):
+    session = lab.session("mia")
+    job_id = lab.submit("mia", "wait", resources={"cpus": 2})
+    cookie = {"Cookie": session["Cookie"]}
+    answer = lab.ask("POST", f"/jobs/{job_id}/stop", headers={**cookie, **headers})
+    assert answer.status in (403, 409), answer
+    assert lab.api("mia").job(job_id)["state"] in ("queued", "starting", "running")
+    own = {**session, "Sec-Fetch-Site": "same-origin"}
+    assert lab.ask("POST", f"/jobs/{job_id}/stop", headers=own).status == 200
+
+
+def test_page_of_others_reads_nothing_with_a_session(lab):
+    session = {"Cookie": lab.session("mia")["Cookie"]}
+    for site in ("cross-site", "same-site"):
+        answer = lab.ask("GET", "/jobs", headers={**session, "Sec-Fetch-Site": site})
+        assert answer.status == 409
+    answer = lab.ask("GET", "/jobs", headers={**session, "Sec-Fetch-Site": "same-origin"})
+    assert answer.status == 200
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_server_without_authentication_answers_to_loopback_names_alone(tmp_path):
+    with LiveServer(tmp_path) as server:
+        lab = GuardedServer.__new__(GuardedServer)
+        lab.address, lab.tokens = server.url.partition("://")[2], {}
+        assert lab.ask("GET", "/jobs", headers={"Host": "rebound.example"}).status == 409
+        assert lab.ask("GET", "/jobs", headers={"Host": "localhost"}).status == 200
+        # Another program's page on this machine.
+        answer = lab.ask("POST", "/bulk", {}, headers={"Origin": "http://127.0.0.1:8888"})
+        assert answer.status == 409
+        # A proxy would let the world in.
+        answer = lab.ask("GET", "/jobs", headers={"X-Forwarded-For": "203.0.113.5"})
+        assert answer.status == 403
+        assert "authentication: true" in answer.error["hint"]
+        assert lab.ask("GET", "/auth/me").json == {"authentication": False, "user": None}
+        # A token for another server is no harm.
+        assert lab.ask("GET", "/jobs", who="atp_of_another_server").status == 200
+
+
+def test_server_with_names_answers_to_them_alone(tmp_path):
+    server = guarded(tmp_path, hosts="lab.example.org")
+    try:
+        lab = GuardedServer(server, people=())
+        assert lab.ask("GET", "/jobs", None, "ada", {"Host": "lab.example.org:80"}).status == 200
+        assert lab.ask("GET", "/jobs", None, "ada", {"Host": "rebound.example"}).status == 409
+    finally:
+        server.close()
+
+
+# -- sessions
+
+
+def test_session_cannot_be_fixed_beforehand(lab):
+    planted = lab.session("vera")
+    wanted = {"user": "mia", "password": PASSWORDS["mia"], "browser": True}
+    answer = lab.ask("POST", "/auth/login", wanted, headers=planted)
+    assert answer.status == 200
+    fresh = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+    assert fresh["Cookie"] != planted["Cookie"]
+    assert lab.ask("GET", "/auth/me", headers=fresh).json["user"]["name"] == "mia"
+    # What was planted is nobody's any more.
+    assert lab.ask("GET", "/jobs", headers={"Cookie": planted["Cookie"]}).status == 401
+
+
+def test_cookie_is_no_token_and_token_no_cookie(lab):
+    cookie = lab.session("mia")["Cookie"]
+    name, _, secret = cookie.partition("=")
+    assert lab.ask("GET", "/jobs", who=secret).status == 401
+    swapped = {"Cookie": f"{name}={lab.tokens['mia']}"}
+    assert lab.ask("GET", "/jobs", headers=swapped).status == 401
+
+
+def test_new_password_ends_all_sessions_and_logout_those_that_are_meant(lab):
+    old, new = PASSWORDS["otto"], "quite another phrase"
+    sessions = [lab.session("otto"), lab.session("otto")]
+    login_token = lab.login("otto")
+    personal = lab.ask("POST", "/tokens", {"name": "ci"}, "otto").json["secret"]
+    change = {"old": "not it at all", "new": new}
+    assert lab.ask("POST", "/auth/password", change, headers=sessions[0]).status == 401
+    answer = lab.ask("POST", "/auth/password", {"old": old, "new": new}, headers=sessions[0])
+    assert answer.status == 204, answer
+    for shown in sessions:
+        assert lab.ask("GET", "/jobs", headers={"Cookie": shown["Cookie"]}).status == 401
+    assert lab.ask("GET", "/jobs", who=login_token).status == 401
+    assert lab.ask("GET", "/jobs", who=personal).status == 200
+    fresh = {
+        "Cookie": answer.headers["set-cookie"].partition(";")[0],
+        "Origin": sessions[0]["Origin"],
+    }
+    assert lab.ask("GET", "/jobs", headers=fresh).status == 200
+    assert lab.ask("POST", "/auth/logout", headers=fresh).status == 204
+    assert lab.ask("GET", "/jobs", headers=fresh).status == 401
+    again = [lab.login("otto", new), lab.login("otto", new)]
+    assert lab.ask("POST", "/auth/logout", {"everywhere": True}, again[0]).status == 204
+    assert [lab.ask("GET", "/jobs", who=one).status for one in again] == [401, 401]
+    lab.tokens["otto"] = lab.login("otto", new)
+    # Back, for those that come after.
+    assert lab.ask("POST", "/auth/password", {"old": new, "new": old}, "otto").status == 204
+
+
+# -- guessing
+
+
+def test_guessing_has_to_wait_and_the_owner_does_not(lab):
+    home, attacker = "198.51.100.7", "203.0.113.9"
+    assert login(lab, "vera", PASSWORDS["vera"], home).status == 200
+    answers = [login(lab, "vera", f"guess {n}", attacker).status for n in range(7)]
+    assert answers[:5] == [401] * 5
+    assert 429 in answers[5:]
+    answer = login(lab, "vera", PASSWORDS["vera"], attacker)
+    assert answer.status == 429
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "try again in" in answer.error["message"]
+    assert login(lab, "vera", PASSWORDS["vera"], home).status == 200
+    assert lab.ask("GET", "/jobs", who="vera").status == 200
+
+
+def test_guesses_from_everywhere_do_not_keep_the_owner_out():
+    attempts = LoginAttempts()
+    for n in range(60):
+        attempts.begin("vera", f"192.0.{n}.1", 1000.0 + n)
+    assert attempts.wait("vera", "203.0.113.1", 1060.0, lambda: False) > 0
+    assert attempts.wait("vera", "198.51.100.7", 1060.0, lambda: True) == 0
+    assert attempts.wait("mia", "203.0.113.1", 1060.0, lambda: False) == 0
+    # Many names from one place, which with IPv6 is a whole network.
+    for n in range(31):
+        attempts.begin(f"user{n}", f"2001:db8::{n:x}", 2000.0)
+    assert attempts.wait("mia", "2001:db8::ffff", 2000.0, lambda: True) > 0
+    assert attempts.wait("mia", "2001:db8:1::1", 2000.0, lambda: True) == 0
+    # Nobody waits for ever, and what is long past is forgotten.
+    for _ in range(100):
+        attempts.begin("otto", "203.0.113.5", 3000.0)
+    assert attempts.wait("otto", "203.0.113.5", 3000.0, lambda: False) <= 300
+    attempts.begin("otto", "203.0.113.5", 9000.0)
+    assert attempts.wait("otto", "203.0.113.5", 9000.0, lambda: False) == 0
+
+
+# -- from jobs, and by oversight
+
+
+def test_job_cannot_report_for_its_runner(lab):
+    job_id = lab.running("mia")
+    attempt, _ = lab.attempt(job_id)
+    report = {
+        "attempt": attempt, "phase": "finished", "result": {"exit_code": 0},
+        "instance": (lab.server.home / "database" / "instance").read_text(),
+    }  # fmt: skip
+    assert lab.ask("POST", "/runner/report", report, lab.job_token(job_id)).status == 410
+    assert lab.server.job(job_id)["state"] == "running"
+    lab.api("mia").stop(job_id)
+
+
+def test_copy_of_a_job_has_no_secrets_of_others(lab):
+    secret = {"WIKI_TOKEN": "hunter2-hunter2"}
+    job_id = lab.submit("mia", environment=secret)
+    answer = lab.ask("POST", f"/jobs/{job_id}/rerun", {"command": ["steal.py"]}, "ada")
+    assert answer.status == 201  # admins have everything
+    answer = lab.ask("POST", f"/jobs/{job_id}/rerun", {"command": ["steal.py"]}, "otto")
+    assert answer.status == 409
+    assert "WIKI_TOKEN is mia's secret" in answer.error["message"]
+    changes = {"environment": {"WIKI_TOKEN": "my own"}}
+    answer = lab.ask("POST", f"/jobs/{job_id}/rerun", changes, "otto")
+    assert (answer.status, answer.json["user"]) == (201, "otto")
+
+
+def test_endpoint_that_says_nothing_keeps_the_server_from_starting():
+    router = Router()
+    with pytest.raises(TypeError, match="does not say what right"):
+        router.add_api_route("/open", lambda: None, methods=["GET"])
+    with pytest.raises(TypeError, match="does not fit the path"):
+        router.add_api_route("/all", needs(Right.MANAGE_JOB)(lambda: None), methods=["POST"])
+    plain = rights.APIRouter()
+    plain.add_api_route("/open", lambda: None, methods=["GET"])
+    with pytest.raises(TypeError, match="does not say what right"):
+        rights.check_declared(plain)
