@@ -63,13 +63,17 @@ PartitionName=small Nodes=n2 MaxTime=60 State=UP
 
 
 class SlurmCluster:
-    """Two nodes of 16 declared CPUs, 8000 MB and two GPUs each; a context manager."""
+    """Two nodes of 16 declared CPUs, 8000 MB and two GPUs each; a context manager.
 
-    def __init__(self, root: Path, node_timeout: int = 5) -> None:
+    `hidden` is a folder that the nodes and their jobs do not see.
+    """
+
+    def __init__(self, root: Path, node_timeout: int = 5, hidden: Path | None = None) -> None:
         self.root = root
         self.conf = root / "slurm.conf"
         self.environment = {**os.environ, "PATH": _SEARCH, "SLURM_CONF": str(self.conf)}
         self._node_timeout = node_timeout
+        self._hidden = hidden
 
     def __enter__(self) -> SlurmCluster:
         self._configure()
@@ -98,7 +102,13 @@ class SlurmCluster:
         self._start("slurmctld", "-f", str(self.conf))
 
     def start_node(self, node: str) -> None:
-        self._start("slurmd", "-N", node, "-f", str(self.conf))
+        words = ["slurmd", "-N", node, "-f", str(self.conf)]
+        if self._hidden is None:
+            self._start(*words)
+        else:
+            # Another machine's files: the node sees an empty folder there, and so do its jobs.
+            hide = f'mount -t tmpfs none {self._hidden} && exec "$@"'
+            self._start("unshare", "--mount", "sh", "-c", hide, "sh", *words)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Kill a daemon: slurmctld, slurmd-n1, munge. Jobs go on."""
@@ -122,7 +132,7 @@ class SlurmCluster:
     def _configure(self) -> None:
         (self.root / "state").mkdir(parents=True)
         self.root.chmod(0o755)
-        ports = _free_ports(len(NODES) + 1)
+        ports = free_ports(len(NODES) + 1)
         nodes, gres = [], []
         for node, port in zip(NODES, ports[1:]):
             nodes.append(
@@ -177,7 +187,7 @@ def _is_gone(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, below those that the system gives out by itself."""
     import random
 

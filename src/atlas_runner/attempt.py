@@ -15,6 +15,7 @@ from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
 from atlas_runner.ending import WorkerExit, signal_name
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
+from atlas_runner.fetching import deliver, fetch_code
 from atlas_runner.process_way import ProcessWay
 from atlas_runner.shipper import Shipper
 from atlas_runner.way import Surroundings, Way, Worker
@@ -157,6 +158,9 @@ class _Attempt:
         return Result(reason=reason.value, message=text, began=began)
 
     def _execute(self, workspace: Workspace, shipper: Shipper) -> Result:
+        if self.assignment.remote:
+            shipper.start()  # what it fetches may take a while
+            fetch_code(self.assignment, self.blobs, self.spec["bundle"], self.stop_fd)
         workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
         way = self._way(workspace, shipper)
         way.prepare()
@@ -235,11 +239,19 @@ class _Attempt:
         return bool(select.select([self.stop_fd], [], [], patience)[0])
 
     def _collect(self, workspace: Workspace) -> str | None:
-        """Keep what the job made; on a full disk wait for space, or for the job to be stopped."""
+        """Keep what the job made where the server has it."""
+        if not self.assignment.remote:
+            return self._gather(workspace, self.blobs)
+        own = workspace.own_blobs()
+        digest = self._gather(workspace, own)
+        return digest if digest and deliver(self.assignment, own, digest) else None
+
+    def _gather(self, workspace: Workspace, blobs: BlobDir) -> str | None:
+        """Store what the job made; on a full disk wait for space, or for the job to be stopped."""
         told = False
         while True:
             try:
-                return workspace.collect(self.blobs, self._writer(workspace))
+                return workspace.collect(blobs, self._writer(workspace))
             except StorageFull as error:
                 if not told:
                     log.warning("Job %s waits to keep its files: %s", self.assignment.job_id, error)

@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from atlas_runner import attempt
+from atlas_runner.sdk_links import link_sdk
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
@@ -50,6 +51,8 @@ def main() -> int:
     told = _Told()
     if not _is_ours(assignment, told):
         return 0
+    if assignment.remote:
+        link_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
     return 0
 

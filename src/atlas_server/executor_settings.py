@@ -28,7 +28,9 @@ class SlurmSettings:
     `constraint` and `sbatch` are for jobs that do not say. `python` is the interpreter on the nodes
     that has Atlas, `server` the address at which they reach this server; None: our own. `user` is
     whose jobs are looked at. Times are in seconds: between two looks (`poll`), for a command to
-    answer (`patience`), and what a time limit allows beside the job's own (`margin`).
+    answer (`patience`), and what a time limit allows beside the job's own (`margin`). Where the
+    nodes do not see the server's home they are not `shared`, and work below the folder `cache`,
+    which each has for itself.
     """
 
     name: str = "slurm"
@@ -43,6 +45,8 @@ class SlurmSettings:
     poll: float = 1.0
     patience: float = 20.0
     margin: float = 600.0
+    shared: bool = True
+    cache: str = "/var/tmp/atlas"  # noqa: S108 - closed to others by the runner
 
 
 Settings = LocalSettings | SlurmSettings
@@ -121,6 +125,10 @@ def _value(name: str, key: str, value: Any) -> Any:
             return number
     except (TypeError, ValueError) as error:
         raise ConfigError(f"executors: {name}: {key} cannot be {value!r}.") from error
+    if key == "shared":
+        if not isinstance(value, bool):
+            raise ConfigError(f"executors: {name}: shared must be true or false, not {value!r}.")
+        return value
     if key == "sbatch":
         return tuple(words("sbatch", value))
     if not isinstance(value, str):

@@ -8,8 +8,9 @@ whatever happened to the server meanwhile.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from atlas_server.domain.answers.system import NodeLive
@@ -26,7 +27,7 @@ from atlas_server.domain.ports import (
 from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.slurm_commands import SlurmAway, SlurmCommands, SlurmRefused
-from atlas_server.executors.slurm_queue import SlurmQueue, Submission
+from atlas_server.executors.slurm_queue import Look, SlurmQueue, Submission
 from atlas_server.executors.slurm_script import Request, amounts, options, script, wishes
 from atlas_server.executors.slurm_tables import observation
 from foundations.contract.spec import JobSpec
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 # How long what Slurm has said of a kind of job holds for the next ones of it.
 _VERDICTS = 256
+_RECOVERY = re.compile(r"-r[0-9]+$")
+_OUT_OF_REACH = "The job's runner is gone, and nobody could look at what it left on its node."
 _MISSING = "Slurm does not know the job's runner any more."
 
 
@@ -53,9 +56,9 @@ class Home:
 
 
 class SlurmExecutor:
-    """The executor of a Slurm cluster that shares the server's home.
+    """The executor of a Slurm cluster.
 
-    `local` takes in what dead runners have left there.
+    `local` takes in what dead runners have left where the nodes share the server's home.
     """
 
     def __init__(self, settings: SlurmSettings, home: Home, local: Executor) -> None:
@@ -106,29 +109,42 @@ class SlurmExecutor:
         )
 
     def handle_of(self, attempt: int, recoveries: int) -> Handle | None:
-        """Return the name of the batch job; those who recover run beside the server."""
-        return None if recoveries else f"{self._prefix}{attempt}"
+        """Return the name of the batch job.
+
+        Those who recover run beside the server, or, where the nodes share nothing with it, there.
+        """
+        if not recoveries:
+            return f"{self._prefix}{attempt}"
+        return None if self._settings.shared else f"{self._prefix}{attempt}-r{recoveries}"
 
     def launch(self, launch: Launch) -> Handle:
-        """Have the attempt submitted; a recovery is a process beside the server."""
-        if launch.assignment["recover"]:
+        """Have the attempt submitted; on shared files a recovery is a process beside the server."""
+        handle = self.handle_of(launch.attempt, launch.recoveries)
+        if handle is None:
             return self._local.launch(launch)
-        handle = self.handle_of(launch.attempt, 0)
-        assert handle is not None
-        spec = launch.assignment["spec"]
-        request = Request(
-            handle,
-            launch.job_id,
-            launch.allocation.cpus,
-            launch.allocation.memory or None,
-            sum(share for _, share in launch.allocation.gpus),
-            spec["timeout"],
-            spec.get("cluster") or {},
-            launch.assignment["grace"],
-        )
-        words = ("sbatch", *options(request, self._settings))
+        words = ("sbatch", *options(self._request(launch, handle), self._settings))
         self._queue.submit(Submission(handle, words, self._script(launch.assignment, handle)))
         return handle
+
+    def _request(self, launch: Launch, handle: Handle) -> Request:
+        spec, grace = launch.assignment["spec"], launch.assignment["grace"]
+        cluster = spec.get("cluster") or {}
+        allocation = launch.allocation
+        if launch.recoveries:
+            node = allocation.node.removeprefix(f"{self.name}/")
+            where = {key: cluster[key] for key in ("partition", "account", "qos") if key in cluster}
+            return Request(handle, launch.job_id, 1.0, None, 0.0, None, where, grace, node)
+        gpus = sum(share for _, share in allocation.gpus)
+        return Request(
+            handle,
+            launch.job_id,
+            allocation.cpus,
+            allocation.memory or None,
+            gpus,
+            spec["timeout"],
+            cluster,
+            grace,
+        )
 
     def observe(self, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
         """Return what the last look has found."""
@@ -147,6 +163,14 @@ class SlurmExecutor:
 
     def _observation(self, handle: Handle) -> Observation:
         look = self._queue.look(handle)
+        seen = self._seen(look)
+        if seen.life is Life.GONE and not seen.began and _RECOVERY.search(handle):
+            # That its successor never ran says nothing of the attempt itself.
+            lost = StateReason.LOST
+            return replace(seen, began=True, reachable=False, reason=lost, message=_OUT_OF_REACH)
+        return seen
+
+    def _seen(self, look: Look) -> Observation:
         if look.refused is not None:
             reason = StateReason.STOP_REQUESTED if look.withdrawn else StateReason.START_FAILED
             return Observation(Life.GONE, began=False, reason=reason, message=look.refused)
@@ -161,10 +185,15 @@ class SlurmExecutor:
     def _script(self, assignment: Mapping[str, Any], handle: Handle) -> str:
         home, settings = self._home, self._settings
         told = {**assignment, "handle": handle, "devices": []}
+        place, variables = home.path, home.variables
+        if not settings.shared:
+            place = f"{settings.cache}/{home.instance[:8]}"
+            variables = {**variables, "FOUNDATIONS_HOME": place}
+            told |= {"home": place, "blobs": f"{place}/blobs", "remote": True}
         if settings.server is not None:
             told |= {"server": settings.server, "server_stays": True}
-        log_file = f"{home.path}/logs/runners.log"
-        return script(settings.python or home.python, told, home.variables, log_file)
+        log_file = f"{place}/logs/runners.log"
+        return script(settings.python or home.python, told, variables, log_file)
 
     def _verdict(self, spec: JobSpec) -> str | None:
         """Return what Slurm says against such a job; None where it takes it, or is away."""

@@ -19,7 +19,10 @@ _COLLECTING = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an attempt asks of Slurm; `memory` in bytes, `timeout` in seconds."""
+    """What an attempt asks of Slurm; `memory` in bytes, `timeout` in seconds.
+
+    `node` is where a dead runner has left something to take in.
+    """
 
     name: str
     job_id: str
@@ -29,6 +32,7 @@ class Request:
     timeout: float | None
     cluster: Mapping[str, Any]
     grace: float
+    node: str | None = None
 
 
 def options(request: Request, settings: SlurmSettings) -> list[str]:
@@ -48,6 +52,9 @@ def options(request: Request, settings: SlurmSettings) -> list[str]:
         "--output=/dev/null",
         "--error=/dev/null",
     ]
+    if request.node is not None:
+        # A node that takes no jobs any more is not waited for long.
+        found += [f"--nodelist={request.node}", "--time=10", "--deadline=now+15minutes"]
     return found + wishes(request, settings)
 
 

@@ -150,7 +150,8 @@ class Reconciler:
             return
         if current.recoveries < _MOST_RECOVERIES:
             log.warning("The runner of job %s is gone; taking in what it left.", job.job_id)
-            self._leases.count_recovery(current)
+            handle = executor.handle_of(current.id, current.recoveries + 1)
+            self._leases.count_recovery(current, handle)
             self._launcher.recover(job, current, executor, seen)
             return
         self._launcher.handles.pop(attempt.id, None)
