@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from atlas_runner import attempt
+from atlas_runner.finding import server_now
 from atlas_runner.sdk_links import link_sdk
 from foundations.client.api import Api
 from foundations.contract import report
@@ -121,6 +122,10 @@ def _is_ours(assignment: Assignment, told: _Told) -> bool:
                     return False
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+                url = server_now(assignment, api.url)
+                if url != api.url:
+                    api.close()
+                    api = Api(url, assignment.token)
             else:
                 told.to_stop = told.to_stop or bool(reply["stop"])
                 return True

@@ -7,18 +7,17 @@ server left off, so nothing is lost or doubled, however long the server is away.
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import os
 import select
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from atlas_runner import inotify
 from atlas_runner.contents import Contents
+from atlas_runner.finding import server_now
 from atlas_runner.workspace import Workspace
 from foundations.client.api import Api
 from foundations.contract import report
@@ -299,15 +298,10 @@ class Shipper:
 
     def _find_server(self) -> None:
         """Look where the server is now: it may have come back on another port."""
-        if self._assignment.remote or self._assignment.server_stays:
-            return  # what runs on this machine is not meant
-        try:
-            facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())
-        except (OSError, ValueError):
-            return
-        if facts.get("url") and facts["url"] != self._api.url:
+        url = server_now(self._assignment, self._api.url)
+        if url != self._api.url:
             self._api.close()
-            self._api = Api(facts["url"], self._assignment.token)
+            self._api = Api(url, self._assignment.token)
 
 
 def _is_passing(error: Exception) -> bool:
