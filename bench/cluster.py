@@ -33,6 +33,7 @@ from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.batches import Batches, Member
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
+from atlas_server.services.leadership import Alone
 from atlas_server.services.leases import Leases
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
@@ -60,6 +61,9 @@ class Simulated:
 
     def nodes(self):
         return self._nodes
+
+    def usage(self):
+        return {}
 
     def handle_of(self, attempt, recoveries):
         return None
@@ -95,10 +99,9 @@ class Cluster:
         launcher, leases = Launcher(jobs, settings), Leases(self.store, clock, 30.0)
         whereabouts = Whereabouts(self.store, feed, clock, executor.nodes)
         reconciler = Reconciler(jobs, leases, whereabouts, launcher, 10.0)
-        executors = {executor.name: executor}
         self.scheduler = Scheduler(
-            Snapshots(self.store), feed, executors, executors, launcher, reconciler, clock,
-            Policy(),
+            Snapshots(self.store), feed, {executor.name: executor}, launcher, reconciler, clock,
+            Policy(), Alone(), executor,
         )  # fmt: skip
         self.clock, self.ended = clock, 0
         self.closing = False

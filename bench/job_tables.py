@@ -205,7 +205,7 @@ def plans(path: Path) -> None:
     """Print SQLite's plan of each table."""
     from sqlalchemy import event
 
-    from atlas_server.serve import SystemClock
+    from atlas_server.assembly import SystemClock
     from atlas_server.services.queries import Asked, Queries
     from atlas_server.store import listing
     from atlas_server.store.engine import Store

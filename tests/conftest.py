@@ -22,8 +22,10 @@ import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tests.databases import Databases
     from tests.engines import PrivateEngine
     from tests.nvml.fake import FakeNvml
+    from tests.postgres import Cluster
     from tests.registry import Registry
     from tests.slurm import SlurmCluster
 
@@ -145,6 +147,36 @@ def nvml(tmp_path: Path, nvml_library: Path) -> FakeNvml:
     from tests.nvml.fake import FakeNvml
 
     return FakeNvml(tmp_path, nvml_library)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL cluster for all tests of this process. For tests marked `postgres`."""
+    from tests.postgres import Cluster
+
+    with Cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL cluster for one test alone, which may kill and restart it."""
+    from tests.postgres import Cluster
+
+    with Cluster() as running:
+        yield running
+
+
+BOTH_DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session", params=BOTH_DATABASES)
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Each kind of database in turn."""
+    from tests.databases import Databases
+
+    wanted = request.param == "postgres"
+    return Databases(request.getfixturevalue("cluster") if wanted else None)
 
 
 @pytest.fixture

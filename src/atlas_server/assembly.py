@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-import sys
+import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +24,15 @@ from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
-from atlas_server.config import ServerConfig, engine_sockets, environment
+from atlas_server.config import ServerConfig, engine_sockets
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.ports import Nearby
 from atlas_server.domain.resources import Node
 from atlas_server.endpoints import Parts, routers
+from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
-from atlas_server.executors.inventory import DeclaredInventory
-from atlas_server.executors.local import LocalExecutor
-from atlas_server.executors.registry import make_executors
-from atlas_server.executors.slurm import Home
+from atlas_server.executors.registry import make_fleet
 from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
@@ -47,6 +47,7 @@ from atlas_server.services.feed import Feed
 from atlas_server.services.housekeeping import Housekeeping
 from atlas_server.services.identification import Identification
 from atlas_server.services.jobs import Jobs
+from atlas_server.services.leadership import Alone, Elected, Leadership, Machines
 from atlas_server.services.leases import Leases
 from atlas_server.services.permissions import Permissions
 from atlas_server.services.places import Places
@@ -62,7 +63,6 @@ from atlas_server.services.whereabouts import Whereabouts
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
-from foundations.contract.environment import TOKEN
 
 
 class SystemClock:
@@ -106,42 +106,56 @@ class Assembly:
         self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
-        self._make_scheduler()
-        self._make_searches()
+        self._fleet = (
+            make_fleet(self.config, around.umask, self._instance) if self.config.schedules else None
+        )
+        self._leadership, self._machines, guarded = self._make_leadership()
+        self._make_scheduler(guarded)
+        self._make_searches(guarded)
         self.app = self._make_app()
 
     @property
     def nodes(self) -> Callable[[], Sequence[Node]]:
         """What jobs can run on."""
-        return self._all_nodes
+        return (self._fleet or self._machines).nodes
 
     def start(self) -> None:
         """Set every thread to work."""
-        containers = self._containers.remove_orphans
+        self.closers.append(self._store.close)
+        if self.config.database_url is not None:
+            # Late: most servers are one process and need no driver.
+            from atlas_server.services.relay import Relay  # noqa: PLC0415
+
+            relay = Relay(self.config.database_url, self._clock.new_id(), self._feed)
+            relay.start()
+            self.closers.append(relay.close)
         housekeeping = Housekeeping(
-            self._store, self._archives, self.config.home / "work", containers
+            self._store,
+            self._archives,
+            self.config.home / "work",
+            self._containers.remove_orphans,
+            lambda: self._leadership.leads,
         )
-        nearby = Nearby(self._scheduler.runner_ended, self._scheduler.nodes_changed)
-        clusters = [each for each in self._executors.values() if each is not self._local]
-        for executor in (self._local, *clusters):
-            executor.prepare(nearby)
+        if self._fleet is not None:
+            nearby = Nearby(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+            self._fleet.prepare(nearby)
+            self.closers.append(self._fleet.close)
         self._scheduler.start()
         self._search_thread.start()
+
+        def leadership_changed() -> None:
+            self._scheduler.wake()
+            self._search_thread.wake()
+
+        self._leadership.start(leadership_changed)
         housekeeping.start()
-        self._arrivals.start()
         self._audit.start()
-        parts = (
-            self._store,
-            self._audit,
-            self._local,
-            *clusters,
-            self._scheduler,
-            self._search_thread,
-            housekeeping,
-            self._arrivals,
-            self._boards,
-        )
-        self.closers += [part.close for part in parts]
+        self.closers += [self._audit.close, self._leadership.close, self._scheduler.close]
+        self.closers += [self._search_thread.close, housekeeping.close]
+        if self._fleet is not None:
+            self._arrivals.start()
+            self.closers.append(self._arrivals.close)
+        self.closers.append(self._boards.close)
 
     def _make_stores(self) -> None:
         config = self.config
@@ -164,47 +178,59 @@ class Assembly:
         self._gate = Gate(self._identification, access, self._audit, clock, cookie)
         self._accounts = Accounts(store, clock, self._identification.forget)
 
-    def _make_scheduler(self) -> None:
-        config, store, clock = self.config, self._store, self._clock
-        declared = DeclaredInventory(
-            config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
+    def _make_leadership(self) -> tuple[Leadership, Machines, Store]:
+        """Whether this process schedules, what jobs can be placed on, and the scheduler's store."""
+        if self.config.database_url is None:
+            assert self._fleet is not None
+            return Alone(), self._fleet, self._store
+        elected = Elected(
+            self._store,
+            self._clock,
+            holder=f"{socket.gethostname()}:{self.config.name}:{os.getpid()}",
+            seconds=self.config.takeover,
+            machines=self._fleet,
+            machine=self._fleet.local.nodes()[0].name if self._fleet is not None else "",
         )
-        umask = f"{self._around.umask:03o}"
-        inherited = environment(config, ATLAS_UMASK=umask)
-        # That of whoever has started the server: none of the jobs' business.
-        inherited.pop(TOKEN, None)
-        self._local = local = LocalExecutor(declared, inherited, str(config.home))
-        home = _home(config, self._instance, inherited)
-        self._executors = executors = make_executors(config.executors, home, local)
+        return elected, elected, self._store.guarded(elected.check)
+
+    def _make_scheduler(self, guarded: Store) -> None:
+        config, store, clock, fleet = self.config, self._store, self._clock, self._fleet
         self._containers = ContainerHost(self._instance, config.run_dir)
-        workers = _workers(config, self._containers)
-        places = Places(self._all_nodes, executors)
-        self._jobs = Jobs(store, self._feed, self._bundles, clock, self._all_nodes, workers, places)
+        workers, nodes = _workers(config, self._containers), self._machines.nodes
+        clusters = [each.name for each in config.executors if isinstance(each, SlurmSettings)]
+        places = Places(nodes, fleet.offered if fleet is not None else {}, clusters)
+        feed, bundles = self._feed, self._bundles
+        self._jobs = Jobs(store, feed, bundles, clock, nodes, workers, places)
+        own_jobs = Jobs(guarded, feed, bundles, clock, nodes, workers, places)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
-        launcher = Launcher(self._jobs, settings)
-        leases = Leases(store, clock, config.lease)
-        whereabouts = Whereabouts(store, self._feed, clock, self._all_nodes)
+        launcher = Launcher(own_jobs, settings)
+        leases = Leases(guarded, clock, config.lease)
+        whereabouts = Whereabouts(guarded, feed, clock, nodes)
         self._scheduler = Scheduler(
             Snapshots(store),
-            self._feed,
-            executors,
-            # What runs here since it was in the configuration is looked after all the same.
-            {local.name: local, **executors},
+            feed,
+            fleet.executors if fleet is not None else {},
             launcher,
-            Reconciler(self._jobs, leases, whereabouts, launcher, config.grace),
+            Reconciler(own_jobs, leases, whereabouts, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
+            self._leadership,
+            self._machines,
         )
-        self._arrivals = Arrivals(config.home, lambda folder: launcher.take_in(folder, local))
+
+        def take_in(folder: str) -> str:
+            assert fleet is not None
+            return launcher.take_in(folder, fleet.local)
+
+        self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
         self._archives.also_in_use = self._arrivals.bundles
 
-    def _all_nodes(self) -> Sequence[Node]:
-        return [node for executor in self._executors.values() for node in executor.nodes()]
-
-    def _make_searches(self) -> None:
+    def _make_searches(self, guarded: Store) -> None:
         store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
-        trials = Trials(store, feed, bundles, self._jobs, clock, read_spec)
-        self._search_thread = SearchThread(trials, feed, make_study, clock, self._all_nodes)
+        trials = Trials(guarded, feed, bundles, self._jobs, clock, read_spec)
+        self._search_thread = SearchThread(
+            trials, feed, make_study, clock, self._machines.nodes, lambda: self._leadership.leads
+        )
         wake = self._search_thread.wake
         self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
 
@@ -258,19 +284,7 @@ def check_people(config: ServerConfig) -> None:
 
 def open_store(config: ServerConfig) -> Store:
     """Return the database of a home, brought up to date."""
-    return Store(config.database)
-
-
-def _home(config: ServerConfig, instance: str, inherited: Mapping[str, str]) -> Home:
-    names = ("FOUNDATIONS_HOME", "ATLAS_UMASK")
-    return Home(
-        path=str(config.home),
-        python=sys.executable,
-        instance=instance,
-        environment=inherited,
-        variables={name: inherited[name] for name in names},
-        grace=config.grace,
-    )
+    return Store(config.database_url or config.database)
 
 
 def _tensorboards(config: ServerConfig, archive: DirectoryArchive) -> TensorBoards:
@@ -315,8 +329,11 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
     """What this home keeps from its first start on: its server's identity, its secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        partial = path.with_suffix(".partial")
+        partial = path.with_suffix(f".{os.getpid()}")
         partial.touch(mode=0o600)
         partial.write_text(make())
-        partial.replace(path)
+        # Another process of this server may start at the same moment: the first one counts.
+        with suppress(FileExistsError):
+            path.hardlink_to(partial)
+        partial.unlink()
     return path.read_text()

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from atlas_server.executor_settings import DEFAULT, Settings, chosen
-from foundations.contract.images import PROCESS, read_image
-from foundations.contract.request import suggestion
-from foundations.contract.worker_options import OPTIONS, PRIVILEGE
+from atlas_server.setting_values import ALLOWED, checked
 from foundations.errors import ConfigError
-
-# What allow_privileges may name; `process` is to run as one, with all that the server's user may.
-PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILEGE} | {
-    "*",
-    "process",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +22,11 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything. `executors` are where jobs run. With `authentication` people
-    have to say who they are; None: where others than this machine get in. `hosts` are the only
-    names that it answers to then; who does nothing for `session_lifetime` seconds has to log in
-    again.
+    may ask for, "*" being everything. With `authentication` people have to say who they are; None:
+    where others than this machine get in. `hosts` are the only names that it answers to then; who
+    does nothing for `session_lifetime` seconds has to log in again. `role` is what this process
+    does of a server, `name` what it is called among the others; where it schedules no more another
+    one takes over after `takeover` seconds. `executors` are where jobs run.
     """
 
     home: Path
@@ -59,6 +51,11 @@ class ServerConfig:
     hosts: tuple[str, ...] = ()
     session_lifetime: float = 30 * 86400.0
     tensorboard_idle: float = 1800.0
+    # It may hold a password, which nothing shows.
+    database_url: str | None = field(default=None, repr=False)
+    role: str = "all"
+    name: str = "server"
+    takeover: float = 5.0
     executors: tuple[Settings, ...] = DEFAULT
 
     @property
@@ -68,18 +65,50 @@ class ServerConfig:
 
     @property
     def state_file(self) -> Path:
-        """Tells clients and runners where the server is."""
+        """What this process says of itself."""
+        return self.run_dir / f"{self._file}.json"
+
+    @property
+    def signpost(self) -> Path:
+        """Tells clients and runners where the server is: the state of a process with an API."""
         return self.run_dir / "server.json"
 
     @property
     def lock_file(self) -> Path:
-        """Held by the one server of this home."""
-        return self.run_dir / "server.lock"
+        """Held by the one process of this name and home."""
+        return self.run_dir / f"{self._file}.lock"
 
     @property
     def log_file(self) -> Path:
         """What the server says when it runs in the background."""
-        return self.home / "logs" / "server.log"
+        return self.home / "logs" / f"{self.name}.log"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where the socket is on which jobs reach this process."""
+        return self.run_dir if self.name == _SERVER else self.run_dir / self.name
+
+    @property
+    def _file(self) -> str:
+        return self.name if self.name == _SERVER else f"{_PROCESS}{self.name}"
+
+    @property
+    def processes(self) -> list[str]:
+        """The names of the processes that there are or were, this one's among them."""
+        found = {
+            lock.stem.removeprefix(_PROCESS) for lock in self.run_dir.glob(f"{_PROCESS}*.lock")
+        }
+        return sorted({_SERVER, self.name, *found})
+
+    @property
+    def serves(self) -> bool:
+        """Whether this process has an API."""
+        return self.role != "scheduler"
+
+    @property
+    def schedules(self) -> bool:
+        """Whether this process starts jobs, where no other one does."""
+        return self.role != "api"
 
     @property
     def database(self) -> Path:
@@ -107,9 +136,10 @@ class ServerConfig:
         return self.home / "job_data" / "measured"
 
 
+_SERVER, _PROCESS = "server", "process-"
 _FILE = Path("config") / "server.config.yaml"
-_ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
-_SETTABLE = {field.name for field in fields(ServerConfig)} - {"home"}
+_OF_THE_DATABASE = ("ATLAS_DATABASE_URL", "PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE")
+_SETTABLE = {setting.name for setting in fields(ServerConfig)} - {"home"}
 
 
 def load(flags: dict[str, Any]) -> ServerConfig:
@@ -127,8 +157,15 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     values.pop("executors", None)
     config = ServerConfig(home=home.absolute())
     for name, value in values.items():
-        config = replace(config, **{name: _checked(name, value)})
+        config = replace(config, **{name: checked(name, value)})
     config = replace(config, executors=chosen(named, told))
+    if "name" not in values and config.role != "all":
+        config = replace(config, name=config.role)
+    if config.name != _SERVER and config.database_url is None:
+        raise ConfigError(
+            "Several processes of one server need a PostgreSQL database.",
+            "Name it with database_url, see docs/postgres.md; or leave out role and name.",
+        )
     defaults = allowed_by_default(config.host)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)
@@ -158,7 +195,7 @@ def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
     A server that listens on more than its own machine serves people who need not own it.
     """
     if is_loopback(host):
-        return dict.fromkeys(_ALLOWED, ("*",))
+        return dict.fromkeys(ALLOWED, ("*",))
     return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
 
 
@@ -177,20 +214,9 @@ def environment(config: ServerConfig, **more: str) -> dict[str, str]:
     return {**os.environ, "FOUNDATIONS_HOME": str(config.home), **more}
 
 
-def parse_memory(text: str | float) -> int:
-    """Return a size in bytes: `8GB`, `512MB`, plain bytes, or gigabytes up to 4096.
-
-    Raises ConfigError.
-    """
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?)i?b?\s*", str(text).lower())
-    try:
-        number = float(found[1]) if found else -1.0
-    except ValueError:
-        number = -1.0
-    if found is None or number <= 0:
-        raise ConfigError(f"'{text}' is not an amount of memory.", "Write it as 8GB or 512MB.")
-    power = "kmgt".find(found[2]) + 1 if found[2] else (3 if number <= 4096 else 0)
-    return int(number * 1024**power)
+def without_secrets(variables: dict[str, str]) -> dict[str, str]:
+    """Return what jobs may see of a server's variables: not how to get into its database."""
+    return {name: value for name, value in variables.items() if name not in _OF_THE_DATABASE}
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -220,70 +246,3 @@ def _from_environment() -> dict[str, Any]:
         listed = os.environ["CUDA_VISIBLE_DEVICES"]
         found["visible_gpus"] = listed.split(",")
     return found
-
-
-def _checked(name: str, value: Any) -> Any:
-    try:
-        if name in ("port", "gui_port"):
-            return _in_range(int(value), 0, 65535)
-        if name == "gpus":
-            return _in_range(int(value), 0, 1024)
-        if name in ("memory", "authentication"):
-            return parse_memory(value) if name == "memory" else _truth(value)
-        if name in (
-            "cpus",
-            "heartbeat",
-            "lease",
-            "grace",
-            "patience",
-            "gpu_check",
-            "tensorboard_idle",
-            "session_lifetime",
-        ):
-            return _in_range(float(value), 0.01 if name != "grace" else 0.0, 1e9)
-        if name in _ALLOWED or name == "hosts":
-            return _names(name, value)
-        if name == "default_image":
-            image = read_image("The server's setting default_image", value)
-            return None if image == PROCESS else image
-        if name == "visible_gpus":
-            if value is None:
-                raise TypeError(value)
-            listed = value if isinstance(value, list) else str(value).split(",")
-            return tuple(str(item).strip() for item in listed)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
-    return str(value)
-
-
-def _truth(value: Any) -> bool:
-    known = {"true": True, "yes": True, "on": True, "1": True}
-    known |= {"false": False, "no": False, "off": False, "0": False}
-    if str(value).lower() not in known:
-        raise ValueError(value)
-    return known[str(value).lower()]
-
-
-def _names(setting: str, value: Any) -> tuple[str, ...]:
-    """Read a list, or names with commas between them; `none` is nothing, but for networks."""
-    listed = value.split(",") if isinstance(value, str) else list(value or ())
-    names = tuple(name for item in listed if (name := str(item).strip()))
-    if setting == "allow_networks":
-        return names
-    names = tuple(name for name in names if name != "none")
-    if setting == "allow_volumes" and any("/" in name and name[0] != "/" for name in names):
-        raise ValueError(value)
-    unknown = sorted(set(names) - PRIVILEGES) if setting == "allow_privileges" else []
-    if unknown:
-        raise ConfigError(
-            f"The server's setting {setting}: there is no privilege {unknown[0]!r}."
-            f"{suggestion(unknown[0], PRIVILEGES)}",
-            f"Known: {', '.join(sorted(PRIVILEGES))}.",
-        )
-    return names
-
-
-def _in_range(value: Any, low: float, high: float) -> Any:
-    if not low <= value <= high:
-        raise ValueError(value)
-    return value

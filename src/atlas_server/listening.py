@@ -35,11 +35,12 @@ def listen_for_jobs(config: ServerConfig) -> socket.socket:
 
     Nobody gets in there without a token, whoever may elsewhere: what jobs do is code of others.
     """
-    path = config.run_dir / JOB_SOCKET
+    path = config.socket_dir / JOB_SOCKET
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # By the folder's descriptor: an address has room for 107 bytes only.
-    folder = os.open(config.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         listening.bind(f"/proc/self/fd/{folder}/{JOB_SOCKET}")
         path.chmod(0o600)

@@ -7,12 +7,14 @@ import collections
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from atlas_server import config as configuration
 from atlas_server import process, user_commands
 from atlas_server.config import ServerConfig
+from atlas_server.database_url import refuse_password
 from foundations._version import __version__
 from foundations.errors import FoundationsError
 
@@ -47,18 +49,29 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_start(commands)
     stop = commands.add_parser("stop", help="stop the server; running jobs go on")
+    _add_name(stop, "stop")
     stop.set_defaults(run=_stop)
     status = commands.add_parser("status", help="tell whether the server runs, and where")
+    _add_name(status, "look at")
     status.add_argument("--json", action="store_true", help="print JSON")
     status.set_defaults(run=_status)
     logs = commands.add_parser("logs", help="show what the server logged")
+    _add_name(logs, "show")
     logs.add_argument("--tail", type=int, default=200, metavar="N", help="the last N lines")
     logs.set_defaults(run=_logs)
+    _add_migrate(commands)
     user_commands.add_parsers(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     parser.set_defaults(run=_people)
     return parser
+
+
+def _add_name(command: argparse.ArgumentParser, verb: str) -> None:
+    what = "server" if verb == "show" else "all"
+    command.add_argument(
+        "--name", help=f"of a server of several processes {verb} this one alone (default: {what})"
+    )
 
 
 def _add_start(commands: Any) -> None:
@@ -78,6 +91,28 @@ def _add_start(commands: Any) -> None:
         action="store_true",
         help="warn where there is no GPU; where there are any they are used without it",
     )
+    _add_places(start)
+    start.add_argument(
+        "--database-url",
+        metavar="URL",
+        help="a PostgreSQL database instead of a file, as in postgresql://atlas@db/atlas",
+    )
+    start.add_argument(
+        "--role",
+        choices=("all", "api", "scheduler"),
+        help="with PostgreSQL: what this process does of a server of several (all)",
+    )
+    start.add_argument("--name", help="what it is called among them (its role)")
+    start.add_argument(
+        "--authentication",
+        action=argparse.BooleanOptionalAction,
+        help="ask who is there on this machine, too; always where others reach it",
+    )
+    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    start.set_defaults(run=_start)
+
+
+def _add_places(start: Any) -> None:
     start.add_argument("--num-cpus", type=float, dest="cpus", help="CPUs that jobs may use")
     start.add_argument("--num-gpus", type=int, dest="gpus", help="GPUs that jobs may use")
     start.add_argument("--ram", dest="memory", help="memory that jobs may use, as in 64GB")
@@ -93,25 +128,64 @@ def _add_start(commands: Any) -> None:
         metavar="NAME",
         help="where jobs run: local (this machine), slurm; may be repeated",
     )
-    start.add_argument(
-        "--authentication",
-        action=argparse.BooleanOptionalAction,
-        help="ask who is there on this machine, too; always where others reach it",
+
+
+def _add_migrate(commands: Any) -> None:
+    migrate = commands.add_parser(
+        "migrate",
+        help="copy everything to another database",
+        description="Copy all that the server knows of jobs to an empty database, and compare it. "
+        "Stop the server first. Code, results and logs stay where they are.",
+        epilog="example: atlas-server migrate --to postgresql://atlas@db.example.org/atlas",
     )
-    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-    start.set_defaults(run=_start)
+    place = "postgresql://..., sqlite:///PATH, or sqlite: the file of this home"
+    migrate.add_argument("--to", metavar="URL", help=place)
+    migrate.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        help="the same; whichever is left out is the database that the server uses",
+    )
+    migrate.set_defaults(run=_migrate)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    # Late: no other command needs the database.
+    from atlas_server import migration  # noqa: PLC0415
+
+    if arguments.to is None and arguments.source is None:
+        raise FoundationsError("Say where to, with --to, or where from, with --from.")
+    for url in (arguments.to, arguments.source):
+        if url is not None and url.startswith("postgres"):
+            refuse_password(url)
+    config = _config()
+    with process.kept_out(config), migration.drawn() as progress:
+        moved = migration.migrate(config, arguments.source, arguments.to, progress)
+    print(
+        f"Copied {moved.rows:,} rows of {moved.tables} tables from {moved.source}\n"
+        f"to {moved.target}, and compared them."
+    )
+    used = config.database_url or str(config.database)
+    if moved.target != used:
+        print("The server goes on using the old one until database_url says otherwise.")
+    return 0
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    names = ["host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "executors"]
-    names.append("authentication")
+    if arguments.database_url is not None:
+        refuse_password(arguments.database_url)
+    names = (
+        "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "database_url",
+        "role", "name", "authentication", "executors",
+    )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)
     state, fresh = process.start_in_background(config, arguments.argv)
     word = "started" if fresh else "is already running"
-    print(f"Atlas server {word}: API {state['url']}, GUI {state['gui_url']}")
-    if "resources" in state:  # an older server that runs already does not tell
+    where = f"API {state['url']}, GUI {state['gui_url']}" if state["url"] else "it has no API"
+    print(f"Atlas server {word}: {where}")
+    if "resources" in state:  # of processes that start jobs
         print(f"Jobs may use {state['resources']}.")
     if arguments.enable_gpu and not state.get("gpus"):
         why = state.get("gpu_trouble") or "all are out of order, see `foundations info`"
@@ -121,31 +195,43 @@ def _start(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _stop(_: argparse.Namespace) -> int:
-    stopped = process.stop(_config())
+def _stop(arguments: argparse.Namespace) -> int:
+    stopped = [process.stop(each) for each in _meant(arguments)]
     print(
-        "Atlas server stopped; jobs that run go on." if stopped else "No Atlas server is running."
+        "Atlas server stopped; jobs that run go on."
+        if any(stopped)
+        else "No Atlas server is running."
     )
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    config = _config()
-    state = process.running(config)
+    home = str(_config().home)
+    found = [state for each in _meant(arguments) if (state := process.running(each)) is not None]
     if arguments.json:
-        print(json.dumps({"running": state is not None, "home": str(config.home), **(state or {})}))
-    elif state is None:
-        print(f"No Atlas server is running for {config.home}.")
-    else:
-        print(
-            f"Atlas server {state['version']} is running (process {state['pid']}).\n"
-            f"API   {state['url']}\nGUI   {state['gui_url']}\nhome  {config.home}"
-        )
-    return 0 if state is not None else 3
+        first = next((state for state in found if state["url"]), found[0] if found else {})
+        several = {"processes": found} if len(found) > 1 else {}
+        print(json.dumps({"running": bool(found), "home": home, **first, **several}))
+    elif not found:
+        print(f"No Atlas server is running for {home}.")
+    for state in found if not arguments.json else ():
+        name = f"'{state['name']}', " if len(found) > 1 else ""
+        print(f"Atlas server {state['version']} is running ({name}process {state['pid']}).")
+        if state["url"]:
+            print(f"API   {state['url']}\nGUI   {state['gui_url']}")
+    if found and not arguments.json:
+        print(f"home  {home}")
+    return 0 if found else 3
+
+
+def _meant(arguments: argparse.Namespace) -> list[ServerConfig]:
+    """The processes that a command is about: the one that is named, or all of this home."""
+    known = process.all_of(_config())
+    return [each for each in known if arguments.name in (None, each.name)]
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    path: Path = _config().log_file
+    path: Path = replace(_config(), name=arguments.name or "server").log_file
     if not path.exists():
         raise FoundationsError(f"There is no log yet at {path}.")
     with path.open(errors="replace") as file:

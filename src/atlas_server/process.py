@@ -12,9 +12,13 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import IO, Any
 
 from atlas_server.config import ServerConfig, environment
+from atlas_server.locks import is_locked
 from foundations.errors import FoundationsError
 
 _START_SECONDS = 60.0
@@ -30,9 +34,14 @@ class AlreadyRunning(FoundationsError):
     code = "already_running"
 
 
+def all_of(config: ServerConfig) -> list[ServerConfig]:
+    """Return the configuration for each process of the server that runs or has ever run here."""
+    return [replace(config, name=name) for name in config.processes]
+
+
 def running(config: ServerConfig) -> dict[str, Any] | None:
-    """Return the state file's facts of the server that runs, or None."""
-    if not _is_locked(config):
+    """Return the state file's facts of the process that runs, or None."""
+    if not is_locked(config.lock_file):
         return None
     try:
         state = json.loads(config.state_file.read_text())
@@ -57,11 +66,13 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
         # Late: the commands that only look at a server need none of what it is built of.
         from atlas_server import serve  # noqa: PLC0415
 
-        def ready(server: serve.Server) -> None:
+        def ready(_: serve.Server) -> None:
             state = json.loads(config.state_file.read_text())
             if report is None:
-                print(f"Atlas server: API {server.url}, GUI {server.gui_url}. Ctrl-C stops it.")
-                print(f"Jobs may use {state['resources']}.", flush=True)
+                where = f"API {state['url']}, GUI {state['gui_url']}" if config.serves else "no API"
+                print(f"Atlas server: {where}. Ctrl-C stops it.")
+                if "resources" in state:
+                    print(f"Jobs may use {state['resources']}.", flush=True)
             else:
                 _tell(report, state)
 
@@ -123,9 +134,21 @@ def start_in_background(config: ServerConfig, argv: list[str]) -> tuple[dict[str
     raise FoundationsError(answer["error"]["message"], answer["error"]["hint"])
 
 
+@contextmanager
+def kept_out(config: ServerConfig) -> Iterator[None]:
+    """Keep any server of this home from running meanwhile. Raises AlreadyRunning where one runs."""
+    with ExitStack() as locks:
+        try:
+            for each in all_of(config):
+                locks.enter_context(_take_lock(each))
+        except AlreadyRunning as error:
+            raise AlreadyRunning(error.message, "Stop it first: atlas-server stop") from error
+        yield
+
+
 def stop(config: ServerConfig) -> bool:
     """Stop the server and wait until it has ended; False when none runs."""
-    if not _is_locked(config):
+    if not is_locked(config.lock_file):
         return False
     pid = int(config.lock_file.read_text() or 0)
     if pid <= 0:
@@ -133,7 +156,7 @@ def stop(config: ServerConfig) -> bool:
     pidfd = os.pidfd_open(pid)
     try:
         # Only now is the number certain to be the lock holder's for as long as we look.
-        if not _is_locked(config):
+        if not is_locked(config.lock_file):
             return False
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
         if not select.select([pidfd], [], [], _STOP_SECONDS)[0]:
@@ -173,7 +196,7 @@ def _take_lock(config: ServerConfig) -> IO[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError as error:
-            # Whoever only looks whether it is locked (`_is_locked`) holds it for an instant, too.
+            # Whoever only looks whether it is locked (`is_locked`) holds it for an instant, too.
             if time.monotonic() < deadline:
                 time.sleep(0.01)
                 continue
@@ -187,17 +210,6 @@ def _take_lock(config: ServerConfig) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
-
-
-def _is_locked(config: ServerConfig) -> bool:
-    try:
-        with config.lock_file.open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _wait_for_other(config: ServerConfig) -> dict[str, Any]:

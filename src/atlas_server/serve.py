@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
-import json
 import logging
 import os
 import shutil
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 
 import foundations
 import foundations_contrib
+from atlas_server import signpost
 from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 # Threads hold the interpreter at most this long while another waits: requests, the scheduler and
 # the event loop hand a job to each other, and the default of 5 ms would show in every step.
 _SWITCH_INTERVAL = 0.0005
+# Runners of a scheduler that starts before any API look for one there, and then in the home.
+_NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass
@@ -44,18 +48,15 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The API's address for clients on this machine."""
-        return url_of(self.sockets[0])
+        """The API's address for clients on this machine: another process's where we have none."""
+        if self.sockets:
+            return url_of(self.sockets[0])
+        return str((signpost.read(self.config) or {}).get("url", _NOWHERE))
 
     @property
     def ports(self) -> list[int]:
         """The ports that are listened on."""
         return [listening.getsockname()[1] for listening in self.sockets]
-
-    @property
-    def gui_url(self) -> str:
-        """The GUI's address."""
-        return url_of(self.sockets[-1])
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -66,20 +67,23 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
     check_people(config)
-    server = Server(config, listen(config), umask)
+    server = Server(config, listen(config) if config.serves else [], umask)
     try:
         _prepare_home(config)
         around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)
         assembly = Assembly(around)
         server.nodes = assembly.nodes
+        server.closers = assembly.closers
         assembly.start()
-        server.closers += assembly.closers
-        web = _WebServer(assembly.app, lambda: _announce(server, ready))
-        jobs_socket = listen_for_jobs(config)
-        server.closers.append(jobs_socket.close)
-        web.run([*server.sockets, jobs_socket])
+        if config.serves:
+            web = _WebServer(assembly.app, lambda: _announce(server, ready))
+            jobs_socket = listen_for_jobs(config)
+            server.closers.append(jobs_socket.close)
+            web.run([*server.sockets, jobs_socket])
+        else:
+            _announce(server, ready)
+            threading.Event().wait()  # for a signal
     finally:
-        config.state_file.unlink(missing_ok=True)
         for close in reversed(server.closers):
             close()
         for listening in server.sockets:
@@ -118,22 +122,28 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     # What was loaded stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    nodes = server.nodes()
-    machine = next((node for node in nodes if node.executor == "local"), None)
+    config = server.config
     facts = {
-        "url": server.url,
-        "gui_url": server.gui_url,
-        "jobs_url": f"unix://{server.config.run_dir / JOB_SOCKET}",
-        "authentication": server.config.authentication,
+        "name": config.name,
+        "url": server.url if config.serves else None,
+        "gui_url": url_of(server.sockets[-1]) if config.serves else None,
+        "jobs_url": f"unix://{config.socket_dir / JOB_SOCKET}",
+        "authentication": config.authentication,
         "pid": os.getpid(),
         "version": __version__,
-        "resources": inventories(nodes),
-        "gpus": sum(gpu.problem is None for node in nodes for gpu in node.gpus),
-        "gpu_trouble": machine.gpu_trouble if machine is not None else None,
     }
-    partial = server.config.state_file.with_suffix(".partial")
-    partial.write_text(json.dumps(facts))
-    partial.replace(server.config.state_file)
+    if config.schedules:
+        nodes = server.nodes()
+        here = next((node for node in nodes if node.executor == "local"), None)
+        facts |= {
+            "resources": inventories(nodes),
+            "gpus": sum(gpu.problem is None for node in nodes for gpu in node.gpus),
+            "gpu_trouble": here.gpu_trouble if here is not None else None,
+        }
+    post = signpost.Signpost(config, facts)
+    # First of all: nobody is to be led to a process that closes.
+    server.closers.append(post.close)
+    post.start()
     ready(server)
 
 
@@ -150,10 +160,23 @@ def _link_sdk(run_dir: Path) -> None:
     """
     import yaml  # noqa: PLC0415 - only to know where it is
 
-    for folder, packages in (("sdk", (foundations, foundations_contrib)), ("sdk-vendor", (yaml,))):
-        place = run_dir / folder
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        for package in packages:
-            assert package.__file__ is not None
-            (place / package.__name__).symlink_to(Path(package.__file__).parent)
+    with (run_dir / "links.lock").open("w") as lock:
+        # Another process of this server may start at the same moment.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder, packages in (
+            ("sdk", (foundations, foundations_contrib)),
+            ("sdk-vendor", (yaml,)),
+        ):
+            links = {each.__name__: str(Path(each.__file__ or "").parent) for each in packages}
+            _link(run_dir / folder, links)
+
+
+def _link(place: Path, links: dict[str, str]) -> None:
+    if place.is_dir():
+        found = {each.name: os.readlink(each) for each in place.iterdir() if each.is_symlink()}
+        if found == links:
+            return  # jobs may be reading it
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for name, target in links.items():
+        (place / name).symlink_to(target)

@@ -8,6 +8,7 @@
     ├── EngineError            the container engine of this machine is away, or refuses
     └── ServerError            what the server answered
         ├── Unreachable        no server answered
+        │   └── Unavailable    the server answers, its database does not
         ├── Unauthenticated    the server wants to know who asks
         ├── Forbidden          whoever asks may not do that
         ├── TooManyAttempts    too many passwords were wrong; `details["wait"]` says until when
@@ -93,6 +94,12 @@ class Unreachable(ServerError):
     """No server answered at the scheduler's address."""
 
     code = "unreachable"
+
+
+class Unavailable(Unreachable):
+    """The server cannot get at its database just now; whoever asks again may get an answer."""
+
+    code = "unavailable"
 
 
 class Unauthenticated(ServerError):

@@ -97,11 +97,6 @@ def cluster(request: pytest.FixtureRequest, document: Path) -> dict[str, str]:
     return {"SLURM_CONF": str(request.getfixturevalue("slurm").conf)}
 
 
-def marks_of(document: Path) -> list[pytest.MarkDecorator]:
-    marks = [pytest.mark.docker] if needs_docker(document) else []
-    return [*marks, pytest.mark.slurm] if needs_slurm(document) else marks
-
-
 @pytest.fixture
 def base_image(request: pytest.FixtureRequest, document: Path) -> Iterator[dict[str, str]]:
     """The variable that names a base image on this machine, where one is built upon."""
@@ -118,19 +113,39 @@ def base_image(request: pytest.FixtureRequest, document: Path) -> Iterator[dict[
         client.images.remove("my-project-worker", force=True)
 
 
+def needs_postgres(document: Path) -> bool:
+    return any("postgresql://" in block.text for block in blocks(document))
+
+
+@pytest.fixture
+def postgres(request: pytest.FixtureRequest, document: Path) -> dict[str, str]:
+    """How libpq finds a cluster of the test's own, as it finds the reader's."""
+    if not needs_postgres(document):
+        return {}
+    cluster = request.getfixturevalue("own_cluster")
+    return {"PGHOST": str(cluster.folder), "PGUSER": cluster.user}
+
+
+def marks_of(document: Path) -> list[pytest.MarkDecorator]:
+    needs = {"docker": needs_docker(document), "postgres": needs_postgres(document)}
+    needs["slurm"] = needs_slurm(document)
+    return [getattr(pytest.mark, name) for name, needed in needs.items() if needed]
+
+
 @pytest.mark.parametrize(
     "document",
     [pytest.param(path, marks=marks_of(path)) for path in DOCUMENTS if blocks(path)],
     ids=name_of,
 )
-def test_blocks_work_in_order(document, base_image, cluster, tmp_path):
+def test_blocks_work_in_order(document, base_image, cluster, postgres, tmp_path):
     shell = shutil.which("bash")
     assert shell is not None
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     programs = Path(sys.executable).parent
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    server = LiveServer(tmp_path, cpus=4, environment={"PATH": path, **base_image, **cluster})
+    services = {**base_image, **cluster, **postgres}
+    server = LiveServer(tmp_path, cpus=4, environment={"PATH": path, **services})
     # As for the readers: what they do not set is not set.
     for setting in ("CPUS", "HEARTBEAT", "LEASE", "GRACE"):
         del server.env["ATLAS_" + setting]

@@ -27,10 +27,9 @@ def bundles(tmp_path):
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "atlas.db")
-    yield store
-    store.close()
+def store(tmp_path, databases):
+    with databases.store(tmp_path) as store:
+        yield store
 
 
 def put(bundles: Bundles, data: bytes, age: float = 10) -> str:
@@ -120,7 +119,7 @@ def test_tidying_passes_over_what_it_cannot_remove(tmp_path, store, bundles):
     (work / "other job" / "1").write_text("no folder")
     unused, fresh = put(bundles, b"unused", age=7200), put(bundles, b"fresh")
     archives = Archives(store, bundles, [LogArchive(tmp_path / "logs")])
-    Housekeeping(store, archives, work, lambda _: None).tidy()
+    Housekeeping(store, archives, work, lambda _: None, lambda: True).tidy()
     assert not attempt.parent.exists()
     assert (work / "stray").exists()
     assert bundles.blobs.missing([unused, fresh]) == [unused]

@@ -13,17 +13,15 @@ from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.patterns import line_finder
 from atlas_server.store import curves, jobs, projects, tracking
 from atlas_server.store.curves import Range
-from atlas_server.store.engine import Store
 from atlas_server.store.tracking import Point
 
 JOB = "00000001-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("curves") / "atlas.db")
-    yield store
-    store.close()
+def store(tmp_path_factory, databases):
+    with databases.store(tmp_path_factory.mktemp("curves")) as store:
+        yield store
 
 
 def new_job(connection) -> int:

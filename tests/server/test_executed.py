@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.databases import Databases
 
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
@@ -81,15 +82,19 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path):
+def world(tmp_path: Path, databases: Databases):
+    with databases.store(tmp_path) as store:
+        yield world_of(store, tmp_path)
+
+
+def world_of(store: Store, tmp_path: Path) -> World:
     clock, feed = Clock(), Feed()
-    store = Store(tmp_path / "atlas.db")
     bundles, logs = Bundles(BlobDir(str(tmp_path / "blobs"))), LogArchive(tmp_path / "logs")
     bundle, _ = bundles.receive(encode([]))
     node = Node("here", 4.0, 1 << 30, ())
     jobs = Jobs(store, feed, bundles, clock, lambda: (node,))
     samples = SampleArchive(tmp_path / "samples")
-    yield World(
+    return World(
         clock,
         store,
         jobs,
@@ -99,7 +104,6 @@ def world(tmp_path: Path):
         Views(store, logs),
         bundle,
     )
-    store.close()
 
 
 def test_every_kind_begins_somewhere_from_where_it_can_end():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import tempfile
 from pathlib import Path
@@ -18,7 +17,9 @@ from hypothesis.stateful import (
     invariant,
     multiple,
     rule,
+    run_state_machine_as_test,
 )
+from tests.databases import Databases
 
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
@@ -54,15 +55,6 @@ results = st.one_of(
 )
 
 
-@functools.lru_cache(maxsize=1)
-def empty_database() -> bytes:
-    """A database that is up to date: the migrations take longer than a whole life."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "atlas.db"
-        Store(path).close()
-        return path.read_bytes()
-
-
 class Clock:
     """Moves when it is told to."""
 
@@ -88,13 +80,17 @@ class LifeOfJobs(RuleBasedStateMachine):
     job_ids = Bundle("job_ids")
     attempts = Bundle("attempts")
 
+    def __init__(self, databases: Databases) -> None:
+        super().__init__()
+        self.databases = databases
+
     @initialize()
     def open_store(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         root = Path(self.folder.name)
         self.clock = Clock()
-        (root / "atlas.db").write_bytes(empty_database())
-        self.store = Store(root / "atlas.db")
+        self.where = self.databases.new(root)
+        self.store = Store(self.where)
         blobs = BlobDir(str(root / "blobs"))
         self.digest = blobs.put_bytes(encode([]), durable=False)
         feed = Feed()
@@ -109,6 +105,7 @@ class LifeOfJobs(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
+        self.databases.drop(self.where)
         self.folder.cleanup()
 
     # -- what users do
@@ -244,15 +241,18 @@ class LifeOfJobs(RuleBasedStateMachine):
 
     def _all(self) -> list[JobRecord]:
         with self.store.read() as connection:
-            return jobs.listing(connection, jobs.JobFilter(), -1)
+            return jobs.listing(connection, jobs.JobFilter(), 1000)
 
 
-TestLifeOfJobs = LifeOfJobs.TestCase
-TestLifeOfJobs.settings = settings(
-    deadline=None,
-    max_examples=20,
-    stateful_step_count=30,
-    # Not the explanation of a failure, which runs for minutes.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)
+def test_life_of_jobs(databases):
+    run_state_machine_as_test(
+        lambda: LifeOfJobs(databases),
+        settings=settings(
+            deadline=None,
+            max_examples=20,
+            stateful_step_count=30,
+            # Not the explanation of a failure, which runs for minutes.
+            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -30,7 +30,8 @@ people:             POST /auth/logout; POST /auth/password; GET /tokens; POST /t
                     DELETE /tokens/{token}; GET /jobs; GET /projects; GET /projects/{project}
                     GET /projects/{project}/notes; GET /listing; GET /columns; GET /columns/values
                     GET /values; GET /groups; GET /query/check; GET /query/complete; POST /curves
-                    GET /feed; GET /server; GET /nodes; GET /queue; GET /results; GET /export
+                    GET /feed; GET /server; GET /nodes; GET /nodes/live
+                    GET /queue; GET /results; GET /export
                     POST /tensorboards; GET /tensorboards/{session_id}
                     DELETE /tensorboards/{session_id}; GET /searches; GET /searches/{name}
                     GET /searches/{name}/row; GET /searches/{name}/trials

@@ -123,10 +123,9 @@ def insert(connection: Any, number: int, given: dict[str, Any]) -> Made:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("selection") / "atlas.db")
-    yield store
-    store.close()
+def store(tmp_path_factory, databases):
+    with databases.store(tmp_path_factory.mktemp("selection")) as store:
+        yield store
 
 
 # -- by hand

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import JSON, func, insert, select
 from sqlalchemy.exc import IntegrityError
+from tests.databases import said_again
 from tests.live import LiveServer
 
 from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.records import JobFilter
 from atlas_server.services.views import Views
-from atlas_server.store import projects
+from atlas_server.store import jobs, projects, tracking
 from atlas_server.store.engine import SCHEMA_VERSION, Store, same_schema
 from atlas_server.store.schema import metadata
 from atlas_server.store.tables import projects as table
@@ -29,8 +30,15 @@ DATABASES = sorted((Path(__file__).parents[1] / "data").glob("schema-*.db"))
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "atlas.db")
+def where(tmp_path, databases):
+    where = databases.new(tmp_path)
+    yield where
+    databases.drop(where)
+
+
+@pytest.fixture
+def store(where):
+    store = Store(where)
     yield store
     store.close()
 
@@ -40,30 +48,45 @@ def count(store: Store) -> int:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def said_again(old: Any, new: Any) -> bool:
-    """Whether all that was told once is told again; later versions may tell more."""
-    if isinstance(old, dict):
-        return all(name in new and said_again(old[name], new[name]) for name in old)
-    if isinstance(old, list):
-        return len(old) == len(new) and all(map(said_again, old, new))
-    return old == new
-
-
 def test_new_database_is_as_the_tables_say(store):
     with store.read() as connection:
         assert same_schema(connection) == []
 
 
-def test_rows_keep_their_numbers_for_ever(store):
+@pytest.mark.postgres
+def test_texts_in_postgresql_are_as_in_sqlite(cluster):
+    # Of any length, compared by their bytes, JSON as Python writes it.
+    store = Store(cluster.url(cluster.create()))
+    with store.read() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT table_name, column_name, data_type, collation_name, character_maximum_length"
+            " FROM information_schema.columns WHERE table_schema = 'public'"
+        ).all()
+    store.close()
+    known = {
+        f"{table.name}.{column.name}" for table in metadata.sorted_tables for column in table.c
+    }
+    texts = [row for row in rows if row[2] in ("text", "character varying", "json", "jsonb")]
+    own = [row for row in texts if f"{row[0]}.{row[1]}" in known]
+    assert len(own) > 30
+    assert [row for row in own if row[2] not in ("text", "character varying")] == []
+    assert [row for row in own if row[3] != "C" or row[4] is not None] == []
+    assert not any(isinstance(c.type, JSON) for t in metadata.sorted_tables for c in t.c)
+
+
+def test_rows_keep_their_numbers_for_ever(tmp_path):
+    store = Store(tmp_path / "atlas.db")
     # Numbers of deleted jobs must not be given again: lists are paged by them.
     with store.read() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type='table'")
         made = {name: sql for name, sql in rows}
+    store.close()
     assert set(made) >= set(metadata.tables)
     assert all("AUTOINCREMENT" in made[name] for name in ("jobs", "events"))
 
 
-def test_database_is_for_its_owner_alone(tmp_path, store):
+def test_database_is_for_its_owner_alone(tmp_path):
+    Store(tmp_path / "atlas.db").close()
     assert (tmp_path / "atlas.db").stat().st_mode & 0o077 == 0
 
 
@@ -129,17 +152,17 @@ def test_file_that_is_no_database_is_refused(tmp_path):
     assert path.read_bytes().startswith(b"this is not")
 
 
-def test_opening_again_changes_nothing(tmp_path, store):
+def test_opening_again_changes_nothing(where, store):
     with store.write() as connection:
         projects.ensure(connection, "kept", 1.0)
-    other = Store(tmp_path / "atlas.db")
+    other = Store(where)
     assert count(other) == 1
     other.close()
 
 
-def test_threads_that_write_wait_for_each_other(tmp_path, store):
-    # A second store stands for another process on the same file.
-    other = Store(tmp_path / "atlas.db")
+def test_threads_that_write_wait_for_each_other(where, store):
+    # A second store stands for another process on the same database.
+    other = Store(where)
     failures: list[BaseException] = []
     begin = threading.Barrier(5)
 
@@ -199,29 +222,65 @@ def test_errors_do_not_show_what_was_to_be_written(store):
     assert "hunter2" not in str(raised.value)
 
 
-def test_reading_changes_nothing(store):
+def test_version_is_another_after_each_write(where, store):
+    other = Store(where) if isinstance(where, str) else store
+    before = store.version
+    assert store.version == before
+    with other.write() as connection:
+        projects.ensure(connection, "new", 1.0)
+    assert store.version != before
+    other.close()
+
+
+def test_names_and_texts_of_any_kind_are_kept(store):
+    long, strange = "n" * 3000, "a\0b"
+    with store.write() as connection:
+        project = projects.ensure(connection, "p", 1.0)
+        row = {"job_id": "1", "project_id": project, "user": "u", "state": "queued", "priority": 0}
+        row |= {"cpus": 1.0, "gpus": 0.0, "retries": 0, "attempts": 0, "submitted_at": 1.0}
+        row |= {"queued_at": 1.0, "bundle": "b", "spec": {"not finite": [math.nan, math.inf]}}
+        job = jobs.insert_job(connection, row)
+        tracking.set_params(connection, job, {long: 1, strange: strange, "x": math.nan})
+        tracking.set_tags(connection, job, {long: "", "huge": "t" * 100_000})
+        tracking.add_points(connection, job, [tracking.Point(long, 1.0, None, math.inf)] * 200)
+    with store.read() as connection:
+        params = tracking.params_of(connection, [job])[job]
+        (latest,) = tracking.latest_of(connection, [job])[job].values()
+        assert len(tracking.tags_of(connection, [job])[job]["huge"]) == 100_000
+        found = jobs.find(connection, "1")
+    assert (latest["value"], latest["count"]) == ("Infinity", 200)
+    assert found is not None
+    assert math.isnan(found.spec["not finite"][0])
+    assert len(params) == 3
+    assert max(map(len, params)) == 500
+    assert math.isnan(params["x"])
+
+
+def test_reading_changes_nothing(tmp_path):
+    store = Store(tmp_path / "atlas.db")
     with store.read() as connection:
         connection.execute(insert(table).values(name="x", created_at=1.0))
         connection.rollback()
     assert count(store) == 0
+    store.close()
 
 
-def test_what_was_written_is_there_after_a_kill(tmp_path):
+def test_what_was_written_is_there_after_a_kill(where, store):
     # No close, no checkpoint: the process is simply gone.
     script = (
         "import os, sys; from pathlib import Path\n"
         "from atlas_server.store.engine import Store\n"
         "from atlas_server.store import projects\n"
-        "with (store := Store(Path(sys.argv[1]))).write(durable=True) as connection:\n"
+        "where = sys.argv[1] if '://' in sys.argv[1] else Path(sys.argv[1])\n"
+        "with (store := Store(where)).write(durable=True) as connection:\n"
         "    projects.ensure(connection, 'kept', 1.0)\n"
         "with store.write() as connection:\n"
         "    projects.ensure(connection, 'never committed', 1.0)\n"
         "    os._exit(9)\n"
     )
-    path = tmp_path / "atlas.db"
-    done = subprocess.run([sys.executable, "-c", script, str(path)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", script, str(where)], timeout=60)
     assert done.returncode == 9
-    store = Store(path)
+    with store.write():
+        pass  # nobody holds the lock of writers
     with store.read() as connection:
         assert list(connection.execute(select(table.c.name)).scalars()) == ["kept"]
-    store.close()

@@ -6,6 +6,7 @@
 import { useEffect, useRef, useSyncExternalStore } from "react";
 
 import { address } from "./client";
+import { listen } from "./stream";
 
 /** What changed. `kind` is the feed's event; `reload` says that more may have changed than is told. */
 export type Change =
@@ -14,47 +15,38 @@ export type Change =
   | { kind: "projects"; projects: readonly string[] }
   | { kind: "reload" };
 
-export type Connection = "connecting" | "live" | "lost";
+/** `away`: the page is out of sight, and hears of nothing until it is back. */
+export type Connection = "connecting" | "live" | "lost" | "away";
 
 const listeners = new Set<(change: Change) => void>();
 const watchers = new Set<() => void>();
 let connection: Connection = "connecting";
-let source: EventSource | null = null;
+let started = false;
 let instance: string | null = null;
 
-/** Begin to listen; a lost server is tried again until it is back. */
+/** Begin to listen. */
 export function openFeed(): void {
-  if (source !== null) return;
-  const opened = new EventSource(address("/feed"));
-  source = opened;
-  opened.addEventListener("hello", (event) => greet(String(read(event)["instance"])));
-  opened.addEventListener("jobs", (event) => {
-    const { changed, deleted } = read(event) as { changed: string[]; deleted: string[] };
-    tell({ kind: "jobs", jobs: changed, deleted });
-  });
-  opened.addEventListener("recorded", (event) => tell({ kind: "recorded", jobs: read(event)["jobs"] as string[] }));
-  opened.addEventListener("projects", (event) => tell({ kind: "projects", projects: read(event)["projects"] as string[] }));
-  opened.addEventListener("reload", () => tell({ kind: "reload" }));
-  opened.addEventListener("error", () => {
-    setConnection("lost");
-    if (opened.readyState !== EventSource.CLOSED) return;
-    // The browser gives up where an answer was an error; the server may come back all the same.
-    opened.close();
-    source = null;
-    window.setTimeout(openFeed, 2000);
+  if (started) return;
+  started = true;
+  listen(address("/feed"), {
+    on: {
+      hello: (data) => greet(String(data["instance"])),
+      jobs: (data) => tell({ kind: "jobs", jobs: data["changed"] as string[], deleted: data["deleted"] as string[] }),
+      recorded: (data) => tell({ kind: "recorded", jobs: data["jobs"] as string[] }),
+      projects: (data) => tell({ kind: "projects", projects: data["projects"] as string[] }),
+      reload: () => tell({ kind: "reload" }),
+    },
+    lost: () => setConnection("lost"),
+    away: () => setConnection("away"),
   });
 }
 
 function greet(now: string): void {
-  const missed = connection === "lost" || (instance !== null && instance !== now);
+  // The server takes up where the stream broke off, but requests that failed meanwhile are not in it.
+  const missed = connection === "lost" || connection === "away" || (instance !== null && instance !== now);
   instance = now;
   setConnection("live");
-  // The server takes up where the stream broke off, but requests that failed meanwhile are not in it.
   if (missed) tell({ kind: "reload" });
-}
-
-function read(event: MessageEvent): Record<string, unknown> {
-  return JSON.parse(String(event.data)) as Record<string, unknown>;
 }
 
 function tell(change: Change): void {

@@ -1,10 +1,11 @@
 /** What the pages read. Each hook says which changes of the feed make its answer old. */
 
 import { keepPreviousData, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback } from "react";
+import { useCallback, useEffect } from "react";
 
-import { get, type Params, part, send } from "./client";
+import { address, get, type Params, part, send } from "./client";
 import { type Change, useFeed } from "./feed";
+import { listen } from "./stream";
 import type {
   Artifact,
   Columns,
@@ -221,12 +222,12 @@ export function useQueue() {
   return useQuery({ queryKey: ["queue"], queryFn: ({ signal }) => get<Queue>("/queue", {}, signal) });
 }
 
+/** How busy machines are is told while somebody looks: the stream begins with what is, and goes on. */
 export function useNodes() {
-  useRefresh(["nodes"], moved, 500);
+  const client = useQueryClient();
+  useEffect(() => listen(address("/nodes/live"), { on: { nodes: ({ nodes }) => client.setQueryData(["nodes"], nodes) } }), [client]);
   return useQuery({
     queryKey: ["nodes"],
     queryFn: async ({ signal }) => (await get<{ nodes: Node[] }>("/nodes", {}, signal)).nodes,
-    // How busy a machine is right now is nothing that the feed could tell.
-    refetchInterval: 3000,
   });
 }

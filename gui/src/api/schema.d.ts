@@ -250,6 +250,8 @@ export interface paths {
         /**
          * Stream
          * @description Follow a job until it is over, as server-sent events `state` and `log`.
+         *
+         *     Without `text` the log's events tell how long it is, not what was printed.
          */
         get: operations["stream_api_v1_jobs__reference__stream_get"];
         put?: never;
@@ -788,6 +790,26 @@ export interface paths {
          * @description Return nodes with what goes on there: what they do, and which jobs have what.
          */
         get: operations["nodes_api_v1_nodes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Nodes Live
+         * @description Tell the same every two seconds, as server-sent events `nodes`.
+         */
+        get: operations["nodes_live_api_v1_nodes_live_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4207,6 +4229,7 @@ export interface operations {
                 attempt?: number;
                 offset?: number;
                 tail?: number | null;
+                text?: boolean;
             };
             header?: never;
             path: {
@@ -5209,6 +5232,33 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Nodes"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    nodes_live_api_v1_nodes_live_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {

@@ -30,6 +30,7 @@ _STATUS: dict[type[errors.FoundationsError], int] = {
     errors.ConfigError: 400,
     errors.VersionMismatch: 426,
     errors.StorageFull: 507,
+    errors.Unavailable: 503,
 }
 
 

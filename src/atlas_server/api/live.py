@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import anyio
@@ -33,14 +33,29 @@ def routes(feed: Feed, changes: Changes, instance: str) -> APIRouter:
     ) -> Response:
         """Tell of changes as they happen, from those on that `since` or Last-Event-ID names."""
         stream = LiveStream(feed, changes, instance, project)
-        return StreamingResponse(
-            stream.events(last_event_id or since),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return _streamed(stream.events(last_event_id or since))
 
     router.add_api_route("/feed", live, methods=["GET"], response_class=Response)
     return router
+
+
+def repeated(name: str, look: Callable[[], dict[str, Any]], seconds: float) -> Response:
+    """What can only be measured: `look` at it every so many seconds, as events of that name."""
+
+    async def events() -> AsyncIterator[bytes]:
+        while True:
+            yield _event(name, await anyio.to_thread.run_sync(look))
+            await anyio.sleep(seconds)
+
+    return _streamed(events())
+
+
+def _streamed(events: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(
+        events,
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
 
 
 class LiveStream:

@@ -52,7 +52,7 @@ class LogRoutes:
         """Return a log as it stands, its last `tail` lines, or `limit` bytes from `offset` on."""
         job = self._views.resolve(reference)
         attempt = attempt_of(job, attempt)
-        size = self._content.log_size(job, attempt)
+        size = self._content.log_size(job.job_id, attempt)
         begin = offset if tail is None else self._content.log_tail(job, attempt, tail)
         end = size if limit is None else min(size, begin + limit)
         headers = {
@@ -70,13 +70,21 @@ class LogRoutes:
 
     @needs(Right.READ_JOB)
     def stream(
-        self, reference: str, attempt: _Whole = 0, offset: _Whole = 0, tail: _Whole | None = None
+        self,
+        reference: str,
+        attempt: _Whole = 0,
+        offset: _Whole = 0,
+        tail: _Whole | None = None,
+        text: bool = True,
     ) -> Response:
-        """Follow a job until it is over, as server-sent events `state` and `log`."""
+        """Follow a job until it is over, as server-sent events `state` and `log`.
+
+        Without `text` the log's events tell how long it is, not what was printed.
+        """
         job = self._views.resolve(reference)
         if tail is not None:
             offset = self._content.log_tail(job, attempt or job.attempts, tail)
-        stream = JobStream(self._views, self._content, self._feed, job.job_id)
+        stream = JobStream(self._views, self._content, self._feed, job.job_id, text=text)
         events = stream.events(attempt, offset)
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}

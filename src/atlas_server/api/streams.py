@@ -21,11 +21,14 @@ _KEEP_ALIVE = 15.0
 class JobStream:
     """Everything new about one job, until it is over."""
 
-    def __init__(self, views: Views, content: Content, feed: Feed, job_id: str) -> None:
+    def __init__(
+        self, views: Views, content: Content, feed: Feed, job_id: str, *, text: bool = True
+    ) -> None:
         self._views = views
         self._content = content
         self._feed = feed
         self._job_id = job_id
+        self._text = text
         self._attempt = 0
         self._offset = 0
         self._told: tuple[Any, ...] | None = None
@@ -68,6 +71,8 @@ class JobStream:
     def _log(self) -> bytes | None:
         if not self._attempt:
             return None
+        if not self._text:
+            return self._grown()
         data = self._content.log_part(self._job_id, self._attempt, self._offset, _CHUNK)
         if not data:
             return None
@@ -75,6 +80,13 @@ class JobStream:
         # Bytes that are no UTF-8 (or the half of a letter) come through unchanged.
         text = data.decode("utf-8", "surrogateescape")
         return _event("log", {"attempt": self._attempt, "offset": self._offset, "text": text})
+
+    def _grown(self) -> bytes | None:
+        size = self._content.log_size(self._job_id, self._attempt)
+        if size <= self._offset:
+            return None
+        self._offset = size
+        return _event("log", {"attempt": self._attempt, "offset": size})
 
 
 def _event(name: str, data: Any) -> bytes:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.live import repeated
 from atlas_server.api.rights import Router, Targets, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.jobs import PlainJob
@@ -39,6 +40,7 @@ from foundations.contract.version import API_VERSION
 from foundations.errors import Forbidden, InvalidRequest, Refused, WrongServer
 
 _SHOWN_WAITING = 1000
+_NODES_EVERY = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class SystemRoutes:
         add("/health", self.health, methods=["GET"], **answers(Health))
         add("/server", self.server, methods=["GET"], **answers(ServerShown))
         add("/nodes", self.nodes, methods=["GET"], **answers(Nodes))
+        add("/nodes/live", self.nodes_live, methods=["GET"], response_class=Response)
         add("/queue", self.queue, methods=["GET"], **answers(Queue))
         add("/queue", self.clear_queue, methods=["DELETE"], **answers(Cleared))
         add("/queue/move", self.move, methods=["POST"], **answers(PlainJob))
@@ -123,6 +126,14 @@ class SystemRoutes:
     @needs(Right.READ)
     def nodes(self) -> Response:
         """Return nodes with what goes on there: what they do, and which jobs have what."""
+        return JSONResponse(self._nodes())
+
+    @needs(Right.READ)
+    def nodes_live(self) -> Response:
+        """Tell the same every two seconds, as server-sent events `nodes`."""
+        return repeated("nodes", self._nodes, _NODES_EVERY)
+
+    def _nodes(self) -> dict[str, Any]:
         held, live = self._scheduler.allocations(), self._scheduler.usage()
         known = self._views.by_ids(held)
         nodes = [
@@ -137,7 +148,7 @@ class SystemRoutes:
             }
             for node in self._scheduler.nodes()
         ]
-        return JSONResponse({"nodes": nodes})
+        return {"nodes": nodes}
 
     @needs(Right.READ)
     def queue(self) -> Response:

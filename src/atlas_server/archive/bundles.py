@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from atlas_server.archive.content_lock import ContentLock
 from foundations.blobs import BlobDir
 from foundations.contract import manifest
 from foundations.contract.manifest import Entry
@@ -46,8 +47,10 @@ class Bundles:
         self._complete: set[str] = set()
         # What each manifest lacked when it came: all that has to be looked for again.
         self._incomplete: dict[str, list[str]] = {}
-        # Held while a job's row is written, and while blobs are removed: never both at once.
+        # Held while a job's row is written, and while blobs are removed: never both at once. The
+        # second one is for other processes of the server.
         self._lock = threading.Lock()
+        self._guard = ContentLock(f"{blobs.root}.lock")
         self._removals = 0
 
     def receive(self, data: bytes) -> tuple[str, list[str]]:
@@ -56,19 +59,21 @@ class Bundles:
         Raises BundleError or UnsafePathError for a manifest that no folder can have.
         """
         entries = manifest.decode(data)
-        removals = self._removals
+        removals = self._guard.removals()
         digest = self.blobs.put_bytes(data)
         missing = self.blobs.missing(sorted(manifest.blob_digests(entries)))
         with self._lock:
             # Unless blobs were removed meanwhile: more may be missing by now.
-            if removals == self._removals:
+            if removals == self._guard.removals():
+                self._look_again_after(removals)
                 self._incomplete[digest] = missing
         return digest, missing
 
     @contextmanager
     def in_use(self, digest: str) -> Iterator[None]:
         """Hold a complete bundle so that it is not swept. Raises BlobsMissing."""
-        with self._lock:
+        with self._lock, self._guard.kept() as removals:
+            self._look_again_after(removals)
             if digest not in self._complete:
                 self._check_complete(digest)
                 self._complete.add(digest)
@@ -96,7 +101,7 @@ class Bundles:
         self._spare(unused, in_use(), known)
         count = 0
         while unused:
-            with self._lock:
+            with self._lock, self._guard.removing():
                 # An attempt that begins from now on stores nothing before.
                 written_before = time.time()
                 use = in_use()
@@ -140,11 +145,14 @@ class Bundles:
                     known.add(digest)
 
     def _delete(self, digests: Iterable[str], written_before: float) -> int:
-        # Any bundle may have lost a blob now: look again before the next job of each.
-        self._complete.clear()
-        self._incomplete.clear()
-        self._removals += 1
         return sum(self.blobs.delete(digest, written_before) for digest in digests)
+
+    def _look_again_after(self, removals: int) -> None:
+        """Any bundle may have lost a blob: look again before the next job of each."""
+        if removals != self._removals:
+            self._complete.clear()
+            self._incomplete.clear()
+            self._removals = removals
 
     def _check_complete(self, digest: str) -> None:
         if not self.blobs.has(digest):

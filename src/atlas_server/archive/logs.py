@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import os
 import shutil
 import threading
 from pathlib import Path
 
 from foundations.errors import StorageFull
+
+_BLOCK = 64 << 10
 
 
 class LogArchive:
@@ -33,6 +37,10 @@ class LogArchive:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("ab") as file:
+                    # Another process of the server may be sent the same bytes.
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    size = os.fstat(file.fileno()).st_size
+                    fresh = data[max(0, size - offset) :]
                     file.write(fresh)
             except OSError as error:
                 _truncate(path, size)
@@ -56,20 +64,21 @@ class LogArchive:
             return file.read(limit)
 
     def tail_offset(self, job_id: str, attempt: int, lines: int) -> int:
-        """Return the offset at which the last `lines` lines begin."""
-        position = size = self.size(job_id, attempt)
-        newlines = 0
+        """Return the offset at which the last `lines` lines begin; the log's size for none."""
+        size = self.size(job_id, attempt)
+        if lines <= 0:
+            return size
+        # The newline that ends the log closes its last line, it does not begin another.
+        position = size - 1
         while position > 0:
-            start = max(0, position - 65536)
+            start = max(0, position - _BLOCK)
             block = self.read(job_id, attempt, start, position - start)
-            for index in range(len(block) - 1, -1, -1):
-                # The newline that ends the log closes its last line, it does not begin another.
-                if block[index] == 0x0A and start + index != size - 1:
-                    newlines += 1
-                    if newlines == lines:
-                        return start + index + 1
+            ended = block.count(b"\n")
+            if ended >= lines:
+                return start + len(block.rsplit(b"\n", lines)[0]) + 1
+            lines -= ended
             position = start
-        return 0 if lines > 0 else size
+        return 0
 
     def index_path(self, job_id: str, attempt: int) -> Path:
         """Return where the index of a log's lines is kept; it goes with the log."""

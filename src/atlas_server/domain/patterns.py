@@ -30,9 +30,10 @@ def line_finder(
 ) -> Callable[[bytes], Iterator[tuple[int, int]]]:
     """A function that tells where in UTF-8 lines a text or pattern is: (begin, end), in order.
 
-    No match goes beyond its line; `^` and `$` are the line's. Raises ValueError.
+    No match goes beyond its line; `^` and `$` are the line's. A text is found as it is seen, also
+    where a terminal's colours change within it. Raises ValueError.
     """
-    wanted = text if is_pattern else _escaped(text)
+    wanted = text if is_pattern else _COLOURS.join(map(_escaped, text))
     find = _compiled(f"(?m){wanted}", not folded, of_lines=True).finditer
 
     def spans(lines: bytes) -> Iterator[tuple[int, int]]:
@@ -42,6 +43,9 @@ def line_finder(
                 yield begin, end
 
     return spans
+
+
+_COLOURS = r"(?:\x1b\[[0-9;:?]*[@-~])*"
 
 
 def _escaped(text: str) -> str:

@@ -30,11 +30,17 @@ _ABANDONED = 3600.0
 
 
 class Arrivals:
-    """Watches the folder below `home`. `take_in` starts a runner for one and returns its handle."""
+    """Watches the folder below `home`. `take_in` starts a runner for one and returns its handle.
 
-    def __init__(self, home: Path, take_in: Callable[[str], Handle]) -> None:
+    Nothing is taken in while another process has to (`leads` is false).
+    """
+
+    def __init__(
+        self, home: Path, take_in: Callable[[str], Handle], leads: Callable[[], bool]
+    ) -> None:
         self._place = home / LOCAL_FOLDER
         self._take_in = take_in
+        self._leads = leads
         self._started: dict[str, list[Handle]] = {}
         self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
@@ -65,10 +71,11 @@ class Arrivals:
         fds = [self._stop_fd, *([watcher.fileno()] if watcher else [])]
         while True:
             try:
-                self._look()
+                if self._leads():
+                    self._look()
             except OSError:
                 log.exception("Jobs of %s could not be taken in.", self._place)
-            pause = _LOOK_INTERVAL if watcher else _POLL_INTERVAL
+            pause = _LOOK_INTERVAL if watcher and self._leads() else _POLL_INTERVAL
             ready, _, _ = select.select(fds, [], [], pause)
             if self._stop_fd in ready:
                 break
@@ -107,6 +114,8 @@ class Arrivals:
         return self._mark(folder.name).exists() or 0 < begun < time.time() - _OVERDUE
 
     def _folders(self) -> Iterator[Path]:
+        if not self._place.exists():
+            return
         with os.scandir(self._place) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):

@@ -27,8 +27,10 @@ from atlas_server.domain.wishes import Wish
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.services.feed import Feed
+from atlas_server.services.leadership import Leadership, Machines, NotLeading
 from atlas_server.services.snapshots import Snapshots
 from foundations.contract.states import JobState
+from foundations.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,9 @@ _LONGEST_SLEEP = 30.0
 class Scheduler:
     """Brings waiting jobs and free resources together.
 
-    Jobs are placed on `executors`; `all_executors` are those that attempts may still be on.
+    Where several processes could, only the one that leads does; the others keep up with the queue.
+    `machines` are what it can place on, as the leading one sees it; `executors` are also those that
+    attempts may still be on.
     """
 
     def __init__(
@@ -47,15 +51,18 @@ class Scheduler:
         snapshots: Snapshots,
         feed: Feed,
         executors: Mapping[str, Executor],
-        all_executors: Mapping[str, Executor],
         launcher: Launcher,
         reconciler: Reconciler,
         clock: Clock,
         policy: Policy,
+        leadership: Leadership,
+        machines: Machines,
     ) -> None:
+        self._leadership = leadership
+        self._machines = machines
+        self._led = False
         self._snapshots = snapshots
         self._executors = executors
-        self._all_executors = all_executors
         self._launcher = launcher
         self._reconciler = reconciler
         self._clock = clock
@@ -94,15 +101,15 @@ class Scheduler:
 
     def nodes(self) -> list[Node]:
         """Return every node of every executor."""
-        return [node for executor in self._executors.values() for node in executor.nodes()]
+        return list(self._machines.nodes())
 
     def usage(self) -> dict[str, NodeLive]:
         """Return what goes on at the nodes that can be seen from here."""
-        return {
-            name: live
-            for executor in self._executors.values()
-            for name, live in executor.usage().items()
-        }
+        return dict(self._machines.usage())
+
+    def wake(self) -> None:
+        """Look again, at once."""
+        self._wake.set()
 
     def allocations(self) -> dict[str, Allocation]:
         """Return what each running job holds."""
@@ -134,6 +141,12 @@ class Scheduler:
             self._wake.clear()
             try:
                 pause = self._step()
+            except NotLeading:
+                log.warning("Another process has taken over; this one only looks on.")
+                pause = _LONGEST_SLEEP
+            except Unavailable as error:
+                log.warning("The scheduler waits: %s", error.message)
+                pause = 1.0
             except Exception:
                 # A scheduler that dies stops every job: log, wait, go on.
                 log.exception("The scheduler met an unexpected error; it goes on.")
@@ -142,8 +155,14 @@ class Scheduler:
 
     def _step(self) -> float:
         self._observe()
+        leads = self._leadership.leads
+        if leads and not self._led:
+            self._take_over()
+        self._led = leads
+        if not leads:
+            return _LONGEST_SLEEP
         now = self._clock.now()
-        if self._reconciler.run(list(self._held.values()), self._all_executors, now):
+        if self._reconciler.run(list(self._held.values()), self._executors, now):
             self._observe()
         nodes = self.nodes()
         with self._lock:
@@ -152,6 +171,10 @@ class Scheduler:
         started = self._launch(decision, {node.name: node.executor for node in nodes})
         # What could not be launched has freed its place: place again at once.
         return 0.0 if started < len(decision.starts) else self._pause(decision, now)
+
+    def _take_over(self) -> None:
+        self._observe()
+        self._reconciler.restarted([attempt for _, attempt in self._held.values()])
 
     def _launch(self, decision: Decision, whose: Mapping[str, str]) -> int:
         started = 0
@@ -186,7 +209,6 @@ class Scheduler:
         by_job = {attempt.job_id: attempt for attempt in attempts}
         for job in jobs:
             self._place_in_memory(job, by_job.get(job.job_id))
-        self._reconciler.restarted(attempts)
 
     def _observe(self) -> None:
         """Bring the queue and the held resources up to date with the event log."""

@@ -13,9 +13,10 @@ from atlas_server.domain.search.records import SearchRecord, SearchState
 from atlas_server.domain.search.slots import slots
 from atlas_server.scheduler.search_run import SearchRun
 from atlas_server.services.feed import Feed
+from atlas_server.services.leadership import NotLeading
 from atlas_server.services.trials import Trials
 from foundations.contract.spec import Resources
-from foundations.errors import FoundationsError
+from foundations.errors import FoundationsError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,10 @@ class Searches:
         studies: Studies,
         clock: Clock,
         nodes: Callable[[], Sequence[Node]],
+        leads: Callable[[], bool],
     ) -> None:
+        """Searches go on in the one process that `leads`."""
+        self._leads = leads
         self._trials = trials
         self._studies = studies
         self._clock = clock
@@ -79,17 +83,26 @@ class Searches:
         while not self._stopping:
             # Cleared first: a change during the step is seen by the next one.
             self._wake.clear()
+            if not self._leads():
+                loaded = False
+                self._wake.wait(_LONGEST_SLEEP)
+                continue
             try:
                 if not loaded:
                     self._load()
                     loaded = True
                 pause = self._step()
+            except (NotLeading, Unavailable) as error:
+                log.warning("Searches wait: %s", error.message)
+                loaded = False
+                pause = 1.0
             except Exception:
                 log.exception("Searches met an unexpected error; they go on.")
                 pause = 5.0
             self._wake.wait(pause)
 
     def _load(self) -> None:
+        self._runs.clear()
         self._seq, found = self._trials.going_on()
         for search in found:
             self._take_up(search)
@@ -129,6 +142,8 @@ class Searches:
             self._runs[search.id] = SearchRun(
                 search, self._trials, self._studies, self._clock, self._slots
             )
+        except (NotLeading, Unavailable):
+            raise
         except Exception as error:  # noqa: BLE001 - one search must not hold up the others
             self._fail(search, error)
 
@@ -136,6 +151,8 @@ class Searches:
         try:
             if not run.step(changed, recorded):
                 self._runs.pop(key, None)
+        except (NotLeading, Unavailable):
+            raise
         except Exception as error:  # noqa: BLE001 - one search must not hold up the others
             self._runs.pop(key, None)
             self._fail(run.search, error)

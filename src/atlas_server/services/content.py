@@ -37,9 +37,9 @@ class Content:
         """Return the size of a blob in bytes. Raises NotFound."""
         return self._bundles.blobs.size(digest)
 
-    def log_size(self, job: JobRecord, attempt: int) -> int:
+    def log_size(self, job_id: str, attempt: int) -> int:
         """Return the size of an attempt's log in bytes."""
-        return self._logs.size(job.job_id, attempt)
+        return self._logs.size(job_id, attempt)
 
     def log_tail(self, job: JobRecord, attempt: int, lines: int) -> int:
         """Return the offset at which the last `lines` lines of an attempt's log begin."""

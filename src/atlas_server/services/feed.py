@@ -8,6 +8,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Change(NamedTuple):
+    """What the feed is told, see `Feed.notify`; without a job, see `Feed.announce`."""
+
+    job_id: str | None
+    moved: bool
+    recorded: bool
+    logged: bool
+
+
+def _to_nobody(_: Change) -> None:
+    """There are no other processes."""
 
 
 class Feed:
@@ -18,6 +32,8 @@ class Feed:
         self._listeners: dict[int, tuple[str | None, bool, Callable[[], None]]] = {}
         self._watchers: dict[int, Callable[[str | None], None]] = {}
         self._next = 0
+        self.relay: Callable[[Change], None] = _to_nobody
+        """Is told each change, for other processes."""
 
     def notify(
         self, job_id: str, *, moved: bool = True, recorded: bool = False, logged: bool = False
@@ -27,6 +43,11 @@ class Feed:
         `moved` says that the scheduler has to look. Watchers are told of all but jobs that only
         `logged`, and which of them `recorded` something.
         """
+        self.wake(job_id, moved=moved, recorded=recorded, logged=logged)
+        self.relay(Change(job_id, moved, recorded, logged))
+
+    def wake(self, job_id: str, *, moved: bool, recorded: bool, logged: bool) -> None:
+        """Wake those of this process, see `notify`."""
         with self._lock:
             watchers = [] if logged else list(self._watchers.values())
             wanted = [
@@ -41,6 +62,19 @@ class Feed:
 
     def announce(self) -> None:
         """Tell watchers that something changed which is of no job: a project, a note."""
+        self.tell_watchers()
+        self.relay(Change(None, False, False, False))
+
+    def wake_all(self) -> None:
+        """Wake everyone of this process: something may have been missed."""
+        with self._lock:
+            wanted = [wake for _, _, wake in self._listeners.values()]
+        for wake in wanted:
+            wake()
+        self.tell_watchers()
+
+    def tell_watchers(self) -> None:
+        """Tell the watchers of this process, see `announce`."""
         with self._lock:
             watchers = list(self._watchers.values())
         for told in watchers:

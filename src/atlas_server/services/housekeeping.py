@@ -31,8 +31,15 @@ class Housekeeping:
     """A thread that clears away deleted jobs at once, and everything else now and then."""
 
     def __init__(
-        self, store: Store, archives: Archives, work: Path, remove_orphans: RemoveOrphans
+        self,
+        store: Store,
+        archives: Archives,
+        work: Path,
+        remove_orphans: RemoveOrphans,
+        leads: Callable[[], bool],
     ) -> None:
+        """What is of no single job is tidied by the one process that `leads`."""
+        self._leads = leads
         self._store = store
         self._archives = archives
         self._work = work
@@ -62,10 +69,12 @@ class Housekeeping:
             try:
                 if time.monotonic() >= orphans_due:
                     orphans_due = time.monotonic() + _ORPHANS_INTERVAL
-                    self._remove_orphans(self._is_left_over)
+                    if self._leads():
+                        self._remove_orphans(self._is_left_over)
                 if time.monotonic() >= due:
                     due = time.monotonic() + _INTERVAL
-                    self.tidy()
+                    if self._leads():
+                        self.tidy()
                 self._archives.tidy(min(due, orphans_due) - time.monotonic())
             except Exception:
                 # Whatever it was: without this thread the disk would fill up.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -44,7 +44,7 @@ class _Orders:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._kept: dict[Asked, tuple[int, float, array[int]]] = {}
+        self._kept: dict[Asked, tuple[Hashable, float, array[int]]] = {}
 
     def get(self, asked: Asked) -> array[int] | None:
         """Return the keys of a table in order, None where they are not known any more."""
@@ -53,7 +53,7 @@ class _Orders:
         current = version == self._store.version and self._clock.now() - since < _KEPT_SECONDS
         return ordered if current else None
 
-    def keep(self, asked: Asked, ordered: array[int], version: int) -> None:
+    def keep(self, asked: Asked, ordered: array[int], version: Hashable) -> None:
         """Remember an order that was read when the store had this version."""
         kept = dict(list(self._kept.items())[-_MOST_KEPT + 1 :])
         kept.pop(asked, None)
@@ -90,7 +90,7 @@ class Listings:
         return {"total": total, "offset": offset, "seq": seq, "jobs": rows, "unknown": unknown}
 
     def _ordered(
-        self, connection: Connection, asked: Asked, selection: Selection, version: int
+        self, connection: Connection, asked: Asked, selection: Selection, version: Hashable
     ) -> array[int]:
         """All keys of a table in order. Whoever scrolls asks for many windows of the same one."""
         ordered = self._orders.get(asked)

@@ -20,16 +20,19 @@ from foundations.errors import ConfigError, FoundationsError, InvalidRequest, Re
 class Places:
     """What this server makes of where jobs ask to run.
 
-    Without `executors` every job may run on any of `nodes`.
+    Without `executors`, in a process that does not schedule, only `nodes` are known, and the names
+    of `clusters`.
     """
 
     def __init__(
         self,
         nodes: Callable[[], Sequence[Node]],
         executors: Mapping[str, Executor] | None = None,
+        clusters: Sequence[str] = (),
     ) -> None:
         self._nodes = nodes
         self._executors = executors or {}
+        self._clusters = clusters
 
     def settled(self, spec: JobSpec) -> JobSpec:
         """Return the spec with its executor named where only one can run it.
@@ -66,6 +69,8 @@ class Places:
                 f"There is no executor '{name}' here.{suggestion(name, self._executors)}",
                 f"This server has: {', '.join(self._executors)}.",
             )
+        if cluster and name is None and not self._executors and self._clusters:
+            spec = replace(spec, executor=self._clusters[0])
         return replace(spec, cluster=cluster)
 
     def _able(self, spec: JobSpec) -> list[str]:

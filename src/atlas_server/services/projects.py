@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ _KEPT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Best:
-    version: int
+    version: Hashable
     since: float
     asked: tuple[str, str]
     value: BestValue | None
@@ -44,17 +44,19 @@ class Projects:
 
     def listing(self, archived: bool | None = False) -> list[Project]:
         """Return the projects that are not archived, those that are, or all (None), by name."""
+        version = self._store.version
         with self._store.read() as connection:
             return [
-                self._told(connection, record)
+                self._told(connection, record, version)
                 for record in projects.listing(connection, archived=archived)
             ]
 
     def project(self, name: str) -> Project:
         """Return one project. Raises NotFound."""
+        version = self._store.version
         with self._store.read() as connection:
             projects.find(connection, name)
-            return self._told(connection, projects.listing(connection, name=name)[0])
+            return self._told(connection, projects.listing(connection, name=name)[0], version)
 
     def change(self, name: str, values: Mapping[str, Any]) -> Project:
         """Rename, archive, describe a project. Raises NotFound, InvalidRequest or Refused."""
@@ -147,7 +149,7 @@ class Projects:
             changed["goals"] = dict(values["goals"] or {}) or None
         return changed
 
-    def _told(self, connection: Connection, record: ProjectRecord) -> Project:
+    def _told(self, connection: Connection, record: ProjectRecord, version: Hashable) -> Project:
         goals: Any = record.goals or {}
         return {
             "name": record.name,
@@ -159,18 +161,21 @@ class Projects:
             "last_active_at": record.last_active_at,
             "metric": record.metric,
             "goals": goals,
-            "best": self._best_of(connection, record, goals),
+            "best": self._best_of(connection, record, goals, version),
         }
 
     def _best_of(
-        self, connection: Connection, record: ProjectRecord, goals: Mapping[str, str]
+        self,
+        connection: Connection,
+        record: ProjectRecord,
+        goals: Mapping[str, str],
+        version: Hashable,
     ) -> BestValue | None:
         metric = record.metric or _commonest(connection, record.name)
         if metric is None:
             return None
         goal = goal_of(metric, goals)
         kept, now = self._best.get(record.id), self._clock.now()
-        version = self._store.version
         if kept is not None and kept.asked == (metric, goal):
             if kept.version == version or now - kept.since < _KEPT_SECONDS:
                 return kept.value

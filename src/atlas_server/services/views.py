@@ -117,7 +117,7 @@ class Views:
         states = (JobState.STARTING, JobState.RUNNING, JobState.STOPPING)
         condition = JobFilter(states=states, kind=JobKind.SCHEDULED)
         with self._store.read() as connection:
-            return jobs.listing(connection, condition, -1)[::-1]
+            return jobs.listing(connection, condition, None)[::-1]
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:

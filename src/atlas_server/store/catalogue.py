@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, delete, func, null, select, update
 
 from atlas_server.store.tables import (
     jobs,
@@ -17,6 +16,7 @@ from atlas_server.store.tables import (
     projects,
     tags,
 )
+from atlas_server.store.upserts import adding
 
 PARAM, METRIC, TAG = "param", "metric", "tag"
 
@@ -47,7 +47,7 @@ def count(connection: Connection, job: int, kind: str, changes: Iterable[Change]
         return
     project = connection.execute(_PROJECT_OF, {"wanted": job}).scalar_one()
     place = {"project_id": project, "kind": kind}
-    connection.execute(_COUNT, [{**place, **change._asdict()} for change in told])
+    connection.execute(_COUNT.on(connection), [{**place, **change._asdict()} for change in told])
 
 
 def forget(connection: Connection, keys: Sequence[int]) -> None:
@@ -59,7 +59,7 @@ def forget(connection: Connection, keys: Sequence[int]) -> None:
         return
     for counted in _held_by(connection, keys):
         negative = {name: -counted[name] for name in ("jobs", "numbers", "texts")}
-        connection.execute(_COUNT, {**counted, **negative})
+        connection.execute(_COUNT.on(connection), {**counted, **negative})
     connection.execute(_DROP_EMPTY)
 
 
@@ -69,7 +69,7 @@ def move(connection: Connection, job: int, project: int) -> None:
     connection.execute(_MOVE, {"wanted": job, "project": project})
     counted = _held_by(connection, [job])
     if counted:
-        connection.execute(_COUNT, counted)
+        connection.execute(_COUNT.on(connection), counted)
 
 
 def of_project(connection: Connection, project: str | None) -> list[Counted]:
@@ -115,22 +115,15 @@ def _held(table: Any, name: Any, number: Any, text: Any, *joined: Any) -> Any:
 
 # Built once: composing a statement costs several times as much as executing it.
 _PROJECT_OF = select(jobs.c.project_id).where(jobs.c.id == bindparam("wanted"))
-_ROW = upsert(project_columns)
-_COUNT = _ROW.on_conflict_do_update(
-    index_elements=["project_id", "kind", "name"],
-    set_={
-        column: project_columns.c[column] + _ROW.excluded[column]
-        for column in ("jobs", "numbers", "texts")
-    },
-)
+_COUNT = adding(project_columns, ["project_id", "kind", "name"], ["jobs", "numbers", "texts"])
 _HELD = {
     PARAM: _held(params, params.c.key, params.c.number, params.c.text),
-    TAG: _held(tags, tags.c.key, literal(None), tags.c.value),
+    TAG: _held(tags, tags.c.key, null(), tags.c.value),
     METRIC: _held(
         latest_metrics,
         metric_keys.c.name,
         latest_metrics.c.lowest,
-        literal(None),
+        null(),
         (metric_keys, metric_keys.c.id == latest_metrics.c.key),
     ),
 }

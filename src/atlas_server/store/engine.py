@@ -1,79 +1,155 @@
-"""The database connection: transactions, durability, and the schema's version."""
+"""The database: transactions, and the schema's version."""
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, Text, inspect, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.types import TypeEngine
 
-from atlas_server.domain import patterns
+from atlas_server.store.column_types import Json
 from atlas_server.store.schema import metadata
-from foundations.errors import ServerError, StorageFull
+from atlas_server.store.sqlite import SqliteDatabase
+from foundations.errors import ServerError
 
 SCHEMA_VERSION = "0003"
 _T = TypeVar("_T")
 _MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 
 
-class Store:
-    """Gives out transactions on one database.
+class Database(Protocol):
+    """What each kind of database does in its own way."""
 
-    SQLite has one writer at a time: writers queue up on a lock here instead of on the file, so
-    that none ever sees "database is locked".
+    @property
+    def name(self) -> str:
+        """What people know it as, without a password."""
+        ...
+
+    @property
+    def version(self) -> Hashable:
+        """Something that is another after each write of anybody."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """See `Store.read`."""
+        ...
+
+    def writing(self, *, durable: bool, job: int | None) -> AbstractContextManager[Connection]:
+        """See `Store.write`."""
+        ...
+
+    def beside(self) -> AbstractContextManager[Connection]:
+        """See `Store.write_beside`."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """See `Store.alone`."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Store:
+    """Gives out transactions on one database: a file (Path), or what a PostgreSQL URL names.
+
+    Writers come one after the other, in every process that works on the database: what one reads
+    in its transaction is not changed by another before it commits, and events are committed in the
+    order of their numbers.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600, exist_ok=True)
-        self._engine = _sqlite_engine(path)
-        self._write_lock = threading.Lock()
-        # Counts what was written: while it stays the same, so do all answers.
-        self.version = 0
+    def __init__(self, where: Path | str) -> None:
+        self._database = _open(where)
+        self._guard: Callable[[Connection], None] | None = None
         try:
-            self._migrate(path)
+            self._migrate()
         except DatabaseError as error:
-            raise ServerError(f"The database {path} cannot be used: {error.orig}.") from error
+            self.close()
+            raise ServerError(f"The database {self.name} cannot be used: {error.orig}.") from error
+        except BaseException:
+            self.close()
+            raise
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    @property
+    def name(self) -> str:
+        """What people know the database as, without a password."""
+        return self._database.name
+
+    @property
+    def version(self) -> Hashable:
+        """Something that is another after each write: while it stays the same, so do all answers.
+
+        To be asked before a read whose answer is kept.
+        """
+        return self._database.version
+
+    def read(self) -> AbstractContextManager[Connection]:
         """Yield a connection that sees one consistent state; changes nothing."""
-        with self._engine.connect() as connection, connection.begin():
-            yield connection
+        return self._database.reading()
 
-    @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+    def write(
+        self, *, durable: bool = False, job: int | None = None
+    ) -> AbstractContextManager[Connection]:
         """Yield a connection in a write transaction, committed at the end of the block.
 
         With `durable` the commit returns only when it would survive a power cut; without, it
-        survives the end of any process. Raises StorageFull when the disk is full.
+        survives the end of any process. A writer that changes nothing but what belongs to one
+        job, and appends no event, may say so with the row key of the `job`: others of its kind
+        need not wait for it. Raises StorageFull when the disk is full, Unavailable where the
+        database is away.
         """
-        with self._write_lock, _clear_errors(), self._engine.connect() as connection:
-            connection = connection.execution_options(atlas_write=True)
-            raw = connection.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
-            raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            with connection.begin():
-                yield connection
-            self.version += 1
+        if self._guard is None:
+            return self._database.writing(durable=durable, job=job)
+        return self._guarded(self._guard, durable, job)
+
+    def write_beside(self) -> AbstractContextManager[Connection]:
+        """Yield a connection in a write transaction that waits for no other writer.
+
+        For what no use case reads: which process does what.
+        """
+        return self._database.beside()
+
+    def guarded(self, guard: Callable[[Connection], None]) -> Store:
+        """Return this store for a writer that has to be asked first, in each of its transactions.
+
+        `guard` raises what keeps it from writing.
+        """
+        other = copy(self)
+        other._guard = guard
+        return other
+
+    @contextmanager
+    def _guarded(
+        self, guard: Callable[[Connection], None], durable: bool, job: int | None
+    ) -> Iterator[Connection]:
+        with self._database.writing(durable=durable, job=job) as connection:
+            guard(connection)
+            yield connection
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep servers out for a while. Raises Refused where one works on the database.
+
+        Of a file that is for the lock of its home to do.
+        """
+        return self._database.alone()
 
     def close(self) -> None:
-        """Close every connection; the write-ahead log is folded into the database."""
-        self._engine.dispose()
+        """Close every connection."""
+        self._database.close()
 
-    def _migrate(self, path: Path) -> None:
+    def _migrate(self) -> None:
         with self.read() as connection:
             found = _schema_version(connection)
         if found == SCHEMA_VERSION:
             return
         if found is not None and found > SCHEMA_VERSION:
-            message = f"The database {path} was made by a newer Atlas (schema {found})."
+            message = f"The database {self.name} was made by a newer Atlas (schema {found})."
             raise ServerError(message, "Install that version again, or a newer one.")
         with self.write(durable=True) as connection:
             _upgrade(connection)
@@ -85,52 +161,13 @@ def parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
         yield values[start : start + _MOST_ASKED]
 
 
-def _sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        connect_args={"timeout": 30},
-        hide_parameters=True,  # errors are logged, and jobs' secrets are among the parameters
-    )
+def _open(where: Path | str) -> Database:
+    if isinstance(where, Path):
+        return SqliteDatabase(where)
+    # Late: most servers need no more than the file.
+    from atlas_server.store.postgresql import PostgresDatabase  # noqa: PLC0415
 
-    @event.listens_for(engine, "connect")
-    def configure(raw: sqlite3.Connection, _record: object) -> None:
-        # Transactions begin where `begin` below says so, not where the driver guesses.
-        raw.isolation_level = None
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "temp_store=MEMORY"):
-            raw.execute(f"PRAGMA {pragma}")
-        # What PostgreSQL has as `~`; SQLAlchemy's own is Python's `re`, which may never end.
-        raw.create_function("regexp", 2, _matches, deterministic=True)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("atlas_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    return engine
-
-
-def _matches(pattern: str, text: str | None) -> bool | None:
-    if text is None:
-        return None
-    # Parameters of very many jobs have few values, and looking one up is cheaper than matching it.
-    return _known_match(pattern, text) if len(text) < _SHORT else patterns.matches(pattern, text)
-
-
-_SHORT = 100
-_known_match = lru_cache(maxsize=20_000)(patterns.matches)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        if "full" in str(error.orig) or "disk I/O error" in str(error.orig):
-            raise StorageFull(
-                "The server's disk is full; nothing was changed.",
-                "Free some space (foundations delete job ...) and try again.",
-            ) from error
-        raise
+    return PostgresDatabase(where)
 
 
 def _schema_version(connection: Connection) -> str | None:
@@ -155,4 +192,14 @@ def same_schema(connection: Connection) -> list[object]:
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
-    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+    options = {"compare_type": _is_other_type}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+def _is_other_type(
+    context: Any, _found: Any, _meant: Any, found: TypeEngine[Any], meant: TypeEngine[Any]
+) -> bool | None:
+    """Whether a column has another type than it should; None leaves it to Alembic."""
+    if isinstance(meant, Json) and context.dialect.name == "postgresql":
+        return not isinstance(found, Text)
+    return None

@@ -78,8 +78,8 @@ def newest_id(connection: Connection, back: int = 0) -> str | None:
     return connection.execute(query).scalar()
 
 
-def listing(connection: Connection, condition: JobFilter, limit: int) -> list[JobRecord]:
-    """Return the newest jobs that fit, newest first."""
+def listing(connection: Connection, condition: JobFilter, limit: int | None) -> list[JobRecord]:
+    """Return the newest jobs that fit, newest first; all of them without a limit."""
     query = _where(_select(lean=True), condition)
     if condition.before is not None:
         query = query.where(jobs.c.id < condition.before)

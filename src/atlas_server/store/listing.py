@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Float, Text, cast, func, null, select
 
 from atlas_server.domain.query.syntax import Column, Condition, Sort
-from atlas_server.store.selection import Reading, Values, holds, is_there, order_of, values_of
+from atlas_server.store.matching import settled
+from atlas_server.store.selection import (
+    Reading,
+    Values,
+    holds,
+    is_there,
+    lower,
+    order_of,
+    values_of,
+)
 from atlas_server.store.tables import jobs, projects
 
 
@@ -26,6 +35,7 @@ class Selection:
 
 def total(connection: Connection, selection: Selection) -> int:
     """Return how many jobs are selected."""
+    selection = _settled(connection, selection)
     query = _where(select(func.count()).select_from(jobs), selection)
     return connection.execute(query).scalar_one()
 
@@ -34,6 +44,7 @@ def window(
     connection: Connection, selection: Selection, offset: int, limit: int
 ) -> tuple[int, list[int]]:
     """Return how many jobs are selected, and the row keys of `limit` of them from `offset` on."""
+    selection = _settled(connection, selection)
     if not selection.sort or not _is_narrowed(selection):
         keys = list(connection.execute(_ordered(selection, offset, limit)).scalars())
         return total(connection, selection), keys
@@ -52,6 +63,7 @@ def keys_of(
     before: int | None = None,
 ) -> list[int]:
     """Return the row keys of the selected jobs in order, of those alone below the key `before`."""
+    selection = _settled(connection, selection)
     query = _ordered(selection, 0, limit)
     if before is not None:
         query = query.where(jobs.c.id < before)
@@ -62,6 +74,7 @@ def columns_of(
     connection: Connection, selection: Selection, columns: Sequence[Column], limit: int
 ) -> Iterator[tuple[str, str | None, str, list[Any]]]:
     """Yield (job ID, name, state, values) of the selected jobs; a value is None, number or text."""
+    selection = _settled(connection, selection)
     query = select(jobs.c.job_id, jobs.c.name, jobs.c.state)
     query, given = _with_columns(query, columns, selection.reading)
     for values in given:
@@ -94,12 +107,14 @@ def groups(
     limit: int,
 ) -> list[Group]:
     """Return the selected jobs grouped, the largest groups first."""
+    selection = _settled(connection, selection)
     query = select(func.count(jobs.c.id))
     query, given = _with_columns(query, [*by, *metrics], selection.reading)
     keys = [cell for values in given[: len(by)] for cell in _both(values)]
     for values in given[len(by) :]:
-        number = values.number
-        assert number is not None
+        assert values.number is not None
+        # Squares of whole numbers would not fit into one, and their mean would be a decimal.
+        number = cast(values.number, Float)
         query = query.add_columns(
             func.count(number),
             func.avg(number),
@@ -108,7 +123,8 @@ def groups(
             func.max(number),
         )
     query = _where(query.add_columns(*keys), selection).group_by(*keys)
-    rows = connection.execute(query.order_by(func.count(jobs.c.id).desc(), *keys).limit(limit))
+    order = (key.nulls_first() for key in keys)
+    rows = connection.execute(query.order_by(func.count(jobs.c.id).desc(), *order).limit(limit))
     end = 1 + 5 * len(metrics)
     return [
         Group(
@@ -127,18 +143,25 @@ def values(
 
     With a `prefix` only texts that begin with it, whatever their case.
     """
+    selection = _settled(connection, selection)
     query, [given] = _with_columns(select(func.count(jobs.c.id)), [column], selection.reading)
     number, text = _both(given)
     if prefix and given.text is not None:
-        query = query.where(func.lower(given.text).startswith(prefix.lower(), autoescape=True))
+        query = query.where(func.lower(given.text).startswith(lower(prefix), autoescape=True))
     query = _where(query.where(is_there(given)), selection).group_by(number, text)
     # The bounds are of all groups, though few of them are returned.
     query = query.add_columns(number, text, func.min(number).over(), func.max(number).over())
-    query = query.order_by(func.count(jobs.c.id).desc(), number, text).limit(limit)
+    order = (func.count(jobs.c.id).desc(), number.nulls_first(), text.nulls_first())
+    query = query.order_by(*order).limit(limit)
     rows: Any = connection.execute(query).all()
     found = [(row[2] if row[1] is None else row[1], row[0]) for row in rows]
     low, high = (rows[0][3], rows[0][4]) if rows else (None, None)
     return low, high, found
+
+
+def _settled(connection: Connection, selection: Selection) -> Selection:
+    reading = settled(connection, selection.condition, selection.reading, selection.project)
+    return replace(selection, reading=reading)
 
 
 def _is_narrowed(selection: Selection) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
-from atlas_server.store.tables import Id, metadata
+from atlas_server.store.column_types import Id, Json
+from atlas_server.store.tables import metadata
 
 # `memo` is what samplers want to be remembered of the whole search; `spent` are the seconds that it
 # went on before `active_since`, which is empty while it does not.
@@ -18,10 +19,10 @@ searches = Table(
     Column("user", String, nullable=False),
     Column("state", String(16), nullable=False),
     Column("message", Text),
-    Column("definition", JSON, nullable=False),
-    Column("spec", JSON, nullable=False),
+    Column("definition", Json, nullable=False),
+    Column("spec", Json, nullable=False),
     # As of jobs: for workers alone, never shown.
-    Column("secrets", JSON),
+    Column("secrets", Json),
     Column("bundle", String(64), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("finished_at", Float),
@@ -42,15 +43,15 @@ trials = Table(
     Column("job_id", String(36), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
     # The values of the dimensions, by their dotted names.
-    Column("point", JSON, nullable=False),
+    Column("point", Json, nullable=False),
     # One number for each objective; of the first one also where SQL can order it.
-    Column("scores", JSON),
+    Column("scores", Json),
     Column("score", Float),
     Column("message", Text),
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
     # What the sampler and the pruner noted down for themselves.
-    Column("memo", JSON),
+    Column("memo", Json),
     sqlite_with_rowid=False,
 )

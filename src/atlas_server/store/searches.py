@@ -91,7 +91,7 @@ def trials_of(
 
 def best_of(connection: Connection, key: int, goal: str) -> TrialRecord | None:
     """Return the completed trial with the lowest (min) or highest (max) score, the first one."""
-    score = trials.c.score.asc() if goal == "min" else trials.c.score.desc()
+    score = (trials.c.score.asc() if goal == "min" else trials.c.score.desc()).nulls_last()
     query = select(*_TRIAL).where(
         trials.c.search == key, trials.c.state == TrialState.COMPLETED.value
     )

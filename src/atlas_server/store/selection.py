@@ -6,13 +6,17 @@ same effort for every job, whatever the planner knows. Conditions are true or fa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
+    Float,
+    Text,
     and_,
+    any_,
     case,
     exists,
     false,
@@ -57,10 +61,14 @@ Sql = ColumnElement[Any]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a query is read with: what time it is, and which metrics are best high or low."""
+    """What a query is read with: what time it is, and which metrics are best high or low.
+
+    `found`: which texts each pattern matches, where it is not for the database to say.
+    """
 
     now: float
     goals: Mapping[str, str] = field(default_factory=dict)
+    found: Mapping[Matches, Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +128,15 @@ def _leaf(leaf: Leaf, reading: Reading) -> ColumnElement[bool]:
     assert not isinstance(leaf, Search)
     values, joined = values_of(leaf.column, reading)
     if joined is None:
-        return _on_value(leaf, values)
+        return _on_value(leaf, values, reading)
     table, on = joined
     # A parameter may be null, and is there all the same.
     counts = leaf.column.source is Source.METRIC and leaf.column.aggregate is not Aggregate.LAST
-    wanted = true() if isinstance(leaf, Has) and not counts else _on_value(leaf, values)
+    wanted = true() if isinstance(leaf, Has) and not counts else _on_value(leaf, values, reading)
     return exists().select_from(table).where(on, wanted)
 
 
-def _on_value(leaf: Leaf, values: Values) -> ColumnElement[bool]:
+def _on_value(leaf: Leaf, values: Values, reading: Reading) -> ColumnElement[bool]:
     match leaf:
         case Compare(_, relation, number):
             return false() if values.number is None else _compared(values.number, relation, number)
@@ -138,25 +146,33 @@ def _on_value(leaf: Leaf, values: Values) -> ColumnElement[bool]:
             return false()
         case Equals(_, text, folded):
             value = func.lower(values.text) if folded else values.text
-            found = value == (_lower(text) if folded else text)
+            found = value == (lower(text) if folded else text)
         case Contains(_, text):
-            found = func.lower(values.text).contains(_lower(text), autoescape=True)
+            found = func.lower(values.text).contains(lower(text), autoescape=True)
         case StartsWith(_, text):
             found = values.text.startswith(text, autoescape=True)
-        case Matches(_, pattern):
-            found = values.text.regexp_match(pattern)
+        case Matches():
+            found = _matched(leaf, values.text, reading)
         case _:
             raise AssertionError(leaf)
     return and_(values.text.is_not(None), found)
 
 
+def _matched(leaf: Matches, text: Sql, reading: Reading) -> ColumnElement[bool]:
+    if reading.found is None:
+        return text.regexp_match(leaf.pattern)
+    return text == any_(literal(list(reading.found[leaf]), ARRAY(Text)))
+
+
 def _compared(value: Sql, relation: str, number: float) -> ColumnElement[bool]:
+    # As a float whatever the column is: PostgreSQL would round it to a whole number.
+    wanted = literal(number, Float)
     found = {
-        "<": value < number,
-        "<=": value <= number,
-        "=": value == number,
-        ">=": value >= number,
-        ">": value > number,
+        "<": value < wanted,
+        "<=": value <= wanted,
+        "=": value == wanted,
+        ">=": value >= wanted,
+        ">": value > wanted,
     }[relation]
     return and_(value.is_not(None), found)
 
@@ -186,7 +202,7 @@ def _field(name: str, reading: Reading) -> tuple[Values, Any]:
         table = projects.alias()
         return Values(text=table.c.name), (table, table.c.id == jobs.c.project_id)
     if name == "duration":
-        ends = func.coalesce(jobs.c.finished_at, literal(reading.now))
+        ends = func.coalesce(jobs.c.finished_at, literal(reading.now, Float))
         return Values(ends - jobs.c.started_at), None
     columns: dict[str, Any] = {
         "id": jobs.c.job_id,
@@ -223,6 +239,6 @@ _TEXTS = frozenset({"id", "kind", "name", "user", "state", "reason", "message", 
 _LOWER = str.maketrans({chr(letter): chr(letter + 32) for letter in range(65, 91)})
 
 
-def _lower(text: str) -> str:
-    """In lower case as every database agrees on it: the letters of ASCII."""
+def lower(text: str) -> str:
+    """Return a text in lower case as every database agrees on it: the letters of ASCII."""
     return text.translate(_LOWER)

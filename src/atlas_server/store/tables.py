@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -18,8 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-# SQLite counts rows by itself only where the key is INTEGER; PostgreSQL wants 64 bits.
-Id = BigInteger().with_variant(Integer, "sqlite")
+from atlas_server.store.column_types import Id, Json
 
 metadata = MetaData(
     naming_convention={
@@ -40,7 +38,7 @@ projects = Table(
     Column("description", Text),
     # The metric that is shown first, and metrics whose best value is not what their name suggests.
     Column("metric", String),
-    Column("goals", JSON),
+    Column("goals", Json),
 )
 
 project_notes = Table(
@@ -96,11 +94,11 @@ jobs = Table(
     Column("finished_at", Float),
     Column("bundle", String(64), nullable=False),
     Column("outputs", String(64)),
-    Column("spec", JSON, nullable=False),
+    Column("spec", Json, nullable=False),
     # Values of environment variables that look secret: for the worker alone, never shown.
-    Column("secrets", JSON),
-    Column("environment", JSON),
-    Column("usage", JSON),
+    Column("secrets", Json),
+    Column("environment", Json),
+    Column("usage", Json),
     Column("kind", String(16), nullable=False, server_default="scheduled"),
     Column("notes", Text),
     # Where in the queue it was put by hand, see `store.turns`; None: by its key.
@@ -146,7 +144,7 @@ attempts = Table(
     Column("number", Integer, nullable=False),
     Column("token", String, nullable=False),
     Column("executor", String, nullable=False),
-    Column("allocation", JSON, nullable=False),
+    Column("allocation", Json, nullable=False),
     Column("handle", String),
     Column("lease_until", Float, nullable=False),
     Column("recoveries", Integer, nullable=False),
@@ -156,9 +154,9 @@ attempts = Table(
     Column("exit_code", Integer),
     Column("reason", String(32)),
     Column("message", Text),
-    Column("usage", JSON),
-    Column("late_result", JSON),
-    Column("error", JSON),
+    Column("usage", Json),
+    Column("late_result", Json),
+    Column("error", Json),
     UniqueConstraint("job", "number"),
     Index(None, "token"),
     # Runners name their attempt by its number: it must never be given out again.
@@ -173,7 +171,7 @@ events = Table(
     Column("time", Float, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("job_id", String(36)),
-    Column("payload", JSON, nullable=False),
+    Column("payload", Json, nullable=False),
     Index(None, "job_id", "seq"),
     sqlite_autoincrement=True,
 )
@@ -194,7 +192,7 @@ params = Table(
     metadata,
     Column("job", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("key", String, primary_key=True),
-    Column("value", JSON),
+    Column("value", Json),
     Column("number", Float),
     Column("text", Text),
     sqlite_with_rowid=False,
@@ -303,4 +301,18 @@ journal_positions = Table(
     Column("writer", String, primary_key=True),
     Column("position", Id, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Which of several server processes schedules: one row. `until` is by the database's clock; each
+# one that takes over has the next `epoch`. `nodes` and `usage` are what it can place jobs on.
+scheduler_lease = Table(
+    "scheduler_lease",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", String, nullable=False),
+    Column("machine", String, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("nodes", Json),
+    Column("usage", Json),
 )

@@ -6,9 +6,9 @@ from shlex import join
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from atlas_server.store.tables import job_texts, jobs, params, tags
+from atlas_server.store.upserts import replacing
 
 _LONGEST = 20_000  # characters; parameters may hold whole files
 
@@ -33,7 +33,7 @@ def _store(connection: Connection, job: int, command: str) -> None:
         parts.append(f"{key}={value}" if value else key)
     parts += connection.execute(_PARAMS, {"wanted": job}).scalars()
     text = "\n".join(part for part in parts if part)[:_LONGEST].casefold()
-    connection.execute(_SET, {"job": job, "command": command, "text": text})
+    connection.execute(_SET.on(connection), {"job": job, "command": command, "text": text})
 
 
 # Built once: composing a statement costs several times as much as executing it.
@@ -48,8 +48,4 @@ _PARAMS = (
     .where(params.c.job == _WANTED, params.c.text.is_not(None))
     .order_by(params.c.key)
 )
-_ROW = upsert(job_texts)
-_SET = _ROW.on_conflict_do_update(
-    index_elements=["job"],
-    set_={"command": _ROW.excluded.command, "text": _ROW.excluded.text},
-)
+_SET = replacing(job_texts, ["job"])

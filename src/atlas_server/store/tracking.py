@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import Insert
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from atlas_server.store import catalogue, rollups, texts
 from atlas_server.store.bulk import insert_many
@@ -24,6 +23,9 @@ from atlas_server.store.tables import (
     params,
     tags,
 )
+from atlas_server.store.upserts import passing_over, replacing
+
+_LONGEST_NAME = 500  # characters, of up to four bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,14 @@ class Point:
     step: float | None
     value: float | int | bool | str
     rank: int | None = None
+
+
+def named(text: str) -> str:
+    """Return a name as it is kept: of one that no index could hold, the beginning and a digest."""
+    if len(text) <= _LONGEST_NAME:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{text[: _LONGEST_NAME - len(digest) - 1]}~{digest}"
 
 
 def number_or_text(value: float | bool | str) -> tuple[float | None, str | None]:
@@ -71,7 +81,7 @@ def position(connection: Connection, attempt: int, writer: str) -> int:
 def set_position(connection: Connection, attempt: int, writer: str, value: int) -> None:
     """Note that a writer's journal has been taken in up to line `value`."""
     row = {"attempt": attempt, "writer": writer, "position": value}
-    connection.execute(_SET_POSITION, row)
+    connection.execute(_SET_POSITION.on(connection), row)
 
 
 def add_points(connection: Connection, job: int, points: Sequence[Point]) -> None:
@@ -79,6 +89,7 @@ def add_points(connection: Connection, job: int, points: Sequence[Point]) -> Non
     curves: dict[str, list[Point]] = {}
     for point in points:
         curves.setdefault(point.key, []).append(point)
+    curves = {named(name): own for name, own in curves.items()}
     keys = _metric_keys(connection, list(curves))
     known = _standing(connection, job, list(keys.values()))
     rows: list[dict[str, Any]] = []
@@ -101,14 +112,15 @@ def add_points(connection: Connection, job: int, points: Sequence[Point]) -> Non
         stretches += rollups.complete(connection, count, fresh)
         rows += fresh
     insert_many(connection, _ADD_POINTS, rows)
-    connection.execute(_SET_LATEST, newest)
+    connection.execute(_SET_LATEST.on(connection), newest)
     if stretches:
-        connection.execute(rollups.ADD_ROLLUPS, stretches)
+        insert_many(connection, rollups.ADD_ROLLUPS, stretches)
     catalogue.count(connection, job, catalogue.METRIC, changes)
 
 
 def set_params(connection: Connection, job: int, values: dict[str, Any]) -> None:
     """Merge parameters into a job's own; the last value of a name wins."""
+    values = {named(name): value for name, value in values.items()}
     known = {key: value for key, value in connection.execute(_PARAMS, {"wanted": job})}
     rows: list[dict[str, Any]] = []
     changes: list[Change] = []
@@ -128,13 +140,14 @@ def set_params(connection: Connection, job: int, values: dict[str, Any]) -> None
             )
         )
     if rows:
-        connection.execute(_SET_PARAMS, rows)
+        connection.execute(_SET_PARAMS.on(connection), rows)
         catalogue.count(connection, job, catalogue.PARAM, changes)
         texts.refresh(connection, job)
 
 
 def set_tags(connection: Connection, job: int, values: dict[str, str]) -> None:
     """Set tags of a job; the last value of a key wins."""
+    values = {named(name): value for name, value in values.items()}
     known = tags_of(connection, [job]).get(job, {})
     rows = [
         {"job": job, "key": name, "value": value}
@@ -142,7 +155,7 @@ def set_tags(connection: Connection, job: int, values: dict[str, str]) -> None:
         if known.get(name) != value
     ]
     if rows:
-        connection.execute(_SET_TAGS, rows)
+        connection.execute(_SET_TAGS.on(connection), rows)
         new = [Change(name, 1, 0, 1) for name in values if name not in known]
         catalogue.count(connection, job, catalogue.TAG, new)
         texts.refresh(connection, job)
@@ -151,7 +164,7 @@ def set_tags(connection: Connection, job: int, values: dict[str, str]) -> None:
 def remove_tags(connection: Connection, job: int, keys: Sequence[str]) -> None:
     """Take tags off a job; keys that it has not are passed over."""
     known = tags_of(connection, [job]).get(job, {})
-    gone = [key for key in dict.fromkeys(keys) if key in known]
+    gone = [key for key in dict.fromkeys(map(named, keys)) if key in known]
     if gone:
         connection.execute(_REMOVE_TAG, [{"wanted": job, "called": key} for key in gone])
         changes = [Change(key, -1, 0, -1) for key in gone]
@@ -161,6 +174,7 @@ def remove_tags(connection: Connection, job: int, keys: Sequence[str]) -> None:
 
 def add_artifact(connection: Connection, job: int, values: dict[str, Any]) -> None:
     """Add the next version of an artifact."""
+    values = {**values, "key": named(values["key"])}
     newest = select(func.max(artifacts.c.version)).where(
         artifacts.c.job == job, artifacts.c.key == values["key"]
     )
@@ -270,7 +284,7 @@ def _metric_keys(connection: Connection, names: Sequence[str]) -> dict[str, int]
     found = _known_keys(connection, names)
     new = [name for name in names if name not in found]
     if new:
-        connection.execute(_ADD_KEYS, [{"name": name} for name in new])
+        connection.execute(_ADD_KEYS.on(connection), [{"name": name} for name in sorted(new)])
         found.update(_known_keys(connection, new))
     return found
 
@@ -307,26 +321,17 @@ def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:
     }
 
 
-def _upserting(table: Table, keys: Sequence[str]) -> Insert:
-    """An insertion that replaces everything but the keys where the row is there."""
-    row = upsert(table)
-    others = {column.name: row.excluded[column.name] for column in table.c}
-    for key in keys:
-        del others[key]
-    return row.on_conflict_do_update(index_elements=list(keys), set_=others)
-
-
 # Built once: composing a statement costs several times as much as executing it.
 _WANTED = bindparam("wanted")
 _POSITION = select(journal_positions.c.position).where(
     journal_positions.c.attempt == _WANTED, journal_positions.c.writer == bindparam("by")
 )
-_SET_POSITION = _upserting(journal_positions, ["attempt", "writer"])
+_SET_POSITION = replacing(journal_positions, ["attempt", "writer"])
 _ADD_POINTS = insert(metrics)
-_SET_LATEST = _upserting(latest_metrics, ["job", "key"])
-_SET_PARAMS = _upserting(params, ["job", "key"])
-_SET_TAGS = _upserting(tags, ["job", "key"])
-_ADD_KEYS = insert(metric_keys)
+_SET_LATEST = replacing(latest_metrics, ["job", "key"])
+_SET_PARAMS = replacing(params, ["job", "key"])
+_SET_TAGS = replacing(tags, ["job", "key"])
+_ADD_KEYS = passing_over(metric_keys, ["name"])
 _KEYS = select(metric_keys.c.name, metric_keys.c.id).where(
     metric_keys.c.name.in_(bindparam("names", expanding=True))
 )

@@ -52,7 +52,7 @@ def _known(scheduler: config.SchedulerConfig) -> Optional[Api]:
     home = config.home()
     state = config.server_state(home)
     # A server that was killed leaves its file; its port may be another program's by now.
-    if state is None or not _is_held(home):
+    if state is None or not _is_held(home, state.get("name", "server")):
         return None
     api = Api.of_user(state["url"])
     try:
@@ -62,12 +62,13 @@ def _known(scheduler: config.SchedulerConfig) -> Optional[Api]:
     return api
 
 
-def _is_held(home: str) -> bool:
-    """Whether a living server has the lock of this home."""
+def _is_held(home: str, name: str) -> bool:
+    """Whether a living process of this name has its lock in this home."""
     import fcntl  # only on the machine of the server
 
+    file = "server.lock" if name == "server" else "process-{}.lock".format(name)
     try:
-        with open(os.path.join(home, "run", "server.lock"), "rb") as lock:
+        with open(os.path.join(home, "run", file), "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { address, get, part } from "@/api/client";
+import { listen } from "@/api/stream";
 import type { JobDetails, LogLines } from "@/api/types";
 import { isFinal } from "@/lib/states";
 
@@ -97,15 +98,15 @@ export function useLog(job: JobDetails, attempt: number): Log {
       return;
     }
     let timer: number | undefined;
-    const source = new EventSource(address(`/jobs/${part(jobId)}/stream`, { tail: 0 }));
-    source.addEventListener("log", () => {
+    const soon = () => {
       timer ??= window.setTimeout(() => {
         timer = undefined;
         grow();
       }, PAUSE);
-    });
+    };
+    const close = listen(address(`/jobs/${part(jobId)}/stream`, { tail: 0, text: false }), { on: { log: soon }, opened: soon });
     return () => {
-      source.close();
+      close();
       window.clearTimeout(timer);
     };
   }, [jobId, attempt, over, begun, read, job.attempts]);

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from atlas_server.store.migrations.accounts import add_accounts
+from atlas_server.store.migrations.leadership import add_scheduler_lease
 from atlas_server.store.migrations.searches import add_searches
 
 revision = "0003"
@@ -19,6 +20,7 @@ def upgrade() -> None:
     """Add tables and columns, and fill them from what is there."""
     add_searches()
     add_accounts()
+    add_scheduler_lease()
     _add_wishes()
 
 
