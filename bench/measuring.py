@@ -15,7 +15,8 @@ from side_by_side import BARE, PYTHON, Table, arguments, environment, timed
 
 from atlas_runner.descendants import with_descendants
 from atlas_runner.measuring import Meter
-from atlas_runner.sysmetrics import LONGEST_PAUSE
+
+from foundations.execution.usage import LONGEST_PAUSE
 
 _TREE = """
 import os, sys, threading, time

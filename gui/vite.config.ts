@@ -7,6 +7,8 @@ import { defineConfig } from "vite";
 const server = process.env["ATLAS_URL"] ?? "http://127.0.0.1:5000";
 
 export default defineConfig({
+  // The server writes the path in before which a proxy shows it.
+  base: "./",
   plugins: [react()],
   resolve: { alias: { "@": fileURLToPath(new URL("src", import.meta.url)) } },
   server: { proxy: { "/api": server } },

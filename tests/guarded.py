@@ -65,9 +65,7 @@ class GuardedServer:
 
     def add(self, name: str, role: str = "") -> None:
         """Add a user on the command line."""
-        command = ("user", "add", name, "--role", role or ROLES[name], "--password-stdin")
-        done = self.server.server_command(*command, stdin=PASSWORDS[name] + "\n")
-        assert done.code == 0, done
+        with_user(self.server, name, role or ROLES[name])
 
     def login(self, name: str, password: str | None = None) -> str:
         """Log in as the command line does; returns the token."""
@@ -152,6 +150,15 @@ class GuardedServer:
         return {"Cookie": cookie, "Origin": "http://" + self.address}
 
 
-def guarded(root: Path, **settings: object) -> LiveServer:
+def guarded(
+    root: Path, at: list[str] | None = None, cpus: float = 2, **settings: object
+) -> LiveServer:
     """A server that asks who is there, not started."""
-    return LiveServer(root, settings={"authentication": True, **settings})
+    return LiveServer(root, cpus, settings={"authentication": True, **settings}, at=at)
+
+
+def with_user(server: LiveServer, name: str, role: str) -> None:
+    """Add a user on the command line, with the password that this name has here."""
+    command = ("user", "add", name, "--role", role, "--password-stdin")
+    done = server.server_command(*command, stdin=PASSWORDS[name] + "\n")
+    assert done.code == 0, done

@@ -41,7 +41,7 @@ class LiveServer:
     """A server with a home of its own below `root`; a context manager that leaves nothing behind.
 
     `settings` are the server's, as in ATLAS_<NAME>; `environment` is what every process gets
-    besides.
+    besides; `at` is what commands begin with.
     """
 
     def __init__(
@@ -51,8 +51,10 @@ class LiveServer:
         settings: dict[str, object] | None = None,
         environment: dict[str, str] | None = None,
         home: Path | None = None,
+        at: list[str] | None = None,
     ) -> None:
         self.root = root
+        self._at = at or []
         self.home = home or root / "home"
         own = {"port": 0, "gui_port": 0, "cpus": cpus, "heartbeat": 1, "lease": 8, "grace": 5}
         inherited = {
@@ -176,7 +178,7 @@ class LiveServer:
         stdin: str = "",
     ) -> Done:
         done = subprocess.run(
-            command,
+            [*self._at, *command],
             cwd=cwd or self.root,
             env={**self.env, **(env or {})},
             input=stdin.encode(),

@@ -3,16 +3,21 @@ import "./styles/base.css";
 
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { Tooltip } from "@base-ui/react/tooltip";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { ApiError } from "./api/client";
-import { openFeed } from "./api/feed";
 import { router } from "./app/router";
 
-const client = new QueryClient({
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error) => {
+      // The session has ended: who is there is asked again, and the answer is the login.
+      if (error instanceof ApiError && error.status === 401) void client.invalidateQueries({ queryKey: ["me"] });
+    },
+  }),
   defaultOptions: {
     queries: {
       // The feed says when something is old; what it does not cover says so itself.
@@ -31,8 +36,6 @@ window.addEventListener("vite:preloadError", (event) => {
   event.preventDefault();
   window.location.reload();
 });
-
-openFeed();
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");

@@ -16,7 +16,6 @@ from atlas_runner import inotify
 from atlas_runner.bystander import Bystander, Stopping
 from atlas_runner.conclusion import conclude, last_sign
 from atlas_runner.descendants import identify, process_alive, with_descendants
-from atlas_runner.gpumetrics import NO_GPUS
 from atlas_runner.interpreter import interpreter_identity, packages
 from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.shipper import Shipper
@@ -37,6 +36,7 @@ from foundations.errors import (
     WrongServer,
 )
 from foundations.execution.folder import JobFolder
+from foundations.execution.gpus import GpuLook
 from foundations.execution.snapshot import spec_without_code
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ class _Adoption:
             lambda path: Path(path).resolve(),
             lambda text: _remark(self._folder, text),
         )
-        sampler = Sampler(self._workspace, self._pids, NO_GPUS)
+        gpus = GpuLook()
+        sampler = Sampler(self._workspace, self._pids, lambda pids: gpus.read(pids, pids[0]))
         logdirs.start()
         sampler.start()
         result = self._workspace.result() or self._result()

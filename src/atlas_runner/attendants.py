@@ -12,13 +12,14 @@ from atlas_runner.gpumetrics import GpuWatch
 from atlas_runner.job_files import write_open
 from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.relay import Relay
-from atlas_runner.sysmetrics import FIRST_PAUSE, Sampler
+from atlas_runner.sysmetrics import Sampler
 from atlas_runner.way import Worker
 from atlas_runner.workspace import Workspace
 from foundations.contract.environment import API_SOCKET
 from foundations.contract.report import Assignment
 from foundations.contract.tokens import JOB_TOKEN_FILE, job_token
 from foundations.errors import BundleError
+from foundations.execution.usage import FIRST_PAUSE
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Attendants:
     def watch(self, worker: Worker) -> None:
         """Look at a worker that runs."""
         self._logdirs.start()
-        self._sampler = Sampler(self._workspace, worker.pids, self._gpus)
+        self._sampler = Sampler(self._workspace, worker.pids, lambda _: self._gpus.read())
         self._sampler.start()
 
     def close(self) -> None:

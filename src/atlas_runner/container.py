@@ -269,17 +269,6 @@ def _has_left() -> bool:
     return False
 
 
-def kept_log(engine: Engine) -> Any:
-    """Return a log that keeps every byte: what is printed while no runner listens is not lost."""
-    from docker.types import LogConfig  # noqa: PLC0415 - loaded with the engine
-
-    if engine.facts.podman:
-        return LogConfig(type="json-file")
-    return LogConfig(
-        type="local", config={"max-size": "1000t", "max-file": "1", "compress": "false"}
-    )
-
-
 def _refused(beginning: bytes) -> str | None:
     """Return why the container's init could not execute the command, from what it printed."""
     found = _INIT_FAILED.match(beginning.decode(errors="replace"))

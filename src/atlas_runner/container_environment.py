@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from atlas_runner import overlay
 from atlas_runner.container_layout import ENVIRONMENTS, ROOT, Bind, Layout
-from atlas_runner.engine import Engine, Write, interruptible, words
+from atlas_runner.engine import Engine, Write, interruptible, kept_log, words
 from atlas_runner.environment import build_lock, read, touch
 from atlas_runner.errors import RequirementsFailed, StartFailed
 from atlas_runner.image_python import ImagePython
@@ -112,6 +112,7 @@ class ImageEnvironments:
             "working_dir": layout.code,
             "environment": environment,
             "labels": self.engine.labels,
+            "log_config": kept_log(self.engine),
         }
         self._remove(name)  # what a builder left that was killed
         with words():

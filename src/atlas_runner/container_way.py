@@ -8,7 +8,7 @@ import posixpath
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from atlas_runner.container import ContainerWorker, kept_log
+from atlas_runner.container import ContainerWorker
 from atlas_runner.container_environment import ImageEnvironments, mounts
 from atlas_runner.container_layout import (
     ENVIRONMENTS,
@@ -19,8 +19,8 @@ from atlas_runner.container_layout import (
 from atlas_runner.container_log import LogPump
 from atlas_runner.container_options import check_sources, container_options
 from atlas_runner.devices import without_devices
-from atlas_runner.engine import Engine, await_engine
-from atlas_runner.environment import ALREADY_INSTALLED, INSTALLING, NO_REQUIREMENTS, banner
+from atlas_runner.engine import Engine, await_engine, kept_log
+from atlas_runner.environment import ALREADY_INSTALLED, NO_REQUIREMENTS, announcement, banner
 from atlas_runner.errors import EngineUnavailable, RequirementsFailed, StartFailed
 from atlas_runner.image_python import ImagePython, image_python, is_python
 from atlas_runner.images import Image, obtain
@@ -66,7 +66,7 @@ class ContainerWay:
         cache = self._layout.home / "cache"
         # From now on somebody has to look after what is left over.
         (self._layout.home / "run" / "containers-used").touch()
-        self._python = image_python(self._engine, self._image, cache)
+        self._python = image_python(self._engine, self._image, cache, around.write, around.stop_fd)
         if "user" in self._worker and not self._engine.facts.rootless:
             self._workspace.open_to_all()
         self._prepare_requirements()
@@ -137,7 +137,8 @@ class ContainerWay:
         place = environments.find(requirements, self._workspace.job_dir, key)
         if place is None:
             self._around.takes_long()
-            write(banner(INSTALLING))
+            job_dir = self._workspace.job_dir
+            write(announcement(requirements, job_dir, self._python.packages))
             place = environments.build(requirements, self._layout, key, write, self._around.stop_fd)
         else:
             write(banner(ALREADY_INSTALLED))

@@ -100,6 +100,17 @@ class Engine:
         self.client.close()
 
 
+def kept_log(engine: Engine) -> Any:
+    """Return a log that keeps every byte: nothing is lost that is printed while nobody listens."""
+    from docker.types import LogConfig  # noqa: PLC0415 - loaded with the engine
+
+    if engine.facts.podman:
+        return LogConfig(type="json-file")
+    return LogConfig(
+        type="local", config={"max-size": "1000t", "max-file": "1", "compress": "false"}
+    )
+
+
 def address() -> str | None:
     """Return the socket to use where DOCKER_HOST does not say: the first that exists here."""
     return engine_address(os.environ, os.getuid())

@@ -18,7 +18,7 @@ import select
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +42,7 @@ __all__ = [
 
 NO_REQUIREMENTS = "No user requirements found."
 INSTALLING = "Installing user requirements"
+CHECKING = "Checking user requirements"
 ALREADY_INSTALLED = "User requirements already installed."
 
 _LOCK_INTERVAL = 0.1
@@ -67,6 +68,18 @@ def banner(text: str) -> bytes:
     """Return `text` between two lines of 120 equals signs, as the job's log shows it."""
     rule = "=" * 120
     return f"{rule}\n{text}\n{rule}\n".encode()
+
+
+def announcement(requirements: Path | None, job_dir: Path, known: Collection[str]) -> bytes:
+    """Return what a job's log says before its environment is built.
+
+    Where all that is asked for is among the packages `known`, nothing is installed as a rule.
+    """
+    if requirements is None:
+        return banner(INSTALLING)
+    asked = read(requirements, job_dir)
+    there = not asked.unnamed and asked.names.issubset(known)
+    return banner(CHECKING if there else INSTALLING)
 
 
 def find_prepared(

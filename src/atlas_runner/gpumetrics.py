@@ -83,10 +83,6 @@ class GpuWatch:
         self._program.stdout.close()
 
 
-NO_GPUS = GpuWatch([], 0.0)
-"""For jobs whose devices are not known."""
-
-
 def values(devices: Sequence[tuple[int, Any]]) -> dict[str, float]:
     """Return `gpu0_utilization` (percent), `_memory` (bytes), `_power` (W) and `_temperature`.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atlas_runner.container_environment import mounts
 from atlas_runner.container_layout import ROOT, Bind
-from atlas_runner.engine import Engine, words
+from atlas_runner.engine import Engine, kept_log, words
 from atlas_runner.errors import StartFailed
 
 _FILES = f"{ROOT}/files"
@@ -45,6 +45,7 @@ def take_back(engine: Engine, image_id: str, folder: Path) -> None:
             network_disabled=True,
             mounts=mounts(binds),
             labels=engine.labels,
+            log_config=kept_log(engine),
         )
     try:
         with words():

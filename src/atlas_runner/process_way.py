@@ -9,9 +9,9 @@ from typing import Any
 from atlas_runner.devices import device_variables, without_devices
 from atlas_runner.environment import (
     ALREADY_INSTALLED,
-    INSTALLING,
     NO_REQUIREMENTS,
     Prepared,
+    announcement,
     banner,
     find_prepared,
     prepare,
@@ -51,7 +51,7 @@ class ProcessWay:
                 write(banner(ALREADY_INSTALLED))
             return
         self._around.takes_long()
-        write(banner(INSTALLING))
+        write(announcement(requirements, job_dir, packages(info)))
         self._prepared = prepare(
             requirements, info, home, job_dir, key, write, stop_fd=self._around.stop_fd
         )

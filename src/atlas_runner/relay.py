@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import socket
+import ssl
 import stat
 import threading
 from collections.abc import Callable
@@ -117,3 +118,6 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
             if not data:
                 return
             target.sendall(data)
+            # What was decrypted already shows nowhere else.
+            while isinstance(source, ssl.SSLSocket) and source.pending():
+                target.sendall(source.recv(_CHUNK))

@@ -16,6 +16,7 @@ _CONTINUED = re.compile(r"\\\r?\n")
 _ARCHIVE = re.compile(r"\.(whl|zip|tar|tar\.(gz|bz2|xz)|tgz)$", re.IGNORECASE)
 
 
+_NAME = re.compile(r"^([A-Za-z0-9][\w.-]*)\s*(?:\[[^]]*\])?\s*(?:$|[=<>!~;])")
 _NAMED_PLACE = re.compile(r"^[A-Za-z0-9][\w.-]*\s*(?:\[[^]]*\])?\s*@\s*(.+)$")
 
 
@@ -24,13 +25,15 @@ class Requirements:
 
     `empty`: it asks for nothing. `local`: it names files of the job's own folder, so that an
     environment fits this code only. `unshared`: it names folders that may change under the
-    environment, which therefore fits this run only.
+    environment, which therefore fits this run only. `names`: the packages that it asks for by name;
+    `unnamed`: it asks for others, too.
     """
 
     def __init__(self, job_dir: Path) -> None:
         self.empty = True
         self.local = False
-        self.unshared = False
+        self.unshared = self.unnamed = False
+        self.names: set[str] = set()
         self._job_dir = job_dir
         self._seen: set[str] = set()
         self._hash = hashlib.sha256()
@@ -51,6 +54,7 @@ class Requirements:
                 self._judge(line)
             elif "://" in include[1]:
                 self.empty = False
+                self.unnamed = True
             else:
                 self._include(path.parent / _unquoted(include[1]))
 
@@ -64,6 +68,7 @@ class Requirements:
 
     def _judge(self, line: str) -> None:
         self.empty = False
+        self._take_name(line)
         links = _FIND_LINKS.match(line)
         if _EDITABLE.match(line):
             self.local = self.unshared = True
@@ -76,6 +81,13 @@ class Requirements:
             if place is not None:
                 self.local = True
                 self._judge_outside(self._job_dir / place)
+
+    def _take_name(self, line: str) -> None:
+        name = _NAME.match(line)
+        if name is not None:
+            self.names.add(re.sub(r"[-_.]+", "-", name[1]).lower())
+        elif _EDITABLE.match(line) or not line.startswith("-"):
+            self.unnamed = True
 
     def _judge_outside(self, path: Path) -> None:
         """Take in what lies outside of the job's folder, which the job's content does not fix."""

@@ -20,7 +20,7 @@ from atlas_runner.contents import Contents
 from atlas_runner.finding import server_now
 from atlas_runner.workspace import Workspace
 from foundations.client.api import Api
-from foundations.contract import report
+from foundations.contract import events, report
 from foundations.contract.codec import plain
 from foundations.contract.report import Assignment, Report, Result
 from foundations.errors import (
@@ -215,6 +215,8 @@ class Shipper:
         self._send(data, batches, result if is_last else None)
         for batch in batches:
             self._reader.advance(batch)
+        if batches:
+            self._reader.tidy()
         recorded = sum(batch.end[0] - batch.start[0] for batch in batches)
         if not is_last and len(data) < _CHUNK_BYTES and recorded < _CHUNK_BYTES:
             # A worker that prints or logs all the time is heard ten times a second, not a thousand.
@@ -281,7 +283,8 @@ class Shipper:
 
     def _outgoing(self, batch: Batch) -> dict[str, Any]:
         """Return the JSON form of a JournalBatch."""
-        lines = [self._contents.stored(line, self._api) for line in batch.events]
+        stored, api = self._contents.stored, self._api
+        lines = [line if line["k"] == events.METRIC else stored(line, api) for line in batch.events]
         return {"writer": batch.writer, "first": batch.first_n, "events": lines}
 
     def _report_broken(self) -> None:

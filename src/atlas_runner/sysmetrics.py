@@ -10,28 +10,29 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from atlas_runner.gpumetrics import GpuWatch
-from atlas_runner.measuring import Counters, Meter
+from atlas_runner.measuring import Meter
 from atlas_runner.workspace import Workspace
 from foundations.contract import events
+from foundations.execution import usage
 from foundations.journal.spool import Writer
 
 log = logging.getLogger(__name__)
 
 # A worker joins its control groups when it has been started already.
 _SETTLING = 0.2
-# Seconds between two looks: few at first, so that a short job shows something.
-FIRST_PAUSE = 1.0
-_GROWTH = 1.5
-LONGEST_PAUSE = 10.0
-_RATES = ("disk_read", "disk_written", "network_received", "network_sent")
 
 
 class Sampler:
-    """`pids` returns a job's processes on this machine, its main one first."""
+    """`pids` returns a job's processes on this machine, its main one first.
+
+    `gpus` is given these and returns what its GPUs do.
+    """
 
     def __init__(
-        self, workspace: Workspace, pids: Callable[[], Sequence[int]], gpus: GpuWatch
+        self,
+        workspace: Workspace,
+        pids: Callable[[], Sequence[int]],
+        gpus: Callable[[Sequence[int]], dict[str, float]],
     ) -> None:
         self._writer = Writer(str(workspace.journal_dir))
         self._pids = pids
@@ -62,27 +63,13 @@ class Sampler:
             return
         meter = Meter(pids[0])
         before, looked = meter.read(pids), time.monotonic()
-        pause = FIRST_PAUSE
+        pause = usage.FIRST_PAUSE
         while not self._stopping.wait(pause):
             pids = self._pids()
             if not pids:
                 return
             now, then = meter.read(pids), time.monotonic()
-            values = {**_values(before, now, then - looked), **self._gpus.read()}
+            values = {**usage.values_between(before, now, then - looked), **self._gpus(pids)}
             self._writer.append(events.SYSTEM, {"values": values})
             before, looked = now, then
-            pause = min(LONGEST_PAUSE, pause * _GROWTH)
-
-
-def _values(before: Counters, now: Counters, seconds: float) -> dict[str, float]:
-    """Return `cpu` in percent of one core, sizes in bytes, and rates in bytes a second."""
-    found: dict[str, float] = {
-        "cpu": round(100 * max(0.0, now.cpu - before.cpu) / seconds, 1),
-        "memory": now.memory,
-        "processes": now.processes,
-    }
-    for name in _RATES:
-        old, new = getattr(before, name), getattr(now, name)
-        if old is not None and new is not None:
-            found[name] = round(max(0, new - old) / seconds)
-    return found
+            pause = usage.longer(pause)

@@ -268,7 +268,7 @@ class Assembly:
             account_routes.router(),
             beside=board_routes.pages(),
             gate=self._gate,
-            hosts=config.hosts,
+            config=config,
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas_server.executor_settings import DEFAULT, Settings, chosen
-from atlas_server.setting_values import ALLOWED, checked
+from atlas_server.setting_values import ALLOWED, UNIX, checked
 from foundations.errors import ConfigError
 
 
@@ -22,11 +22,13 @@ class ServerConfig:
     `visible_gpus` limits the GPUs used to these, as in CUDA_VISIBLE_DEVICES; they are looked at
     every `gpu_check` seconds. Ports: 0 takes a free one. Times are in seconds. Jobs that name no
     image run in `default_image`, or as processes where it is None; `allow_...` is what all jobs
-    may ask for, "*" being everything. With `authentication` people have to say who they are; None:
-    where others than this machine get in. `hosts` are the only names that it answers to then; who
-    does nothing for `session_lifetime` seconds has to log in again. `role` is what this process
-    does of a server, `name` what it is called among the others; where it schedules no more another
-    one takes over after `takeover` seconds. `executors` are where jobs run.
+    may ask for, "*" being everything. With a `tls_certificate` only TLS is spoken; `root_path` is
+    where a proxy shows the server, `trusted_proxies` the networks whose word on requests counts.
+    With `authentication` people have to say who they are; None: where others than this machine get
+    in. `hosts` are the only names that it answers to then; who does nothing for `session_lifetime`
+    seconds has to log in again. `role` is what this process does of a server, `name` what it is
+    called among the others; where it schedules no more another one takes over after `takeover`
+    seconds. `executors` are where jobs run.
     """
 
     home: Path
@@ -57,6 +59,10 @@ class ServerConfig:
     name: str = "server"
     takeover: float = 5.0
     executors: tuple[Settings, ...] = DEFAULT
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    root_path: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def run_dir(self) -> Path:
@@ -182,7 +188,9 @@ def load(flags: dict[str, Any]) -> ServerConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on `host`."""
+    """Whether only this machine reaches what listens on `host`: an address or a socket file."""
+    if host.startswith(UNIX):
+        return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from atlas_server.api import bulk, bundles, curves, exports, live, results
+from atlas_server.api import bulk, bundles, curves, exports, incoming, live, results
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.files import FileRoutes
 from atlas_server.api.jobs import JobRoutes
@@ -100,6 +100,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
         bundles.routes(content),
+        incoming.routes(content),
         results.routes(Results(store, queries)),
         exports.routes(Exports(store, queries)),
         SearchRoutes(parts.searches, SearchViews(store, clock), feed, parts.access).router(),

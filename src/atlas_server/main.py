@@ -82,9 +82,7 @@ def _add_start(commands: Any) -> None:
         epilog="Every option can also stand in config/server.config.yaml below FOUNDATIONS_HOME.",
     )
     start.add_argument("--foreground", action="store_true", help="serve here until Ctrl-C")
-    start.add_argument("--host", help="address to listen on (127.0.0.1)")
-    start.add_argument("--port", type=int, help="port of the API (5000; 0: any free one)")
-    start.add_argument("-d", "--gui-port", "--dashboard-port", type=int, help="the GUI's (5555)")
+    _add_addresses(start)
     start.add_argument(
         "-g",
         "--enable-gpu",
@@ -92,6 +90,30 @@ def _add_start(commands: Any) -> None:
         help="warn where there is no GPU; where there are any they are used without it",
     )
     _add_places(start)
+    _add_several(start)
+    start.add_argument(
+        "--authentication",
+        action=argparse.BooleanOptionalAction,
+        help="ask who is there on this machine, too; always where others reach it",
+    )
+    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    start.set_defaults(run=_start)
+
+
+def _add_addresses(start: argparse.ArgumentParser) -> None:
+    start.add_argument("--host", help="address to listen on (127.0.0.1), or unix:///PATH")
+    start.add_argument("--port", type=int, help="port of the API (5000; 0: any free one)")
+    start.add_argument("-d", "--gui-port", "--dashboard-port", type=int, help="the GUI's (5555)")
+    start.add_argument(
+        "--tls-certificate", metavar="FILE", help="speak TLS with this certificate (PEM)"
+    )
+    start.add_argument("--tls-key", metavar="FILE", help="its key, unless it is in the same file")
+    start.add_argument(
+        "--root-path", metavar="PATH", help="the path below which a proxy shows the server"
+    )
+
+
+def _add_several(start: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--database-url",
         metavar="URL",
@@ -103,13 +125,6 @@ def _add_start(commands: Any) -> None:
         help="with PostgreSQL: what this process does of a server of several (all)",
     )
     start.add_argument("--name", help="what it is called among them (its role)")
-    start.add_argument(
-        "--authentication",
-        action=argparse.BooleanOptionalAction,
-        help="ask who is there on this machine, too; always where others reach it",
-    )
-    start.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-    start.set_defaults(run=_start)
 
 
 def _add_places(start: Any) -> None:
@@ -176,14 +191,14 @@ def _start(arguments: argparse.Namespace) -> int:
         refuse_password(arguments.database_url)
     names = (
         "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "database_url",
-        "role", "name", "authentication", "executors",
+        "role", "name", "tls_certificate", "tls_key", "root_path", "authentication", "executors",
     )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:
         return process.run_here(config, arguments.ready_fd)
     state, fresh = process.start_in_background(config, arguments.argv)
     word = "started" if fresh else "is already running"
-    where = f"API {state['url']}, GUI {state['gui_url']}" if state["url"] else "it has no API"
+    where = f"API {_address(state)}, GUI {state['gui_url']}" if state["url"] else "it has no API"
     print(f"Atlas server {word}: {where}")
     if "resources" in state:  # of processes that start jobs
         print(f"Jobs may use {state['resources']}.")
@@ -193,6 +208,10 @@ def _start(arguments: argparse.Namespace) -> int:
         print(f"atlas-server: warning: no GPU is used: {why}.", file=sys.stderr)
         print("  Jobs that ask for one are refused or wait; all others run.", file=sys.stderr)
     return 0
+
+
+def _address(state: dict[str, Any]) -> str:
+    return str(state.get("public_url") or state["url"])  # an older server tells one alone
 
 
 def _stop(arguments: argparse.Namespace) -> int:
@@ -218,7 +237,7 @@ def _status(arguments: argparse.Namespace) -> int:
         name = f"'{state['name']}', " if len(found) > 1 else ""
         print(f"Atlas server {state['version']} is running ({name}process {state['pid']}).")
         if state["url"]:
-            print(f"API   {state['url']}\nGUI   {state['gui_url']}")
+            print(f"API   {_address(state)}\nGUI   {state['gui_url']}")
     if found and not arguments.json:
         print(f"home  {home}")
     return 0 if found else 3

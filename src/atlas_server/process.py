@@ -69,7 +69,9 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
         def ready(_: serve.Server) -> None:
             state = json.loads(config.state_file.read_text())
             if report is None:
-                where = f"API {state['url']}, GUI {state['gui_url']}" if config.serves else "no API"
+                where = "no API"
+                if config.serves:
+                    where = f"API {state['public_url']}, GUI {state['gui_url']}"
                 print(f"Atlas server: {where}. Ctrl-C stops it.")
                 if "resources" in state:
                     print(f"Jobs may use {state['resources']}.", flush=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import gc
 import logging
 import os
 import shutil
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,7 +27,14 @@ from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventories
-from atlas_server.listening import JOB_SOCKET, listen, listen_for_jobs, url_of
+from atlas_server.listening import (
+    JOB_SOCKET,
+    Listening,
+    listen,
+    listen_for_jobs,
+    listen_for_own,
+    secure,
+)
 from foundations._version import __version__
 
 log = logging.getLogger(__name__)
@@ -41,22 +51,36 @@ class Server:
     """Everything that has to be ended again, and the addresses served."""
 
     config: ServerConfig
-    sockets: list[socket.socket]
+    listening: list[Listening]
+    own: Listening | None
     umask: int
     nodes: Callable[[], Sequence[Node]] = tuple
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """The API's address for clients on this machine: another process's where we have none."""
-        if self.sockets:
-            return url_of(self.sockets[0])
+        """The API's address for this machine's own commands and runners.
+
+        Another process's where we have none.
+        """
+        if self.own is not None:
+            return self.own.url
         return str((signpost.read(self.config) or {}).get("url", _NOWHERE))
+
+    @property
+    def public_url(self) -> str | None:
+        """The API's address for others, where we have one."""
+        return self.listening[0].url if self.listening else None
 
     @property
     def ports(self) -> list[int]:
         """The ports that are listened on."""
-        return [listening.getsockname()[1] for listening in self.sockets]
+        return [each.port for each in self.listening if each.port is not None]
+
+    @property
+    def gui_url(self) -> str | None:
+        """The GUI's address, where we have one."""
+        return self.listening[-1].url if self.listening else None
 
 
 def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> None:
@@ -67,7 +91,13 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
     check_people(config)
-    server = Server(config, listen(config) if config.serves else [], umask)
+    context = secure(config)
+    listening = listen(config) if config.serves else []
+    own = listening[0] if listening else None
+    if listening and context:
+        # A certificate is for the name that others know the server by.
+        own = listen_for_own(config)
+    server = Server(config, listening, own, umask)
     try:
         _prepare_home(config)
         around = Surroundings(config, lambda: server.url, umask, lambda: server.ports)
@@ -75,29 +105,33 @@ def serve(config: ServerConfig, ready: Callable[[Server], None], umask: int) -> 
         server.nodes = assembly.nodes
         server.closers = assembly.closers
         assembly.start()
-        if config.serves:
-            web = _WebServer(assembly.app, lambda: _announce(server, ready))
-            jobs_socket = listen_for_jobs(config)
-            server.closers.append(jobs_socket.close)
-            web.run([*server.sockets, jobs_socket])
+        if own is not None:
+            web = _WebServer(assembly.app, context, lambda: _announce(server, ready))
+            jobs = listen_for_jobs(config)
+            server.closers.append(jobs.close)
+            web.run([own, *(each for each in listening if each is not own), jobs])
         else:
             _announce(server, ready)
             threading.Event().wait()  # for a signal
     finally:
         for close in reversed(server.closers):
             close()
-        for listening in server.sockets:
-            listening.close()
+        for each in ([own] if own else []) + listening:
+            each.close()
 
 
 class _WebServer:
     """uvicorn, with a word when it is up."""
 
-    def __init__(self, app: FastAPI, started: Callable[[], None]) -> None:
+    def __init__(
+        self, app: FastAPI, context: ssl.SSLContext | None, started: Callable[[], None]
+    ) -> None:
         settings = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
+            # What proxies say of requests is for the application to believe or not.
+            proxy_headers=False,
             lifespan="off",
             timeout_keep_alive=75,
             # Streams to watchers never end by themselves.
@@ -106,16 +140,36 @@ class _WebServer:
         )
         self._server = uvicorn.Server(settings)
         self._started = started
+        self._context = context
 
-    def run(self, sockets: list[socket.socket]) -> None:
-        startup = self._server.startup
+    def run(self, listening: list[Listening]) -> None:
+        server, startup = self._server, self._server.startup
+        plain = [each.socket for each in listening if not each.is_secure]
 
         async def startup_and_tell(sockets: list[socket.socket] | None = None) -> None:
             await startup(sockets)
+            for each in listening:
+                if each.is_secure:
+                    server.servers.append(await self._listen_securely(each.socket))
             self._started()
 
-        self._server.startup = startup_and_tell
-        self._server.run(sockets)
+        server.startup = startup_and_tell
+        server.run(plain)
+
+    async def _listen_securely(self, listening: socket.socket) -> asyncio.Server:
+        """Do for TLS what uvicorn does for the others: it knows one kind for all sockets."""
+        server, config = self._server, self._server.config
+        protocol: Any = config.http_protocol_class
+
+        def connected() -> asyncio.Protocol:
+            return protocol(
+                config=config, server_state=server.server_state, app_state=server.lifespan.state
+            )
+
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(
+            connected, sock=listening, ssl=self._context, backlog=config.backlog
+        )
 
 
 def _announce(server: Server, ready: Callable[[Server], None]) -> None:
@@ -126,7 +180,8 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     facts = {
         "name": config.name,
         "url": server.url if config.serves else None,
-        "gui_url": url_of(server.sockets[-1]) if config.serves else None,
+        "public_url": server.public_url,
+        "gui_url": server.gui_url,
         "jobs_url": f"unix://{config.socket_dir / JOB_SOCKET}",
         "authentication": config.authentication,
         "pid": os.getpid(),

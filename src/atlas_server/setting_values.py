@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 from atlas_server.database_url import checked as checked_url
@@ -17,6 +20,8 @@ PRIVILEGES = {name for name, option in OPTIONS.items() if option.asks == PRIVILE
     "*",
     "process",
 }
+UNIX = "unix://"
+"""What `host` begins with where the server listens at a socket file."""
 ALLOWED = ("allow_volumes", "allow_networks", "allow_privileges")
 _ROLES = ("all", "api", "scheduler")
 
@@ -62,11 +67,6 @@ def checked(name: str, value: Any) -> Any:
             return _names(name, value)
         if name in _READERS:
             return _READERS[name](value)
-        if name == "visible_gpus":
-            if value is None:
-                raise TypeError(value)
-            listed = value if isinstance(value, list) else str(value).split(",")
-            return tuple(str(item).strip() for item in listed)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"The server's setting {name} cannot be {value!r}.") from error
     return str(value)
@@ -104,6 +104,38 @@ def _image(value: Any) -> str | None:
     return None if image == PROCESS else image
 
 
+def _devices(value: Any) -> tuple[str, ...]:
+    if value is None:
+        raise TypeError(value)
+    return tuple(
+        str(item).strip() for item in (value if isinstance(value, list) else str(value).split(","))
+    )
+
+
+def _file(value: Any) -> Path:
+    return Path(str(value)).expanduser().absolute()
+
+
+def _host(value: Any) -> str:
+    text = str(value)
+    return UNIX + os.path.abspath(text.removeprefix(UNIX)) if text.startswith(UNIX) else text
+
+
+def _prefix(value: Any) -> str:
+    """Read a prefix of paths: `/lab/atlas`, nothing where it is `/`."""
+    path = "/" + str(value).strip("/")
+    if not re.fullmatch(r"/|(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError(value)
+    return path.rstrip("/")
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    """Read addresses, networks, and `unix`. Raises ValueError."""
+    items = value if isinstance(value, list) else str(value).split(",")
+    texts = [text for item in items if (text := str(item).strip())]
+    return tuple(text if text == "unix" else str(ip_network(text, strict=False)) for text in texts)
+
+
 def _in_range(value: Any, low: float, high: float) -> Any:
     if not low <= value <= high:
         raise ValueError(value)
@@ -129,4 +161,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "database_url": lambda value: checked_url(str(value)),
     "role": _role,
     "name": _name,
+    "host": _host,
+    "root_path": _prefix,
+    "tls_certificate": _file,
+    "tls_key": _file,
+    "trusted_proxies": _networks,
+    "visible_gpus": _devices,
 }

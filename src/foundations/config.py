@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from foundations import network, scheduler_files
 from foundations.contract import environment
 from foundations.contract.tokens import JOB_TOKEN_FILE
 from foundations.errors import ConfigError
@@ -50,15 +51,18 @@ class SchedulerConfig:
     """A submission config: the name of a scheduler and where it is.
 
     `is_local` means the server of this machine's FOUNDATIONS_HOME, started when it is needed.
+    `ca_file` vouches for the server's certificate, `worker` lies below the block of every job.
     """
 
-    __slots__ = ("is_local", "name", "path", "url")
+    __slots__ = ("ca_file", "is_local", "name", "path", "url", "worker")
 
     def __init__(self, name: str, url: str, path: Optional[str], is_local: bool) -> None:
         self.name = name
         self.url = url
         self.path = path
         self.is_local = is_local
+        self.ca_file: Optional[str] = None
+        self.worker: Dict[str, Any] = {}
 
 
 # What set_environment() has chosen: one at most.
@@ -95,6 +99,23 @@ def user() -> str:
         return "uid-{}".format(os.getuid())
 
 
+def journal_limit() -> int:
+    """Return how many bytes of what a job logs may wait for a server."""
+    from foundations.contract.events import JOURNAL_BYTES
+
+    text = os.environ.get(environment.JOURNAL_LIMIT)
+    if not text:
+        return JOURNAL_BYTES
+    from foundations.contract.request import parse_memory
+    from foundations.notices import warn
+
+    try:
+        return parse_memory(text)
+    except ConfigError as error:
+        warn("{}: {} The limit is 4GB.".format(environment.JOURNAL_LIMIT, error))
+        return JOURNAL_BYTES
+
+
 def environment_keys() -> List[str]:
     """Return the names, never the values, of the environment variables set here."""
     return sorted(os.environ)
@@ -113,6 +134,16 @@ def environment_value(name: str) -> Optional[str]:
 def parent_job() -> Optional[str]:
     """Return the ID of the job that this process runs in, if any."""
     return os.environ.get(environment.JOB_ID) if environment.ATTEMPT_DIR in os.environ else None
+
+
+def own_project(folder: str) -> Optional[str]:
+    """Return the project of the job that this process is, for jobs of its own folder; else None.
+
+    What the folder of a job is called means nothing.
+    """
+    if environment.ATTEMPT_DIR not in os.environ or folder != os.getcwd():
+        return None
+    return os.environ.get(environment.PROJECT_NAME)
 
 
 def job_socket() -> Optional[str]:
@@ -180,9 +211,7 @@ def scheduler(name: str, job_dir: Optional[str] = None) -> SchedulerConfig:
     known = [config.name for config in schedulers()]
     raise ConfigError(
         "There is no scheduler '{}'.{}".format(name, _nearest(name, known)),
-        "Known: {}. Others are files like {}.".format(
-            ", ".join(known), os.path.join(home(), "config", "submission", "NAME.config.yaml")
-        ),
+        "Known: {}. Add others: foundations config add NAME URL".format(", ".join(known)),
     )
 
 
@@ -193,7 +222,7 @@ def is_scheduler(name: str, job_dir: Optional[str] = None) -> bool:
 
 def _scheduler_file(name: str, job_dir: Optional[str]) -> Optional[str]:
     for place in [job_dir, home()] if job_dir else [home()]:
-        path = os.path.join(place, "config", "submission", name + ".config.yaml")
+        path = os.path.join(place, "config", "submission", name + scheduler_files.SUFFIX)
         if os.path.isfile(path):
             return path
     return None
@@ -227,23 +256,21 @@ def schedulers() -> List[SchedulerConfig]:
     folder = os.path.join(home(), "config", "submission")
     found = {LOCAL_SCHEDULER: SchedulerConfig(LOCAL_SCHEDULER, DEFAULT_URL, None, True)}
     for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        if file.endswith(".config.yaml"):
-            name = file[: -len(".config.yaml")]
+        if file.endswith(scheduler_files.SUFFIX):
+            name = file[: -len(scheduler_files.SUFFIX)]
             found[name] = _scheduler_from(name, os.path.join(folder, file))
     return list(found.values())
 
 
 def _scheduler_from(name: str, path: str) -> SchedulerConfig:
-    values = load_yaml(path)
-    url = values.get("scheduler_url")
-    if not isinstance(url, str) or "://" not in url:
-        raise ConfigError(
-            "{}: scheduler_url is missing or no address.".format(path),
-            "Write: scheduler_url: http://HOST:5000",
-        )
+    said = scheduler_files.checked(path, load_yaml(path))
+    url = said["url"]
     host = url.partition("://")[2].partition("/")[0]
     loopback = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
-    return SchedulerConfig(name, url.rstrip("/"), path, name == LOCAL_SCHEDULER and loopback)
+    found = SchedulerConfig(name, url, path, name == LOCAL_SCHEDULER and loopback)
+    found.ca_file, found.worker = said["ca_file"], said["worker"]
+    network.believe(url, found.ca_file)
+    return found
 
 
 def job_config(job_dir: str) -> Dict[str, Any]:

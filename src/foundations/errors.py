@@ -8,7 +8,8 @@
     ├── EngineError            the container engine of this machine is away, or refuses
     └── ServerError            what the server answered
         ├── Unreachable        no server answered
-        │   └── Unavailable    the server answers, its database does not
+        │   ├── Unavailable    the server answers, its database does not
+        │   └── Untrusted      the server's certificate does not count here
         ├── Unauthenticated    the server wants to know who asks
         ├── Forbidden          whoever asks may not do that
         ├── TooManyAttempts    too many passwords were wrong; `details["wait"]` says until when
@@ -100,6 +101,12 @@ class Unavailable(Unreachable):
     """The server cannot get at its database just now; whoever asks again may get an answer."""
 
     code = "unavailable"
+
+
+class Untrusted(Unreachable):
+    """The server could not prove to be the one that its address names."""
+
+    code = "untrusted"
 
 
 class Unauthenticated(ServerError):

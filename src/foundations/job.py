@@ -38,8 +38,8 @@ class Deployment:
 
     def _ask(self, question: Callable[[Api], _R]) -> _R:
         """Return the server's answer, over this thread's connection."""
-        from foundations.client.follow import moved
         from foundations.client.kept import connection_to
+        from foundations.client.server import moved
         from foundations.errors import Unreachable
 
         url = self._server()
@@ -90,7 +90,7 @@ class Deployment:
         from foundations.errors import NotFound
 
         try:
-            return _OLD_STATUS[self.state()]
+            return _old_status(self._ask(lambda api: api.job(self._job_id)))
         except NotFound:
             return None
 
@@ -144,7 +144,7 @@ class Deployment:
             "project_name": job["project"],
             "job_id": job["job_id"],
             "user": job["user"],
-            "status": _OLD_STATUS[job["state"]],
+            "status": _old_status(job),
             "start_time": moment(job["started_at"]),
             "completed_time": moment(job["finished_at"]),
             "creation_time": job["submitted_at"],
@@ -184,3 +184,9 @@ class Deployment:
             yield from follow(api, self._job_id, tail, timeout)
         finally:
             api.close()
+
+
+def _old_status(job: Dict[str, Any]) -> str:
+    # A trial that was given up early has done what it was for.
+    is_pruned = job["state"] == "stopped" and job["reason"] == "pruned"
+    return "completed" if is_pruned else _OLD_STATUS[job["state"]]

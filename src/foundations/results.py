@@ -26,7 +26,9 @@ _JOB_COLUMNS = (
     "tags",
 )  # fmt: skip
 # A job that waits, or was stopped, as older versions called it.
-_STATUS = {"starting": "queued", "stopping": "running", "stopped": "failed"}
+_STATUS = {
+    "starting": "queued", "stopping": "running", "stopped": "failed", "pruned": "completed",
+}  # fmt: skip
 
 
 def get_metrics_for_all_jobs(

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 
 from foundations import config
+from foundations.bundle.hashing import open_file
 from foundations.bundle.scan import hash_listing, list_folder, read_verified
 from foundations.client.api import Api
+from foundations.client.persistence import Persistence
+from foundations.client.server import is_remote
+from foundations.client.upload import Source, Upload
 from foundations.contract.request import check_request
-from foundations.errors import BlobsMissing, ConfigError, ServerError
+from foundations.errors import BlobsMissing, ConfigError, ServerError, Unreachable
 from foundations.ids import new_job_id
 from foundations.notices import warn
 from foundations.specification import job_spec, read_block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
+    from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, TypeVar
 
     from foundations.bundle.hashing import Bundle
     from foundations.bundle.scan import Listing
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 # Bytes of a folder that takes long enough to read to ask first.
 _LARGE = 10_000_000
+# Seconds for which a server elsewhere may be away while a folder is sent to it.
+_PATIENCE = 600.0
 
 
 class Progress:
@@ -48,6 +54,10 @@ class Progress:
     def sending(self, done: int, total: int) -> None:
         """Bytes sent of those that the server lacks."""
 
+    def lost(self, error: Unreachable) -> None:
+        """The server has gone away; it is tried again and goes on where it stopped."""
+        warn("{} Trying again, to go on where it stopped.".format(error.message))
+
     def submitted(self, job: Dict[str, Any]) -> None:
         """The job is durable."""
 
@@ -56,11 +66,16 @@ class Submission:
     """One folder on its way to becoming a job.
 
     `given` holds what flags or keyword arguments say, under the names of job.config.yaml, and
-    besides `command`, `environment`, `image`. None: not said.
+    besides `command`, `environment`, `image`. None: not said. `base` is the worker block that the
+    scheduler has for all jobs.
     """
 
     def __init__(
-        self, folder: str, given: Dict[str, Any], progress: Optional[Progress] = None
+        self,
+        folder: str,
+        given: Dict[str, Any],
+        progress: Optional[Progress] = None,
+        base: Optional[Dict[str, Any]] = None,
     ) -> None:
         self._folder = folder
         self._job_ids: List[str] = []
@@ -75,7 +90,7 @@ class Submission:
         file = config.job_config(folder)
         said = {key: value for key, value in given.items() if value is not None}
         check_request({**file, **said})
-        worker = read_block(file.get("worker") or {}, said)
+        worker = read_block(file.get("worker") or {}, said, base or {})
         self._remarks = worker.remarks
         self.spec = job_spec(folder, {**file, **said}, worker)
 
@@ -137,35 +152,32 @@ class Submission:
         self, api: Api, bundle: Bundle, create: Callable[[], _R], tries: int = 3
     ) -> _R:
         """Do `create`, once what the server lacks of the folder has been sent."""
-        try:
-            return create()
-        except BlobsMissing:
-            # Seldom twice: somebody deleted a job whose files were ours too.
-            if tries == 1:
-                raise
-            self._send_content(api, bundle)
-            return self._with_content(api, bundle, create, tries - 1)
+        again = Persistence(self._progress.lost, _PATIENCE if is_remote(api.url) else 0.0)
+        while True:
+            try:
+                return again(create)
+            except BlobsMissing:
+                # Seldom twice: somebody deleted a job whose files were ours too.
+                tries -= 1
+                if not tries:
+                    raise
+                again.met()
+            _, missing = again(lambda: api.send_manifest(bundle.manifest))
+            if missing:
+                Upload(api, _Files(bundle), again, self._progress.sending).send(missing)
 
-    def _send_content(self, api: Api, bundle: Bundle) -> None:
-        _, missing = api.send_manifest(bundle.manifest)
-        if missing:
-            api.send_blobs(self._pack(bundle, missing))
 
-    def _pack(self, bundle: Bundle, missing: List[str]) -> Iterator[bytes]:
-        total = sum(bundle.size_of(digest) for digest in missing)
-        done = 0
-        held = []  # type: List[bytes]
-        held_size = 0
-        for digest in missing:
-            size = bundle.size_of(digest)
-            held.append("{}{:016x}".format(digest, size).encode())
-            for chunk in read_verified(bundle.path_of(digest), digest, size):
-                held.append(chunk)
-                held_size += len(chunk)
-                done += len(chunk)
-                if held_size >= 1 << 18:
-                    yield b"".join(held)
-                    held, held_size = [], 0
-                    self._progress.sending(done, total)
-        yield b"".join(held)
-        self._progress.sending(done, total)
+class _Files(Source):
+    """The files of a folder."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def size(self, digest: str) -> int:
+        return self._bundle.size_of(digest)
+
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        return read_verified(self._bundle.path_of(digest), digest, self.size(digest))
+
+    def open(self, digest: str) -> BinaryIO:
+        return open_file(self._bundle.path_of(digest))

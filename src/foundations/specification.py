@@ -29,18 +29,21 @@ class _NoWorker:
         self.remarks: List[str] = []
 
 
-def read_block(file: Dict[str, Any], said: Dict[str, Any]) -> Any:
-    """Return the worker block that the file and whoever submits write together, read."""
+def read_block(file: Dict[str, Any], said: Dict[str, Any], base: Dict[str, Any]) -> Any:
+    """Return the worker block that the file and whoever submits write together, read.
+
+    `base` is what the scheduler's submission config says for all of its jobs.
+    """
     more = said.get("worker") or {}
     if not isinstance(more, dict):
         raise ConfigError("worker must be a mapping, as in job.config.yaml, not {!r}.".format(more))
     if "image" in said:
         more = {**more, "image": said["image"]}
-    if not file and not more:
+    if not file and not more and not base:
         return _NoWorker()
     from foundations.contract.worker import merged, read_worker
 
-    return read_worker(merged(file, more))
+    return read_worker(merged(merged(base, file), more))
 
 
 def job_spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]:
@@ -48,8 +51,9 @@ def job_spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]
     command = words("command", values.get("command") or worker.command)
     environment = {**worker.environment, **(values.get("environment") or {})}
     install = values.get("install_requirements")
+    project = values.get("project_name") or config.own_project(folder)
     spec = {
-        "project": str(values.get("project_name") or os.path.basename(folder) or "default"),
+        "project": str(project or os.path.basename(folder) or "default"),
         "bundle": "",
         "command": command,
         "entrypoint": words("entrypoint", values.get("entrypoint") or worker.entrypoint) or None,

@@ -149,7 +149,7 @@ def prepared(
     for name, value in _defaults.items():
         if given.get(name) is None:
             given[name] = value
-    return Submission(folder, given), scheduler
+    return Submission(folder, given, base=scheduler.worker), scheduler
 
 
 # What the jobs that this process submits have in common, by process: children that were forked are

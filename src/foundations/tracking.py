@@ -327,10 +327,12 @@ def record(kind: str, found: List[Dict[str, Any]]) -> None:
 
 
 def _new_writer(job: context.JobContext) -> Writer:
+    from foundations import config
     from foundations.execution import ranks
     from foundations.journal import spool
 
-    return _writers.setdefault(job.attempt_dir, spool.Writer(job.journal_dir, ranks.rank()))
+    writer = spool.Writer(job.journal_dir, ranks.rank(), config.journal_limit())
+    return _writers.setdefault(job.attempt_dir, writer)
 
 
 def forget(job: context.JobContext) -> None:

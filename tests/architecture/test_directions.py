@@ -27,6 +27,8 @@ HOT_PATH = (
     "foundations/client/",
     "foundations/config.py",
     "foundations/errors.py",
+    "foundations/network.py",
+    "foundations/scheduler_files.py",
     "foundations/sending.py",
     "foundations/specification.py",
     "foundations/submission.py",
@@ -40,6 +42,7 @@ SLOW_TO_IMPORT = {
 READERS_OF_THE_ENVIRONMENT = (
     "foundations/config.py",
     "foundations/context.py",
+    "foundations/network.py",  # proxies, and where certificates are
     "foundations/cli/",      # NO_COLOR and the terminal
     "foundations/execution/",  # which program this is, and what its children inherit
     "atlas_server/config.py",

@@ -87,6 +87,53 @@ def test_a_table_of_the_jobs_of_a_query(tracked):
     assert done.stdout.split() == [high, middle], done.stderr
 
 
+def test_jobs_as_files(tracked, tmp_path):
+    import csv
+    import json
+
+    from pyarrow import parquet
+
+    atlas, (low, middle, high) = tracked
+
+    def exported(*options: str) -> str:
+        done = atlas("list", *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    table = list(csv.DictReader(exported("--format", "csv").splitlines()))
+    assert [row["id"] for row in table] == [high, middle, low]
+    assert table[0]["params.lr"] == "0.3"
+    assert table[0]["tags.lr"] == "0.3"
+    columns = ("--columns", "id, max(metrics.loss)")
+    lines = exported("--format", "jsonl", "--query", "params.lr < 0.25 sort:params.lr", *columns)
+    assert [json.loads(line) for line in lines.splitlines()] == [
+        {"id": low, "max(metrics.loss)": 0.2},
+        {"id": middle, "max(metrics.loss)": 0.4},
+    ]
+    assert exported("--format", "csv", "--limit", "1", "--columns", "id").split() == ["id", high]
+    # The other options choose the same jobs as for the table.
+    some = ("--project", "vision", "--status", "completed,failed", "--tag", "lr=0.2")
+    more = ("--user", atlas.json("show", low)["user"], "--kind", "scheduled")
+    assert json.loads(exported(*some, *more, "--format", "json", *columns[:1], "id")) == [
+        {"id": middle}
+    ]
+    file = tmp_path / "jobs.parquet"
+    assert exported("--output", str(file)) == ""
+    assert parquet.read_table(file).column("id").to_pylist() == [high, middle, low]
+    assert list(tmp_path.glob("jobs*")) == [file]
+    for wrong, said in (
+        (("--output", "jobs.doc"), "does not end in a format"),
+        (("--columns", "id"), "Give --format csv"),
+        (("--format", "csv", "--sort", "loss"), "Say it in the query"),
+        (("--format", "csv", "--columns", "nonsense"), "nonsense"),
+        (("--output", str(tmp_path / "none" / "jobs.csv")), "cannot be written"),
+    ):
+        done = atlas("list", *wrong)
+        assert done.returncode == 1, wrong
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_projects_are_renamed_archived_and_deleted(tracked):
     atlas, ids = tracked
 

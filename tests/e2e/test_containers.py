@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +282,9 @@ def test_an_image_that_has_everything_needs_no_environment(
 ) -> None:
     (project.folder / "requirements.txt").write_text("--no-index\npip\n")
     (project.folder / "main.py").write_text("import pip, sys; print('prefix', sys.prefix)\n")
-    assert "prefix /usr" in project.configure({"image": image("python")}).run("main.py")
+    log = project.configure({"image": image("python")}).run("main.py")
+    assert "prefix /usr" in log
+    assert "Checking user requirements" in log
 
 
 def test_requirements_that_cannot_be_met_fail_with_the_installers_words(
@@ -300,6 +304,47 @@ def test_requirements_for_an_image_without_python_are_refused(
     shown, _ = project.configure({"image": image("busybox")}).failed("true")
     assert shown["reason"] == "requirements_failed"
     assert "has no Python" in shown["message"]
+
+
+@pytest.fixture
+def odd_python(image: Callable[[str], str], engine: Any) -> Iterator[Callable[[str], str]]:
+    """Make an image whose python3 is a shell script."""
+    made: list[str] = []
+
+    def make(script: str) -> str:
+        name = f"atlas-test/odd-{secrets.token_hex(4)}:latest"
+        lines = [f"FROM {image('busybox')}", f"RUN printf '#!/bin/sh\\n{script}\\n' > /bin/python3"]
+        content = "\n".join([*lines, "RUN chmod +x /bin/python3", ""])
+        engine.images.build(fileobj=io.BytesIO(content.encode()), tag=name, rm=True)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        engine.images.remove(name, force=True)
+
+
+def test_a_python_that_does_not_work_is_named_and_not_remembered(
+    project: Project, odd_python: Callable[[str], str], engine: Any
+) -> None:
+    name = odd_python("echo no library >&2; exit 3")
+    log = project.configure({"image": name}).run("echo", "hello")
+    assert f"python3 of the image '{name}' ended with code 3. It said: no library" in log
+    assert log.endswith("hello\n")
+    known = engine.images.get(name).id.removeprefix("sha256:")
+    assert not (project.atlas.home / f"cache/images/{known}.json").exists()
+
+
+def test_a_job_is_stopped_while_its_python_does_not_answer(
+    project: Project, odd_python: Callable[[str], str], engine: Any
+) -> None:
+    name = odd_python("sleep 1000")
+    job = project.configure({"image": name}).submit("echo", "hello", wait=False)
+    while not engine.containers.list(filters={"ancestor": name}):
+        assert project.show(job)["state"] in ("queued", "starting")
+    assert project.atlas("stop", "--wait", job).returncode == 0
+    assert project.show(job)["state"] == "stopped"
+    assert engine.containers.list(all=True, filters={"ancestor": name}) == []
 
 
 # --- how jobs end

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live import LiveServer, kill_process
+from tests.live import LiveServer, kill_process, make_folder
 
 TRAINS = """
 import os, sys, time
@@ -151,6 +151,62 @@ def test_everything_is_killed(live, trained):
     lines = live.job_log(job_id).decode().splitlines()
     assert len(lines) in (count, count - 1)
     live.wait_for(lambda: not (live.home / "local" / job_id).exists(), "tidiness")
+
+
+LOGS = """
+import os, sys, time
+import foundations
+foundations.log_metric("begun", 1)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+for step in range(3000):
+    foundations.log_metric("step", step, step=step)
+open(sys.argv[2], "w").close()
+while not os.path.exists(sys.argv[3]):
+    time.sleep(0.01)
+for step in range(3000, 6000):
+    foundations.log_metric("step", step, step=step)
+"""
+
+
+def test_a_server_that_is_away_for_long_gets_everything_once(live, tmp_path):
+    """Of a submitted job and one run by hand, whose journals grow over many files meanwhile."""
+    limit = 800_000
+    variables = {"FOUNDATIONS_JOURNAL_LIMIT": str(limit)}
+    folder = make_folder(tmp_path / "project", main=LOGS)
+    gates = [tmp_path / name for name in ("away", "submitted", "by hand", "back")]
+    away, *_, back = map(str, gates)
+    sent = live.send(folder, "main.py", away, str(gates[1]), back, environment=variables)
+    process = subprocess.Popen(
+        [sys.executable, "main.py", away, str(gates[2]), back],
+        cwd=folder,
+        env={**live.env, **variables, "FOUNDATIONS_JOB_ID": "by-hand"},
+    )
+    try:
+        for job_id in (sent, "by-hand"):
+            live.wait_for(lambda job_id=job_id: "begun" in live.job(job_id)["metrics"], job_id)
+        live.kill()
+        gates[0].touch()
+        for gate in gates[1:3]:
+            live.wait_for(gate.exists, gate.name)
+        for place in (live.home / "work" / sent / "1", live.home / "local" / "by-hand"):
+            sizes = [path.stat().st_size for path in (place / "journal").glob("*.jsonl")]
+            assert len(sizes) > 4
+            assert sum(sizes) <= limit
+        live.restart()
+        for job_id in (sent, "by-hand"):
+            assert steps(live, job_id, 2999) == 3000
+        gates[3].touch()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    for job_id in (sent, "by-hand"):
+        job = live.completed(job_id)
+        points = live.api().metric(job_id, "step")
+        assert [point[3] for point in points] == list(range(6000))
+        assert [attempt["number"] for attempt in job["attempt_list"]] == [1]
+        assert b"WARNING" not in live.job_log(job_id)
 
 
 def test_the_one_who_keeps_the_code_is_killed(live, tmp_path):

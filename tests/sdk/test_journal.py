@@ -287,6 +287,79 @@ print(lost)
     )
 
 
+def test_a_large_journal_is_many_files_that_go_when_they_were_taken_in(tmp_path):
+    writer = Writer(str(tmp_path), limit=160_000)
+    reader = JournalReader(str(tmp_path))
+    received = []
+    for round_ in range(20):
+        for number in range(300):
+            writer.append(events.METRIC, metric(300 * round_ + number))
+        for written in drain(reader, max_bytes=5000).values():
+            received.extend(value for _, value in written)
+        reader.tidy()
+    writer.close()
+    assert received == list(range(6000))
+    assert reader.broken == []
+    left = sorted(path.name for path in tmp_path.glob("*.jsonl"))
+    assert 2 <= len(left) <= 4
+    # Whoever comes after reads what is left, in the order in which it was written.
+    (again, *more) = [values for values in values_of(tmp_path) if values]
+    assert sum(more, again) == list(range(again[0], 6000))
+
+
+def test_files_of_a_writer_are_read_one_after_the_other(tmp_path):
+    for name, numbers in (("w", range(3)), ("w.000002", range(3, 6)), ("w.000003", range(6, 9))):
+        text = "".join(line(n, n) for n in numbers)
+        (tmp_path / (name + ".jsonl")).write_text(text)
+    with (tmp_path / "w.jsonl").open("a") as file:
+        file.write('{"n": 4, "k": "met')  # torn, and nobody will write the rest
+    reader = JournalReader(str(tmp_path))
+    found = []
+    while True:
+        batches = reader.read(60)
+        assert len({batch.writer for batch in batches}) < 2
+        if not batches:
+            break
+        for batch in batches:
+            found.extend(event["value"] for event in batch.events)
+            reader.advance(batch)
+    assert found == list(range(9))
+    assert [(writer, n) for writer, n, _ in reader.broken] == [("w", 4)]
+
+
+def test_a_journal_that_nobody_takes_in_is_limited_and_said_to_be(tmp_path):
+    program = """
+import pathlib, sys
+from foundations.journal.reader import JournalReader
+from foundations.journal.spool import Writer
+from tests.sdk.test_journal import drain, metric
+first, second = Writer(sys.argv[1], limit=100_000), Writer(sys.argv[1], limit=100_000)
+written = 0
+while not first.lost:
+    written += 1
+    first.append("metric", metric(written))
+second.append("metric", metric("full"))
+assert second.lost == 1
+reader = JournalReader(sys.argv[1])
+assert sum(map(len, drain(reader).values())) == written - 1
+reader.tidy()
+lost = 1
+while first.lost + second.lost > lost:   # measured anew after a while
+    lost = first.lost + second.lost
+    first.append("metric", metric("again"))
+files = pathlib.Path(sys.argv[1]).iterdir()
+print(first.lost + second.lost, sum(file.stat().st_size for file in files))
+assert [v for values in drain(reader).values() for _, v in values] == ["again"]
+"""
+    ran = run_python(program, tmp_path, cwd=str(Path(__file__).parents[2]))
+    assert ran.returncode == 0, ran.stderr
+    lost, size = map(int, ran.stdout.split())
+    assert lost >= 2
+    assert size <= 110_000
+    assert "holds the 100,000 bytes that may wait for a server" in ran.stderr
+    assert "{:,} logged values were lost".format(lost) in ran.stderr
+
+
 def test_a_journal_that_cannot_be_made_loses_lines_not_the_program(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     writer = Writer(str(tmp_path / "file" / "journal"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import subprocess
 import sys
 
 import pytest
@@ -222,3 +223,31 @@ def test_children_that_print_to_the_same_place_are_copied(place):
     # Caught output is printed once: by whoever caught it, if at all.
     assert done.stdout.splitlines() == ["child", "caught b'child\\n'"]
     assert place.job().log() == done.stdout
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "text",
+    ["for n in range(9999): print('line', n)", "print('a')", "print('a'); sys.exit(3)"],
+)
+def test_a_program_whose_reader_leaves_ends_as_it_would_without_us(place, text, unbuffered):
+    def ends(first):
+        program = "import sys, time\n{}\nprint('begun', flush=True)\nsys.stdin.read()\n{}\n"
+        place.write("main.py", program.format(first, text))
+        pipe, taken = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "main.py"],
+            cwd=str(place.directory),
+            env=place.environment(PYTHONUNBUFFERED=unbuffered),
+            stdin=subprocess.PIPE,
+            stdout=taken,
+            stderr=subprocess.PIPE,
+        )
+        os.close(taken)
+        with os.fdopen(pipe) as reader:
+            assert reader.readline() == "begun\n"
+        err = process.communicate(timeout=60)[1].decode()
+        # What the interpreter says of it, without the lines of code that it came through.
+        return process.returncode, [line for line in err.splitlines() if line[:1] not in ("", " ")]
+
+    assert ends("import foundations") == ends("")

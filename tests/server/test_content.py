@@ -117,7 +117,7 @@ def test_tidying_passes_over_what_it_cannot_remove(tmp_path, store, bundles):
     (work / "stray").write_text("a file among the folders")
     (work / "other job").mkdir()
     (work / "other job" / "1").write_text("no folder")
-    unused, fresh = put(bundles, b"unused", age=7200), put(bundles, b"fresh")
+    unused, fresh = put(bundles, b"unused", age=2 * 86400), put(bundles, b"fresh")
     archives = Archives(store, bundles, [LogArchive(tmp_path / "logs")])
     Housekeeping(store, archives, work, lambda _: None, lambda: True).tidy()
     assert not attempt.parent.exists()
@@ -127,12 +127,12 @@ def test_tidying_passes_over_what_it_cannot_remove(tmp_path, store, bundles):
 
 def test_sweep_spares_what_an_attempt_may_still_report(tmp_path, store, bundles):
     archives = Archives(store, bundles, [LogArchive(tmp_path / "logs")])
-    output = put(bundles, b"output", age=7200)
+    output = put(bundles, b"output", age=2 * 86400)
     job = add_job(store, folder_of(bundles), state="running")
     with store.write() as connection:
         attempt = {
             "job": job, "number": 1, "token": "t", "executor": "local", "allocation": {},
-            "lease_until": 1.0, "recoveries": 0, "created_at": time.time() - 9000,
+            "lease_until": 1.0, "recoveries": 0, "created_at": time.time() - 3 * 86400,
         }  # fmt: skip
         jobs.insert_attempt(connection, attempt)
     assert archives.sweep() == 0

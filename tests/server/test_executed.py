@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
 from atlas_server.services.runners import Runners
 from atlas_server.services.views import Views
+from atlas_server.store import catalogue
 from atlas_server.store import jobs as rows
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
@@ -255,3 +257,38 @@ def _all(kind: JobKind | None = None):
     from atlas_server.domain.records import JobFilter
 
     return JobFilter(kind=kind)
+
+
+def test_many_report_at_the_same_time(world):
+    """Of the same project, with the same names in another order."""
+    takens = [world.executed.take(world.told(f"job-{n}")) for n in range(5)]
+    names = ["loss", "accuracy", "rate", "time"]
+    failures: list[BaseException] = []
+
+    def report(place: int) -> None:
+        taken = takens[place]
+        own = names[place % 4 :] + names[: place % 4]
+        try:
+            for first in range(1, 200, 20):
+                lines = [
+                    {"n": n, "t": 1.0, "k": "metric", "key": own[n % 4], "value": n}
+                    for n in range(first, first + 20)
+                ]
+                lines[0] = {"n": first, "k": "params", "values": dict.fromkeys(own, first)}
+                world.report(taken, journal=[JournalBatch("w", first, lines)])
+                world.report(taken, journal=[JournalBatch("w", first, lines)])
+        except BaseException as error:  # noqa: BLE001 - it is what the test looks at
+            failures.append(error)
+
+    threads = [threading.Thread(target=report, args=(place,)) for place in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    for place in range(5):
+        details = world.views.details(world.views.resolve(f"job-{place}"))
+        assert sum(metric["count"] for metric in details["metrics"].values()) == 190
+    with world.store.read() as connection:
+        counted = {(c.kind, c.name): c.jobs for c in catalogue.of_project(connection, "vision")}
+    assert {counted[kind, name] for kind in ("metric", "param") for name in names} == {5}

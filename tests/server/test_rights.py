@@ -19,6 +19,8 @@ REACHED = {
     "makers": MEMBERS | {"job", "stranger"},
     "copiers": MEMBERS | {"job"},
     "its own": {"owner", "admin", "job"},
+    # Of a search that there is not; jobs have no say in those of other users.
+    "searchers": PEOPLE | {"job", "stranger"},
     "senders": MEMBERS | {"job", "stranger", "runner"},
     "fetchers": PEOPLE | {"runner"},
     "whoever shows anything": EVERYBODY - {"anonymous"},
@@ -33,8 +35,8 @@ people:             POST /auth/logout; POST /auth/password; GET /tokens; POST /t
                     GET /feed; GET /server; GET /nodes; GET /nodes/live
                     GET /queue; GET /results; GET /export
                     POST /tensorboards; GET /tensorboards/{session_id}
-                    DELETE /tensorboards/{session_id}; GET /searches; GET /searches/{name}
-                    GET /searches/{name}/row; GET /searches/{name}/trials
+                    DELETE /tensorboards/{session_id}; GET /searches
+searchers:          GET /searches/{name}; GET /searches/{name}/row; GET /searches/{name}/trials
                     GET /searches/{name}/curves; GET /searches/{name}/importance
                     GET /searches/{name}/stream
 readers of the job: GET /jobs/{reference}; GET /jobs/{reference}/diff/{other}
@@ -49,13 +51,15 @@ readers of the job: GET /jobs/{reference}; GET /jobs/{reference}/diff/{other}
 members:            PATCH /projects/{project}; DELETE /projects/{project}
                     POST /projects/{project}/notes; PATCH /projects/{project}/notes/{note}
                     DELETE /projects/{project}/notes/{note}; POST /bulk; DELETE /queue
-                    POST /queue/move; POST /searches/{name}/stop; POST /searches/{name}/resume
+                    POST /queue/move
+makers:             POST /searches/{name}/stop; POST /searches/{name}/resume
                     POST /searches/{name}/extend
-makers:             POST /jobs; POST /jobs/batch; POST /jobs/check; POST /jobs/executed
+                    POST /jobs; POST /jobs/batch; POST /jobs/check; POST /jobs/executed
                     POST /searches; POST /searches/check
 copiers:            POST /jobs/{reference}/rerun
 its own:            PATCH /jobs/{reference}; DELETE /jobs/{reference}; POST /jobs/{reference}/stop
-senders:            POST /bundles; POST /blobs
+senders:            POST /bundles; POST /blobs; GET /blobs/{digest}/incoming;
+                    PUT /blobs/{digest}/incoming
 fetchers:           GET /blobs/{digest}
 whoever shows anything: POST /runner/report; PUT /runner/file
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
@@ -71,7 +75,7 @@ def the_table() -> dict[tuple[str, str], set[str]]:
             who = head
         else:
             rest = line
-        for entry in rest.split(";"):
+        for entry in filter(str.strip, rest.split(";")):
             method, path = entry.split()
             assert (method, path) not in found, entry
             found[method, path] = REACHED[who]

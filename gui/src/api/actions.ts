@@ -2,6 +2,8 @@
 
 import type { QueryClient } from "@tanstack/react-query";
 
+import { ROOT } from "@/lib/root";
+
 import { address, part, send } from "./client";
 import { selectionParams, type Selection } from "./queries";
 import type { BulkResult, JobRow, Note, Project } from "./types";
@@ -80,7 +82,7 @@ export function deleteNote(project: string, id: number): Promise<void> {
 /** Start the TensorBoard of these jobs, or find the one that runs; answers where it is. */
 export async function openTensorBoard(jobs: readonly string[]): Promise<string> {
   const { path } = await send<{ path: string }>("POST", "/tensorboards", { jobs });
-  return path;
+  return ROOT + path;
 }
 
 export type Move = { priority: number } | { before: string } | { to: "front" | "back" };

@@ -1,8 +1,10 @@
 /** Requests to the server, and its errors as it words them. */
 
+import { ROOT } from "@/lib/root";
+
 export type Params = Record<string, string | number | boolean | readonly string[] | null | undefined>;
 
-const BASE = "/api/v1";
+const BASE = `${ROOT}/api/v1`;
 
 /** What the server refused or could not do; `message` says it in full. */
 export class ApiError extends Error {
@@ -35,6 +37,11 @@ export function address(path: string, params: Params = {}): string {
   }
   const text = query.toString();
   return `${BASE}${path}${text ? `?${text}` : ""}`;
+}
+
+/** What `request` takes for an address that `address` has made. */
+export function pathOf(href: string): string {
+  return href.slice(BASE.length);
 }
 
 export async function request(path: string, params: Params = {}, init: RequestInit = {}): Promise<Response> {

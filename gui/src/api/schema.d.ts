@@ -312,6 +312,8 @@ export interface paths {
         /**
          * Archive
          * @description Return a gzipped tarball of the code as submitted and the files the job made.
+         *
+         *     After a cut it goes on at `offset`; `tag` is the ETag that the beginning had.
          */
         get: operations["archive_api_v1_jobs__reference__archive_get"];
         put?: never;
@@ -331,7 +333,7 @@ export interface paths {
         };
         /**
          * Artifacts Archive
-         * @description Return a gzipped tarball of the newest version of each artifact.
+         * @description Return a gzipped tarball of the newest version of each artifact, as `archive` does.
          */
         get: operations["artifacts_archive_api_v1_jobs__reference__artifacts_tgz_get"];
         put?: never;
@@ -944,6 +946,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/blobs/{digest}/incoming": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Incoming
+         * @description Tell how many bytes of a blob are here (`size`), and whether it is `complete`.
+         */
+        get: operations["incoming_api_v1_blobs__digest__incoming_get"];
+        /**
+         * Send Part
+         * @description Take in what comes at `offset` of a blob of `size` bytes; answers what is here then.
+         */
+        put: operations["send_part_api_v1_blobs__digest__incoming_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/results": {
         parameters: {
             query?: never;
@@ -978,7 +1004,7 @@ export interface paths {
         };
         /**
          * Export
-         * @description Return all jobs that a query selects, as a file.
+         * @description Return all jobs that a query selects, or the first of them, as a file.
          */
         get: operations["export_api_v1_export_get"];
         put?: never;
@@ -4335,6 +4361,8 @@ export interface operations {
             query?: {
                 source?: boolean;
                 results?: boolean;
+                offset?: number;
+                tag?: string | null;
             };
             header?: never;
             path: {
@@ -4364,7 +4392,10 @@ export interface operations {
     };
     artifacts_archive_api_v1_jobs__reference__artifacts_tgz_get: {
         parameters: {
-            query?: never;
+            query?: {
+                offset?: number;
+                tag?: string | null;
+            };
             header?: never;
             path: {
                 reference: string;
@@ -5489,6 +5520,75 @@ export interface operations {
             };
         };
     };
+    incoming_api_v1_blobs__digest__incoming_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    send_part_api_v1_blobs__digest__incoming_put: {
+        parameters: {
+            query: {
+                offset: number;
+                size: number;
+            };
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     lines_api_v1_results_get: {
         parameters: {
             query: {
@@ -5528,6 +5628,7 @@ export interface operations {
                 columns?: string[] | null;
                 format?: "csv" | "json" | "jsonl" | "parquet";
                 tz?: string | null;
+                limit?: number | null;
             };
             header?: never;
             path?: never;

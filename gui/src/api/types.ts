@@ -38,3 +38,13 @@ export interface Measured {
   time: number[];
   values: Record<string, (number | null)[]>;
 }
+
+export type AuditEntry = Schemas["AuditEntry"];
+export type AuditPage = Schemas["AuditPage"];
+export type Me = Schemas["Me"];
+export type Role = User["role"];
+export type Scope = Token["scope"];
+export type SignedIn = Schemas["SignedIn"];
+export type Token = Schemas["Token"];
+export type TokenMade = Schemas["TokenMade"];
+export type User = Schemas["User"];

@@ -2,17 +2,40 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { FolderKanban, ListOrdered, Monitor, Moon, Search, Server, Sun, Unplug } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 
-import { useConnection } from "@/api/feed";
+import { useMe } from "@/api/accounts";
+import { openFeed, useConnection } from "@/api/feed";
 import { useServer } from "@/api/queries";
+import type { Me } from "@/api/types";
 import { IconButton } from "@/components/Button";
 import { Menu, MenuChoice } from "@/components/Menu";
+import { Trouble } from "@/components/Panel";
 import { Toasts } from "@/components/Toasts";
+import { LoginPage } from "@/features/accounts/LoginPage";
+import { UserMenu } from "@/features/accounts/UserMenu";
+import { ROOT } from "@/lib/root";
 import { chooseTheme, type Theme, useIsDark, useTheme } from "@/lib/theme";
 
 import { Palette } from "./Palette";
 import styles from "./Shell.module.css";
 
+/** The pages, for those who may see them: where the server asks who is there, a login stands before. */
 export function Shell() {
+  const { data, error, refetch } = useMe();
+  const inside = data !== undefined && (!data.authentication || data.user !== null);
+  useEffect(() => {
+    if (inside) openFeed();
+  }, [inside]);
+  if (data === undefined) {
+    return error === null ? null : (
+      <main id="main">
+        <Trouble error={error} retry={() => void refetch()} />
+      </main>
+    );
+  }
+  return inside ? <Pages me={data.user} /> : <LoginPage />;
+}
+
+function Pages({ me }: { me: Me | null }) {
   const [finding, setFinding] = useState(false);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -33,7 +56,7 @@ export function Shell() {
       </a>
       <header className={styles["header"]}>
         <Link to="/projects" className={styles["brand"]}>
-          <img src="/icon.svg" alt="" />
+          <img src={`${ROOT}/icon.svg`} alt="" />
           Atlas
         </Link>
         <Navigation />
@@ -43,6 +66,7 @@ export function Shell() {
           <kbd aria-hidden>/</kbd>
         </button>
         <ThemeMenu />
+        {me !== null && <UserMenu me={me} />}
       </header>
       <Lost />
       <div className={styles["content"]}>

@@ -4,6 +4,7 @@ import { parseCompareSearch } from "@/features/compare/search";
 import { parseJobSearch } from "@/features/job/search";
 import { parseJobsSearch } from "@/features/jobs/search";
 import { parseProjectsSearch } from "@/features/projects/search";
+import { ROOT } from "@/lib/root";
 
 import { Missing, PageTrouble } from "./Missing";
 import { Shell } from "./Shell";
@@ -80,6 +81,24 @@ const nodes = createRoute({
   component: lazyRouteComponent(() => import("@/features/nodes/NodesPage"), "NodesPage"),
 });
 
+const account = createRoute({
+  getParentRoute: () => root,
+  path: "/account",
+  component: lazyRouteComponent(() => import("@/features/accounts/AccountPage"), "AccountPage"),
+});
+
+const users = createRoute({
+  getParentRoute: () => root,
+  path: "/users",
+  component: lazyRouteComponent(() => import("@/features/accounts/UsersPage"), "UsersPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("@/features/accounts/AuditPage"), "AuditPage"),
+});
+
 const compare = createRoute({
   getParentRoute: () => root,
   path: "/compare",
@@ -88,7 +107,8 @@ const compare = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview]), job, queue, nodes, compare]),
+  basepath: ROOT || "/",
+  routeTree: root.addChildren([index, projects, project.addChildren([projectIndex, jobListing, jobs, overview]), job, queue, nodes, compare, account, users, audit]),
   defaultPreload: "intent",
   defaultErrorComponent: PageTrouble,
   scrollRestoration: true,

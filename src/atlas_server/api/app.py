@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -10,14 +9,14 @@ from fastapi import APIRouter, FastAPI
 from atlas_server.api import errors, pages
 from atlas_server.api.gate import Gate
 from atlas_server.api.guard import Guard
+from atlas_server.api.outside import Outside
 from atlas_server.api.rights import check_declared
 from atlas_server.api.schema import describe
+from atlas_server.config import ServerConfig
 from foundations._version import __version__
 
 
-def create_app(
-    *routers: APIRouter, beside: APIRouter, gate: Gate, hosts: Collection[str] = ()
-) -> FastAPI:
+def create_app(*routers: APIRouter, beside: APIRouter, gate: Gate, config: ServerConfig) -> FastAPI:
     """Return the ASGI application; what lies `beside` the API has its own paths.
 
     Raises TypeError for an endpoint that does not say what right it needs.
@@ -31,7 +30,8 @@ def create_app(
         openapi_url="/api/v1/openapi.json",
     )
     app.state.gate = gate
-    app.add_middleware(Guard, asks_who=gate.identification.enabled, hosts=hosts)
+    app.add_middleware(Guard, asks_who=gate.identification.enabled, hosts=config.hosts)
+    app.add_middleware(Outside, root_path=config.root_path, trusted=config.trusted_proxies)
     errors.install(app)
     for router in [*routers, beside]:
         check_declared(router)

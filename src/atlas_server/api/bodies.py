@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import re
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 
 import anyio.from_thread
@@ -14,11 +15,42 @@ from starlette.requests import ClientDisconnect
 from foundations.errors import InvalidRequest
 
 _HEADER_BYTES = 80
+_PIECE = 1 << 20
 _HEADER = re.compile(rb"([0-9a-f]{64})([0-9a-f]{16})")  # digest and size
 
 
 def chunks_of(request: Request) -> Iterator[bytes]:
-    """Yield the body as it arrives; for use in a worker thread of the event loop."""
+    """Yield the body as it arrives, unpacked; for use in a worker thread of the event loop.
+
+    Raises InvalidRequest.
+    """
+    coding = request.headers.get("content-encoding", "identity")
+    if coding == "deflate":
+        return _inflated(_received(request))
+    if coding != "identity":
+        raise InvalidRequest(f"Bodies packed as {coding!r} cannot be read; `deflate` ones can.")
+    return _received(request)
+
+
+def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack, a piece at a time: a few bytes may stand for very many."""
+    packed = zlib.decompressobj()
+    try:
+        for chunk in chunks:
+            rest = chunk
+            while rest and not packed.eof:
+                if piece := packed.decompress(rest, _PIECE):
+                    yield piece
+                rest = packed.unconsumed_tail
+        while piece := packed.flush(_PIECE):
+            yield piece
+    except zlib.error as error:
+        raise InvalidRequest("The body is not packed as it says.") from error
+    if not packed.eof:
+        raise InvalidRequest("The connection was cut before all had arrived.")
+
+
+def _received(request: Request) -> Iterator[bytes]:
     stream = request.stream()
 
     async def next_chunk() -> bytes | None:

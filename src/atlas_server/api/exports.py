@@ -46,10 +46,11 @@ def routes(exports: Exports) -> APIRouter:
         columns: _Texts = None,
         format: Literal["csv", "json", "jsonl", "parquet"] = "csv",  # noqa: A002 - its name
         tz: str | None = None,
+        limit: Annotated[int | None, Query(ge=1)] = None,
     ) -> Response:
-        """Return all jobs that a query selects, as a file."""
+        """Return all jobs that a query selects, or the first of them, as a file."""
         asked = Asked(project, query, tuple(sort or ()), zone=tz)
-        table = exports.table(asked, columns)
+        table = exports.table(asked, columns, limit)
         write = {"csv": _csv, "json": _json, "jsonl": _json_lines, "parquet": _parquet}[format]
         name = f'attachment; filename="jobs.{format}"'
         headers = {"Content-Disposition": name, "X-Content-Type-Options": "nosniff"}

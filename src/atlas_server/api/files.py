@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
-from atlas_server.api.bodies import FileLike, written_by
 from atlas_server.api.contents import content
 from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
+from atlas_server.api.tarballs import tarball
 from atlas_server.domain.answers.files import Artifacts
 from atlas_server.domain.answers.files import Files as FileList
-from atlas_server.domain.records import JobRecord
 from atlas_server.domain.rights import Right
 from atlas_server.services.archives import Archives
 from atlas_server.services.content import Content
 from atlas_server.services.files import Files
 from atlas_server.services.views import Views
-from foundations.bundle.archive import write_tar
-from foundations.contract.manifest import Entry
 
 _Version = Annotated[int | None, Query(ge=1, lt=1 << 31)]
+_Whole = Annotated[int, Query(ge=0, lt=1 << 62)]
 _Part = Annotated[Literal["code", "results"], Query(alias="of")]
 
 
@@ -96,34 +93,26 @@ class FileRoutes:
         return content(request, self._files, found, download=download)
 
     @needs(Right.READ_JOB)
-    def archive(self, reference: str, source: bool = True, results: bool = True) -> Response:
-        """Return a gzipped tarball of the code as submitted and the files the job made."""
+    def archive(
+        self,
+        reference: str,
+        source: bool = True,
+        results: bool = True,
+        offset: _Whole = 0,
+        tag: str | None = None,
+    ) -> Response:
+        """Return a gzipped tarball of the code as submitted and the files the job made.
+
+        After a cut it goes on at `offset`; `tag` is the ETag that the beginning had.
+        """
         job = self._views.resolve(reference)
-        return self._tarball(job, self._archives.members(job, source=source, results=results))
+        members = self._archives.members(job, source=source, results=results)
+        return tarball(self._content, job, members, offset, tag)
 
     @needs(Right.READ_JOB)
-    def artifacts_archive(self, reference: str) -> Response:
-        """Return a gzipped tarball of the newest version of each artifact."""
+    def artifacts_archive(
+        self, reference: str, offset: _Whole = 0, tag: str | None = None
+    ) -> Response:
+        """Return a gzipped tarball of the newest version of each artifact, as `archive` does."""
         job = self._views.resolve(reference)
-        return self._tarball(job, self._archives.artifact_members(job))
-
-    def _tarball(self, job: JobRecord, entries: Iterable[Entry]) -> Response:
-        def members() -> Iterator[tuple[str, str, Any, Any]]:
-            for entry in entries:
-                if entry.kind in ("f", "x"):
-                    yield (
-                        entry.path,
-                        entry.kind,
-                        entry.size,
-                        partial(self._content.open_blob, entry.value),
-                    )
-                else:
-                    yield entry.path, entry.kind, entry.value, None
-
-        def write(pipe: FileLike) -> None:
-            write_tar(pipe, members(), job.job_id, mtime=job.submitted_at)  # type: ignore[arg-type]
-
-        name = f'attachment; filename="{job.job_id}.tgz"'
-        return StreamingResponse(
-            written_by(write), media_type="application/gzip", headers={"Content-Disposition": name}
-        )
+        return tarball(self._content, job, self._archives.artifact_members(job), offset, tag)

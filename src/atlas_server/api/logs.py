@@ -87,7 +87,9 @@ class LogRoutes:
         stream = JobStream(self._views, self._content, self._feed, job.job_id, text=text)
         events = stream.events(attempt, offset)
         return StreamingResponse(
-            events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            events,
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
     @needs(Right.READ_JOB)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from atlas_server.api.outside import PREFIX
 from atlas_server.api.rights import Router, needs
 from atlas_server.domain.rights import Right
 
@@ -29,7 +30,7 @@ _HEADERS = {
 _FOREVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 # Where the addresses of pages begin.
-_PAGES = ("", "projects", "jobs", "queue", "nodes", "compare")
+_PAGES = ("", "projects", "jobs", "queue", "nodes", "compare", "account", "users", "audit")
 
 _NOT_BUILT = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Atlas</title>'
@@ -59,7 +60,9 @@ def routes() -> APIRouter:
         document = GUI / "index.html"
         if not document.is_file():
             return HTMLResponse(_NOT_BUILT, 503, headers=_HEADERS)
-        return FileResponse(document, headers={**_HEADERS, "Cache-Control": _ASK_AGAIN})
+        # Whatever the address of a page is, what it loads lies below the server's own.
+        text = document.read_text().replace('"./', f'"{request.scope[PREFIX]}/')
+        return HTMLResponse(text, headers={**_HEADERS, "Cache-Control": _ASK_AGAIN})
 
     return router
 

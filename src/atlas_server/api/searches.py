@@ -23,7 +23,7 @@ from atlas_server.domain.answers.searches import (
     TrialCurves,
     TrialList,
 )
-from atlas_server.domain.rights import Right
+from atlas_server.domain.rights import Kind, Right
 from atlas_server.services.access import Access
 from atlas_server.services.feed import AsyncWatcher, Feed
 from atlas_server.services.search_views import SearchViews
@@ -121,35 +121,41 @@ class SearchRoutes:
         """Return the newest searches, and the jobs that programs submitted together."""
         return JSONResponse({"searches": self._views.listing(project, limit)})
 
-    @needs(Right.READ)
-    def show(self, name: str) -> Response:
+    @needs(Right.READ_SEARCH)
+    def show(self, who: Who, name: str) -> Response:
         """Return everything about a search but its trials."""
+        self._check_reading(who, name)
         return JSONResponse(self._views.details(name))
 
-    @needs(Right.READ)
-    def row(self, name: str) -> Response:
+    @needs(Right.READ_SEARCH)
+    def row(self, who: Who, name: str) -> Response:
         """Return the row of a search, or of jobs that a program submitted together."""
+        self._check_reading(who, name)
         return JSONResponse(self._views.row(name))
 
-    @needs(Right.READ)
-    def trials(self, name: str, after: int = -1) -> Response:
+    @needs(Right.READ_SEARCH)
+    def trials(self, who: Who, name: str, after: int = -1) -> Response:
         """Return the trials whose numbers are higher than `after`."""
+        self._check_reading(who, name)
         return JSONResponse({"trials": self._views.trials(name, after)})
 
-    @needs(Right.READ)
-    def curves(self, name: str, after: int = -1) -> Response:
+    @needs(Right.READ_SEARCH)
+    def curves(self, who: Who, name: str, after: int = -1) -> Response:
         """Return what trials logged of the objective on their way: 500 trials at most."""
+        self._check_reading(who, name)
         return JSONResponse({"curves": self._views.curves(name, after)})
 
-    @needs(Right.READ)
-    def importance(self, name: str, objective: str | None = None) -> Response:
+    @needs(Right.READ_SEARCH)
+    def importance(self, who: Who, name: str, objective: str | None = None) -> Response:
         """Return how much each parameter matters to an objective; empty: too few trials."""
+        self._check_reading(who, name)
         return JSONResponse(self._views.importance(name, objective))
 
-    @needs(Right.READ)
-    async def stream(self, name: str) -> Response:
+    @needs(Right.READ_SEARCH)
+    async def stream(self, who: Who, name: str) -> Response:
         """Tell the row of a search at every change until it is over, as server-sent events."""
         await anyio.to_thread.run_sync(self._views.row, name)  # what is not there is no stream
+        await anyio.to_thread.run_sync(self._check_reading, who, name)
         return StreamingResponse(
             self._changes(name),
             media_type="text/event-stream",
@@ -173,29 +179,38 @@ class SearchRoutes:
         finally:
             watcher.close()
 
-    @needs(Right.CHANGE)
+    @needs(Right.MANAGE_SEARCH)
     def stop(self, who: Who, targets: Targets, name: str, how: SearchStop) -> Response:
         """Begin no more trials; of jobs that a program submitted, stop those that are not over."""
         self._check_managing(who, targets, name)
         return JSONResponse(self._views.row(self._searches.stop(name, running=how.running)))
 
-    @needs(Right.CHANGE)
+    @needs(Right.MANAGE_SEARCH)
     def resume(self, who: Who, targets: Targets, name: str) -> Response:
         """Let a search go on that was stopped or has failed."""
         self._check_managing(who, targets, name)
         return JSONResponse(self._views.row(self._searches.resume(name)))
 
-    @needs(Right.CHANGE)
+    @needs(Right.MANAGE_SEARCH)
     def extend(self, who: Who, targets: Targets, name: str, more: SearchMore) -> Response:
         """Add to the budget of a search; one that is over goes on."""
         self._check_managing(who, targets, name)
         values = {key: value for key, value in more.model_dump().items() if value is not None}
         return JSONResponse(self._views.row(self._searches.extend(name, values)))
 
+    def _check_reading(self, who: Who, name: str) -> None:
+        """A job looks at what its own user searches; everybody else at everything."""
+        if who.kind is Kind.JOB and self._views.row(name)["user"] != who.name:
+            raise Forbidden(
+                f"Search '{name}' is another user's than the job's.",
+                "Do this where you are logged in.",
+            )
+
     def _check_managing(self, who: Who, targets: Targets, name: str) -> None:
         targets.append(name)
         user = self._views.row(name)["user"]
-        if not who.may_manage(user):
+        own = who.kind is Kind.JOB and who.name == user
+        if not own and not who.may_manage(user):
             raise Forbidden(
                 f"Search '{name}' is {user}'s: its owner and admins can change it.",
                 "Start one of your own: foundations search start",

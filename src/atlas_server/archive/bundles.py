@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from atlas_server.archive.content_lock import ContentLock
+from atlas_server.archive.incoming import Incoming
 from foundations.blobs import BlobDir
 from foundations.contract import manifest
 from foundations.contract.manifest import Entry
@@ -18,8 +19,10 @@ from foundations.errors import BlobsMissing, BundleError, FoundationsError, NotF
 
 log = logging.getLogger(__name__)
 
-# Blobs that no job names are kept this long: their job may be about to be submitted.
-GRACE_SECONDS = 3600.0
+# Blobs that no job names are kept this long: the rest of their folder may be on a slow line still.
+GRACE_SECONDS = 86400.0
+# What has come of a large content is kept this long for whoever goes on sending it.
+_INCOMING_SECONDS = 7 * 86400.0
 # How far the times of files may lag behind the clock that attempts are dated by.
 _LAG_SECONDS = 0.1
 # So many blobs are deleted before a submission gets its turn.
@@ -44,6 +47,7 @@ class Bundles:
 
     def __init__(self, blobs: BlobDir) -> None:
         self.blobs = blobs
+        self.incoming = Incoming(blobs)
         self._complete: set[str] = set()
         # What each manifest lacked when it came: all that has to be looked for again.
         self._incomplete: dict[str, list[str]] = {}
@@ -116,6 +120,7 @@ class Bundles:
         """Delete every blob that nothing uses and that is older than the grace."""
         limit = time.time() - GRACE_SECONDS
         self.blobs.sweep(limit)
+        self.incoming.sweep(time.time() - _INCOMING_SECONDS)
         old = (d for d in self.blobs.iter_digests() if _written_at(self.blobs.path(d)) < limit)
         return self.release(list(old), in_use)
 

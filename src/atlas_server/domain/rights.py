@@ -33,6 +33,10 @@ class Right(Enum):
     """To look at everything."""
     READ_JOB = "read job"
     """To look at the one job that the path names."""
+    READ_SEARCH = "read search"
+    """To look at the one search that the path names."""
+    MANAGE_SEARCH = "manage search"
+    """To stop, resume or extend the one search that the path names."""
     SUBMIT = "submit"
     """To make jobs."""
     COPY_JOB = "copy job"
@@ -107,7 +111,7 @@ class Principal:
         if self.kind is Kind.USER:
             return right in _OF_ROLE[self.role]
         if self.kind is Kind.JOB:
-            allowed = _OF_JOB if self.role is not Role.VIEWER else frozenset({Right.READ_JOB})
+            allowed = _OF_JOB if self.role is not Role.VIEWER else _READING
             return right in allowed
         return right in _OF_KIND[self.kind]
 
@@ -115,17 +119,27 @@ class Principal:
 ANONYMOUS = Principal(Kind.ANONYMOUS)
 OWNER = Principal(Kind.OWNER, role=Role.ADMIN)
 
-_VIEWER = frozenset({Right.ACCOUNT, Right.READ, Right.READ_JOB, Right.FETCH})
+_VIEWER = frozenset({
+    Right.ACCOUNT,
+    Right.READ,
+    Right.READ_JOB,
+    Right.READ_SEARCH,
+    Right.FETCH,
+})  # fmt: skip
 _MEMBER = _VIEWER | {
     Right.SUBMIT,
     Right.COPY_JOB,
     Right.MANAGE_JOB,
+    Right.MANAGE_SEARCH,
     Right.CHANGE,
     Right.SEND,
 }
 _OF_ROLE = {Role.VIEWER: _VIEWER, Role.MEMBER: _MEMBER, Role.ADMIN: _MEMBER | {Right.ADMIN}}
+_READING = frozenset({Right.READ_JOB, Right.READ_SEARCH})
 _OF_JOB = frozenset({
     Right.READ_JOB,
+    Right.READ_SEARCH,
+    Right.MANAGE_SEARCH,
     Right.SUBMIT,
     Right.COPY_JOB,
     Right.MANAGE_JOB,

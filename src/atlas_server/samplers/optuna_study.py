@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, Trial, create_trial
 
 from atlas_server.domain.search.definition import Definition
 from atlas_server.domain.search.ports import Known, TrialState
-from atlas_server.domain.search.space import Choice, Dimension, Point, Space
+from atlas_server.domain.search.space import Choice, Dimension, Point
 from atlas_server.samplers.methods import make_pruner, make_sampler
 from atlas_server.samplers.plain import chooser
 
@@ -62,14 +62,33 @@ class OptunaStudy:
 
     def _restore(self, known: Sequence[Known]) -> None:
         storage, study_id = self._storage, self._study_id
-        # Samplers tell their trials apart by number: the numbers stay, whatever is missing.
+        # Made once: thousands of trials have the same ones.
+        distributions = {name: distribution_of(one) for name, one in self._by_name.items()}
         for trial in known:
             for key, value in trial.memo.get("study", {}).items():
                 storage.set_study_system_attr(study_id, key, value)
-            frozen = frozen_trial(self._space, trial)
+            frozen = self._frozen(trial, distributions)
             trial_id = storage.create_new_trial(study_id, template_trial=frozen)
             if trial.state is TrialState.OPEN:
                 self._open[trial.number] = Trial(self._study, trial_id)
+
+    def _frozen(self, known: Known, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+        """Return a trial as Optuna keeps it."""
+        own = [name for name in known.point if name in distributions]
+        steps = {step: value for step, value in known.curve if step >= 0 and not math.isnan(value)}
+        if known.state is TrialState.COMPLETED and known.scores is not None:
+            values: Sequence[float] | None = known.scores
+        else:
+            # A trial that was pruned counts with the last that it reported.
+            values = [steps[max(steps)]] if known.state is TrialState.PRUNED and steps else None
+        return create_trial(
+            state=_STATES[known.state],
+            params={name: inner(self._by_name[name], known.point[name]) for name in own},
+            distributions={name: distributions[name] for name in own},
+            values=values,
+            intermediate_values=steps,
+            system_attrs=dict(known.memo.get("trial", {})),
+        )
 
     def ask(self, number: int) -> Point | None:
         """Return the point of a new trial; None when a grid is at its end."""
@@ -124,29 +143,6 @@ class OptunaStudy:
                 state=_STATES[state] if complete or state is not TrialState.COMPLETED else None,
                 skip_if_finished=True,
             )
-
-
-def frozen_trial(space: Space, known: Known) -> FrozenTrial:
-    """Return a trial as Optuna keeps it."""
-    state = _STATES[known.state]
-    by_name = {dimension.name: dimension for dimension in space.dimensions}
-    own = {name: by_name[name] for name in known.point if name in by_name}
-    params = {name: inner(dimension, known.point[name]) for name, dimension in own.items()}
-    steps = {step: value for step, value in known.curve if step >= 0 and not math.isnan(value)}
-    if known.state is TrialState.COMPLETED and known.scores is not None:
-        values: Sequence[float] | None = known.scores
-    else:
-        # A trial that was pruned counts with the last that it reported.
-        values = [steps[max(steps)]] if known.state is TrialState.PRUNED and steps else None
-    return create_trial(
-        state=state,
-        params=params,
-        distributions={name: distribution_of(dimension) for name, dimension in own.items()},
-        values=values,
-        intermediate_values=steps,
-        system_attrs=dict(known.memo.get("trial", {})),
-        user_attrs={},
-    )
 
 
 def distribution_of(dimension: Dimension) -> BaseDistribution:

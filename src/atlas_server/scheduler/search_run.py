@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 # the result of one trial.
 _SLOW = 0.03
 _HOUR = 3600.0
+# Trials, the newest ones, whose curves pruners compare others with after the server has started.
+_MOST_CURVES = 1000
 # Seconds after which GPU hours are counted again.
 _GPU_PACE = 10.0
 
@@ -62,7 +64,7 @@ class SearchRun:
         self._limit = self._definition.concurrency or slots(search)
         known = trials.known(search)
         self._next = len(known)
-        self._study = studies(self._definition, [self._known(trial) for trial in known])
+        self._study = studies(self._definition, self._told(known))
         for trial in known:
             self._count(trial)
 
@@ -112,12 +114,20 @@ class SearchRun:
         """Return the IDs of all jobs that are not known to be over."""
         return list(self._open)
 
-    def _known(self, trial: TrialRecord) -> Known:
-        curve: Sequence[tuple[int, float]] = ()
+    def _told(self, known: Sequence[TrialRecord]) -> list[Known]:
+        """The trials as a study has to know them."""
+        curves: dict[str, list[tuple[int, float]]] = {}
         if self.is_pruned:
-            points = self._trials.curve(trial.job_id, self._definition.objectives[0].metric)
-            curve = [(step, value) for _, step, value in points]
-        return Known(trial.number, trial.state, trial.point, trial.scores, curve, trial.memo or {})
+            metric = self._definition.objectives[0].metric
+            newest = [trial.job_id for trial in known[-_MOST_CURVES:]]
+            curves = self._trials.curves(newest, metric)
+        return [
+            Known(
+                trial.number, trial.state, trial.point, trial.scores,
+                curves.get(trial.job_id, ()), trial.memo or {},
+            )
+            for trial in known
+        ]  # fmt: skip
 
     def _count(self, trial: TrialRecord) -> None:
         if trial.state is TrialState.OPEN:

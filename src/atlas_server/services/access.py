@@ -36,7 +36,7 @@ class Access:
         job = self._views.resolve(reference)
         if right is Right.MANAGE_JOB:
             self.check_managing(who, job)
-        elif who.kind is Kind.JOB and not self._is_of_family(who, job):
+        elif who.kind is Kind.JOB and not self._may_read(who, job):
             raise _not_of_family()
         return job
 
@@ -66,6 +66,20 @@ class Access:
         found = self._views.by_ids([parent]).get(parent)
         # One that was run by hand may not be known here yet.
         return parent if found is None or found.user == who.name else None
+
+    def _may_read(self, who: Principal, job: JobRecord) -> bool:
+        """Whether a job may look at another: its family's, or one of its own user and search.
+
+        Those that one program submits hand each other what they have learned.
+        """
+        if who.job_id is None or self._is_of_family(who, job):
+            return who.job_id is not None
+        own = self._views.by_ids([who.job_id]).get(who.job_id)
+        return (
+            own is not None
+            and own.search is not None
+            and (own.search, own.user) == (job.search, job.user)
+        )
 
     def _is_of_family(self, who: Principal, job: JobRecord) -> bool:
         """Whether a job is the one that asks, or one that it has submitted, directly or not."""
@@ -105,7 +119,8 @@ def _why(who: Principal) -> str:
 
 def _not_of_family() -> Forbidden:
     return Forbidden(
-        "A job reaches itself and the jobs that it has submitted: this is another one.",
+        "A job reaches itself and the jobs that it, or its own program, has submitted: this is"
+        " another one.",
         "Do this where you are logged in.",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from atlas_server.archive.bundles import Bundles
+from atlas_server.archive.incoming import Held
 from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.records import JobRecord
 
@@ -28,6 +29,14 @@ class Content:
         with self._bundles.blobs.batch() as batch:
             for digest, content in blobs:
                 batch.put_stream(content, digest)
+
+    def incoming(self, digest: str) -> Held:
+        """Return how much of a content has come. Raises BundleError for what is no digest."""
+        return self._bundles.incoming.held(digest)
+
+    def receive_part(self, digest: str, total: int, offset: int, chunks: Iterable[bytes]) -> Held:
+        """Take in a part of a large content. Raises BundleError, InvalidRequest or StorageFull."""
+        return self._bundles.incoming.receive(digest, total, offset, chunks)
 
     def open_blob(self, digest: str) -> BinaryIO:
         """Open the content of a blob. Raises NotFound."""

@@ -52,8 +52,11 @@ class Exports:
         self._store = store
         self._queries = queries
 
-    def table(self, asked: Asked, columns: Sequence[str] | None) -> Table:
-        """Return the jobs that are asked for, with these columns or all. Raises InvalidQuery."""
+    def table(self, asked: Asked, columns: Sequence[str] | None, limit: int | None = None) -> Table:
+        """Return the jobs that are asked for, with these columns or all. Raises InvalidQuery.
+
+        `limit` is how many at most, the first in their order.
+        """
         with self._store.read() as connection:
             selection, _ = self._queries.selection(connection, asked)
             counted = catalogue.of_project(connection, asked.project)
@@ -62,7 +65,7 @@ class Exports:
                 if columns is None
                 else self._queries.columns(connection, columns, asked.project)
             )
-            keys = _keys(connection, selection)
+            keys = _keys(connection, selection)[:limit]
         numeric = {(c.kind, c.name) for c in counted if c.jobs == c.numbers}
         described = [_described(column, numeric) for column in wanted]
         return Table(described, self._rows(keys, wanted, selection.reading.now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -17,6 +18,7 @@ from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
 from atlas_server.store import jobs as rows
 from atlas_server.store.engine import Store
+from foundations.contract import events
 from foundations.contract import report as phases
 from foundations.contract.codec import plain
 from foundations.contract.report import Reply, Report
@@ -60,11 +62,7 @@ class Runners:
                 return Reply(size, job.state is JobState.STOPPING)
         finished = report.result is not None
         try:
-            with self._store.write(durable=finished) as connection:
-                attempt, job = self._current(connection, token, report)
-                size = self._append_log(job, attempt, report)
-                if attempt.ended_at is None:
-                    self._take_in(connection, job, attempt, report)
+            attempt, job, size = self._write_down(token, report)
         except _Late as late:
             # In a transaction of its own: this one ends with the error.
             self._keep_late_result(late.attempt, report)
@@ -72,6 +70,26 @@ class Runners:
         # Where it starts to run makes no difference to the scheduler, where it ends does.
         self._feed.notify(job.job_id, moved=finished, recorded=bool(report.journal))
         return Reply(size, job.state is JobState.STOPPING)
+
+    def _write_down(self, token: str, report: Report) -> tuple[AttemptRecord, JobRecord, int]:
+        if _is_of_one_job(report):
+            # Nothing of it is lost where it turns out to move the job: it is done again.
+            with suppress(_MovesJob):
+                return self._written(token, report, report.attempt)
+        return self._written(token, report, None)
+
+    def _written(
+        self, token: str, report: Report, only: int | None
+    ) -> tuple[AttemptRecord, JobRecord, int]:
+        durable = report.result is not None
+        with self._store.write(durable=durable, attempt=only) as connection:
+            attempt, job = self._current(connection, token, report)
+            if only is not None and job.state is JobState.STARTING:
+                raise _MovesJob
+            size = self._append_log(job, attempt, report)
+            if attempt.ended_at is None:
+                self._take_in(connection, job, attempt, report)
+        return attempt, job, size
 
     def _news(self, attempt: AttemptRecord, report: Report) -> bool:
         """Whether a report that brings no more than log lines has to be written down after all."""
@@ -163,6 +181,20 @@ def _same_end(attempt: AttemptRecord, report: Report) -> bool:
 def _is_light(report: Report) -> bool:
     """Whether a report brings log lines at most."""
     return not report.journal and report.environment is None and report.result is None
+
+
+def _is_of_one_job(report: Report) -> bool:
+    """Whether a report brings what one process recorded of its job, and no more."""
+    return (
+        len(report.journal) == 1
+        and report.environment is None
+        and report.result is None
+        and not any(line.get("k") == events.PROJECT for line in report.journal[0].events)
+    )
+
+
+class _MovesJob(Exception):
+    """The job's state changes, too."""
 
 
 class _Late(Fenced):

@@ -22,8 +22,7 @@ from atlas_server.domain.search.records import SearchRecord, TrialRecord
 from atlas_server.domain.search.shown import constants, dimensions
 from atlas_server.domain.search.verdict import front
 from atlas_server.services.searches import no_search
-from atlas_server.store import jobs as jobs_rows
-from atlas_server.store import searches, tracking
+from atlas_server.store import searches
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite
 from foundations.errors import InvalidRequest
@@ -91,25 +90,21 @@ class SearchViews:
 
         Of so many trials and points that a page can draw them. Raises NotFound, or Refused.
         """
-        curves: dict[str, list[list[float]]] = {}
         with self._store.read() as connection:
             search = self._find(connection, name)
             metric = read_definition(search.definition).objectives[0].metric
             found = searches.trials_of(connection, search.id, after)[:_MOST_CURVES]
-            jobs = jobs_rows.keys_of(connection, [trial.job_id for trial in found])
-            for trial in found:
-                key = jobs.get(trial.job_id)
-                points = (
-                    tracking.curve(connection, key, metric, 0, _MOST_POINTS)
-                    if key is not None
-                    else []
-                )
-                curves[str(trial.number)] = [
-                    [float(step if step is not None else seq - 1), float(value)]
-                    for seq, _, step, value, _ in points
-                    if not isinstance(value, str)
-                ]
-        return curves
+            curves = searches.curves(connection, [trial.job_id for trial in found], metric)
+        shown: dict[str, list[list[float]]] = {}
+        for trial in found:
+            points = curves.get(trial.job_id, [])
+            # Of very long ones every so many: a page has no more room, and the last one counts.
+            every = len(points) // _MOST_POINTS + 1
+            kept = points[::every] if every == 1 else [*points[::every], points[-1]]
+            shown[str(trial.number)] = [
+                [step if step is not None else float(seq - 1), value] for seq, step, value in kept
+            ]
+        return shown
 
     def importance(self, name: str, metric: str | None) -> Importance:
         """Return how much each parameter matters to an objective. Raises NotFound, or Refused."""

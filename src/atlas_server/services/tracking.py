@@ -22,6 +22,8 @@ from foundations.errors import InvalidRequest
 
 log = logging.getLogger(__name__)
 
+# Steps below are exact as floats.
+_FAR = 1 << 53
 _MALFORMED = (KeyError, TypeError, ValueError, RecursionError, InvalidRequest)
 
 
@@ -110,7 +112,12 @@ def samples_in(batches: Sequence[JournalBatch], now: float) -> list[Sample]:
 
 
 def _point(line: dict[str, Any], now: float) -> Point:
-    value = line["value"]
+    key, value, step, at = line["key"], line["value"], line.get("step"), line.get("t")
+    if type(value) is float and type(at) is float and type(step) is int and type(key) is str:
+        # Nearly always, and a million times: nothing is to be made of it but a check.
+        if -_FAR < step < _FAR and math.isfinite(at) and key.isascii():
+            rank = line.get("r")
+            return Point(key, at, float(step), value, rank if type(rank) is int else None)
     value = readable(value) if isinstance(value, str) else _number(value)
     rank = line.get("r")
     rank = rank if type(rank) is int else None

@@ -84,6 +84,15 @@ class Trials:
         with self._store.read() as connection:
             return searches.trials_of(connection, search.id, memos=True)
 
+    def curves(self, job_ids: Sequence[str], metric: str) -> dict[str, list[tuple[int, float]]]:
+        """Return what trials have logged on their way, as (step, value), by job ID."""
+        with self._store.read() as connection:
+            found = searches.curves(connection, job_ids, metric)
+        return {
+            job_id: [(_step(seq, step), value) for seq, step, value in points]
+            for job_id, points in found.items()
+        }
+
     def curve(self, job_id: str, metric: str, after: int = 0) -> list[tuple[int, int, float]]:
         """Return the numbers that a trial logged after point `after`, as (seq, step, value).
 
@@ -95,7 +104,7 @@ class Trials:
                 return []
             points = tracking.curve(connection, job.id, metric, after, _MOST_POINTS)
         return [
-            (seq, int(step) if step is not None else seq - 1, float(value))
+            (seq, _step(seq, step), float(value))
             for seq, _, step, value, _ in points
             if not isinstance(value, str)
         ]
@@ -144,10 +153,7 @@ class Trials:
         """
         with self._store.read() as connection:
             found = {job.job_id: job for job in jobs.with_ids(connection, numbers)}
-            metrics = tracking.latest_of(
-                connection, [job.id for job in found.values()],
-                frozenset(objective.metric for objective in objectives),
-            )  # fmt: skip
+            metrics = tracking.latest_of(connection, [job.id for job in found.values()])
         running = {
             job_id: job.started_at for job_id, job in found.items() if not job.state.is_final
         }
@@ -206,6 +212,10 @@ def announce(connection: Connection, search: SearchRecord, now: float) -> None:
     """Add the event that something about a search has changed."""
     payload = {"search": search.name, "project": search.project}
     events.append(connection, now, "search.changed", None, payload)
+
+
+def _step(seq: int, step: float | None) -> int:
+    return int(step) if step is not None else seq - 1
 
 
 def _times(job: JobRecord | None, now: float) -> tuple[float | None, float]:

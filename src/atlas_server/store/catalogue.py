@@ -42,7 +42,8 @@ class Counted(NamedTuple):
 
 def count(connection: Connection, job: int, kind: str, changes: Iterable[Change]) -> None:
     """Note changes of what one job has."""
-    told = [change for change in changes if any(change[1:])]
+    # In one order: others may count for the same project at the same time.
+    told = sorted(change for change in changes if any(change[1:]))
     if not told:
         return
     project = connection.execute(_PROJECT_OF, {"wanted": job}).scalar_one()

@@ -39,7 +39,7 @@ class Database(Protocol):
         """See `Store.read`."""
         ...
 
-    def writing(self, *, durable: bool, job: int | None) -> AbstractContextManager[Connection]:
+    def writing(self, *, durable: bool, attempt: int | None) -> AbstractContextManager[Connection]:
         """See `Store.write`."""
         ...
 
@@ -94,19 +94,19 @@ class Store:
         return self._database.reading()
 
     def write(
-        self, *, durable: bool = False, job: int | None = None
+        self, *, durable: bool = False, attempt: int | None = None
     ) -> AbstractContextManager[Connection]:
         """Yield a connection in a write transaction, committed at the end of the block.
 
         With `durable` the commit returns only when it would survive a power cut; without, it
-        survives the end of any process. A writer that changes nothing but what belongs to one
-        job, and appends no event, may say so with the row key of the `job`: others of its kind
-        need not wait for it. Raises StorageFull when the disk is full, Unavailable where the
-        database is away.
+        survives the end of any process. A writer that changes nothing but the records of one
+        attempt's job, and appends no event, may say so with the key of the `attempt`: others of
+        its kind need not wait for it. Raises StorageFull when the disk is full, Unavailable where
+        the database is away.
         """
         if self._guard is None:
-            return self._database.writing(durable=durable, job=job)
-        return self._guarded(self._guard, durable, job)
+            return self._database.writing(durable=durable, attempt=attempt)
+        return self._guarded(self._guard, durable, attempt)
 
     def write_beside(self) -> AbstractContextManager[Connection]:
         """Yield a connection in a write transaction that waits for no other writer.
@@ -126,9 +126,9 @@ class Store:
 
     @contextmanager
     def _guarded(
-        self, guard: Callable[[Connection], None], durable: bool, job: int | None
+        self, guard: Callable[[Connection], None], durable: bool, attempt: int | None
     ) -> Iterator[Connection]:
-        with self._database.writing(durable=durable, job=job) as connection:
+        with self._database.writing(durable=durable, attempt=attempt) as connection:
             guard(connection)
             yield connection
 

@@ -26,6 +26,7 @@ def append(
     connection: Connection, time: float, kind: str, job_id: str | None, payload: dict[str, Any]
 ) -> None:
     """Add one event to the transaction that makes the change."""
+    _check(connection)
     values = {"time": time, "kind": kind, "job_id": job_id, "payload": payload}
     connection.execute(_INSERT, values)
 
@@ -34,6 +35,7 @@ def append_all(
     connection: Connection, time: float, kind: str, job_ids: Sequence[str], payload: dict[str, Any]
 ) -> None:
     """Add the same event for many jobs."""
+    _check(connection)
     rows = [
         {"time": time, "kind": kind, "job_id": job_id, "payload": payload} for job_id in job_ids
     ]
@@ -65,6 +67,11 @@ def of_job(connection: Connection, job_id: str) -> list[EventRecord]:
 def last_seq(connection: Connection) -> int:
     """Return the sequence number of the newest event, 0 when there is none."""
     return connection.execute(select(func.max(events.c.seq))).scalar() or 0
+
+
+def _check(connection: Connection) -> None:
+    # Numbers of events are committed in their order by those alone who write alone.
+    assert connection.get_execution_options().get("atlas_attempt") is None
 
 
 # Built once: composing a statement costs several times as much as executing it.

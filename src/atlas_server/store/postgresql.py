@@ -3,7 +3,7 @@
 Writers take a lock of the whole database for the length of their transaction, so that all that
 holds for SQLite's one writer holds here: what was read is not changed by others before the commit,
 and numbers of events are committed in their order. Writers that change nothing but one job's
-records share that lock, and exclude each other job by job.
+records share that lock, and exclude each other attempt by attempt.
 """
 
 from __future__ import annotations
@@ -87,20 +87,20 @@ class PostgresDatabase:
             yield connection
 
     @contextmanager
-    def writing(self, *, durable: bool, job: int | None) -> Iterator[Connection]:
-        """Yield a connection that writes alone, or alone in one job.
+    def writing(self, *, durable: bool, attempt: int | None) -> Iterator[Connection]:
+        """Yield a connection that writes alone, or alone for one attempt.
 
         `durable` makes no difference: what is committed survives as the database is set up.
         """
         del durable
-        turn = self._write_lock if job is None else self._shared
+        turn = self._write_lock if attempt is None else self._shared
         with turn, self._clear_errors(), _connected(self._engine, self.name) as connection:
-            connection = connection.execution_options(atlas_job=job)
+            connection = connection.execution_options(atlas_attempt=attempt)
             with connection.begin():
-                if job is None:
+                if attempt is None:
                     connection.exec_driver_sql(_EXCLUSIVE)
                 else:
-                    connection.exec_driver_sql(_SHARED, (job & 0x7FFFFFFF,))
+                    connection.exec_driver_sql(_SHARED, (attempt & 0x7FFFFFFF,))
                 yield connection
 
     @contextmanager

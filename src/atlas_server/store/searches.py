@@ -11,7 +11,7 @@ from atlas_server.domain.search.ports import TrialState
 from atlas_server.domain.search.records import SearchRecord, SearchState, TrialRecord
 from atlas_server.store.engine import parts
 from atlas_server.store.search_tables import searches, trials
-from atlas_server.store.tables import jobs, projects
+from atlas_server.store.tables import jobs, metric_keys, metrics, projects
 
 _GOING_ON = (SearchState.RUNNING.value, SearchState.STOPPING.value)
 
@@ -109,6 +109,28 @@ def open_jobs(connection: Connection, key: int) -> dict[str, tuple[str, float | 
     return {job_id: (state, since) for job_id, state, since in connection.execute(query)}
 
 
+def curves(
+    connection: Connection, job_ids: Sequence[str], metric: str
+) -> dict[str, list[tuple[int, float | None, float]]]:
+    """Return the numbers (seq, step, value) that each of these jobs has logged of a metric."""
+    found: dict[str, list[tuple[int, float | None, float]]] = {}
+    for part in parts(job_ids):
+        query = (
+            select(jobs.c.job_id, metrics.c.seq, metrics.c.step, metrics.c.number)
+            .join_from(jobs, metrics, metrics.c.job == jobs.c.id)
+            .join(metric_keys, metrics.c.key == metric_keys.c.id)
+            .where(
+                jobs.c.job_id.in_(part),
+                metric_keys.c.name == metric,
+                metrics.c.number.is_not(None),
+            )
+            .order_by(metrics.c.job, metrics.c.seq)
+        )
+        for job_id, seq, step, number in connection.execute(query):
+            found.setdefault(job_id, []).append((seq, step, number))
+    return found
+
+
 def counts(connection: Connection, keys: Sequence[int]) -> dict[int, dict[str, int]]:
     """Return of each search how many of its trials are in each state; open ones by their jobs'."""
     found: dict[int, dict[str, int]] = {}
@@ -187,8 +209,6 @@ def loop(connection: Connection, name: str) -> dict[str, Any] | None:
             func.count(),
             func.min(jobs.c.submitted_at),
             func.max(jobs.c.finished_at),
-            func.min(jobs.c.project_id),
-            func.min(jobs.c.user),
         )
         .where(jobs.c.search == name)
         .group_by(jobs.c.state, jobs.c.reason)
@@ -196,11 +216,19 @@ def loop(connection: Connection, name: str) -> dict[str, Any] | None:
     rows = connection.execute(query).all()
     if not rows:
         return None
-    place = select(projects.c.name).where(projects.c.id == rows[0][5])
+    # Whoever began has a say in it: others may have joined under the same name.
+    first = (
+        select(projects.c.name, jobs.c.user)
+        .join_from(jobs, projects, jobs.c.project_id == projects.c.id)
+        .where(jobs.c.search == name)
+        .order_by(jobs.c.id)
+        .limit(1)
+    )
+    project, user = connection.execute(first).one()
     return {
         "name": name,
-        "project": connection.execute(place).scalar_one(),
-        "user": rows[0][6],
+        "project": project,
+        "user": user,
         "created_at": min(row[3] for row in rows),
         "finished_at": max((row[4] for row in rows if row[4] is not None), default=None),
         "counts": [(row[0], row[1], row[2]) for row in rows],
@@ -212,6 +240,17 @@ def unfinished_jobs(connection: Connection, name: str) -> list[str]:
     over = ("completed", "failed", "stopped")
     query = select(jobs.c.job_id).where(jobs.c.search == name, jobs.c.state.not_in(over))
     return list(connection.execute(query).scalars())
+
+
+def pruned(connection: Connection, keys: Sequence[int]) -> set[int]:
+    """Return which of these jobs (row keys) are trials that were given up early."""
+    found: set[int] = set()
+    for part in parts(keys):
+        query = select(jobs.c.id).where(
+            jobs.c.id.in_(part), jobs.c.state == "stopped", jobs.c.reason == "pruned"
+        )
+        found.update(connection.execute(query).scalars())
+    return found
 
 
 def bundles(connection: Connection) -> set[str]:

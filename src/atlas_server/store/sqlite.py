@@ -46,10 +46,10 @@ class SqliteDatabase:
             yield connection
 
     @contextmanager
-    def writing(self, *, durable: bool, job: int | None) -> Iterator[Connection]:
+    def writing(self, *, durable: bool, attempt: int | None) -> Iterator[Connection]:
         """Yield the connection of the one writer that there is, whatever it is about to write."""
         with self._write_lock, _clear_errors(), self._engine.connect() as connection:
-            connection = connection.execution_options(atlas_write=True, atlas_job=job)
+            connection = connection.execution_options(atlas_write=True, atlas_attempt=attempt)
             raw = connection.connection.driver_connection
             assert isinstance(raw, sqlite3.Connection)
             raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -59,7 +59,7 @@ class SqliteDatabase:
 
     def beside(self) -> AbstractContextManager[Connection]:
         """There is one writer only."""
-        return self.writing(durable=False, job=None)
+        return self.writing(durable=False, attempt=None)
 
     def alone(self) -> AbstractContextManager[None]:
         """Nothing to do: the lock of the home keeps others out."""

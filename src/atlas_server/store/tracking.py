@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
@@ -28,8 +27,7 @@ from atlas_server.store.upserts import passing_over, replacing
 _LONGEST_NAME = 500  # characters, of up to four bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One logged value: a number, or text (also for NaN and infinities, see `number_or_text`).
 
     `rank` is that of the process in a distributed training.
@@ -308,16 +306,20 @@ def _standing(
 
 
 def _row(job: int, key: int, seq: int, point: Point) -> dict[str, Any]:
-    number, text = number_or_text(point.value)
+    _, time, step, value, rank = point
+    if type(value) is float and math.isfinite(value):
+        number, text = value, None
+    else:
+        number, text = number_or_text(value)
     return {
         "job": job,
         "key": key,
         "seq": seq,
-        "time": point.time,
-        "step": point.step,
+        "time": time,
+        "step": step,
         "number": number,
         "text": text,
-        "rank": point.rank,
+        "rank": rank,
     }
 
 

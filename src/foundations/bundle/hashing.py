@@ -16,7 +16,7 @@ from foundations.errors import BundleError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import BinaryIO, Callable, Dict, Iterator, List, Optional, Tuple
 
     from foundations.bundle.scan import Listing
 
@@ -109,20 +109,25 @@ def hash_listing(
     return Bundle(listing.root, entries)
 
 
+def open_file(path: str) -> BinaryIO:
+    """Open a regular file for reading. Raises BundleError."""
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS)
+    except OSError as error:
+        raise BundleError("{} cannot be read: {}.".format(path, error.strerror)) from error
+    if not S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _changed(path, "while it was being sent")
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
 def read_verified(path: str, digest: str, size: Optional[int] = None) -> Iterator[bytes]:
     """Yield the content of a file in chunks, the last one only if all had the digest expected.
 
     Raises BundleError where the file has changed, has another size, or cannot be read.
     """
-    try:
-        descriptor = os.open(path, _OPEN_FLAGS)
-    except OSError as error:
-        raise BundleError("{} cannot be read: {}.".format(path, error.strerror)) from error
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        found = os.fstat(descriptor)
-        if not S_ISREG(found.st_mode):
-            raise _changed(path, "while it was being sent")
-        state = manifest.new_hash(found.st_size)
+    with open_file(path) as file:
+        state = manifest.new_hash(os.fstat(file.fileno()).st_size)
         count = 0
         chunk = b""
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from foundations import config
-from foundations.cli.output import print_json
+from foundations.cli.output import error_text, print_json
 from foundations.client.follow import FINAL, follow
 
 TYPE_CHECKING = False
@@ -27,8 +27,10 @@ class JobFollower:
         console: Console,
         show_log: bool = True,
         tail: Optional[int] = None,
+        scheduler: str = "",
     ) -> None:
         self._api = api
+        self._scheduler = scheduler or config.default_scheduler()
         self._job_id = job_id
         self._console = console
         self._show_log = show_log
@@ -56,7 +58,9 @@ class JobFollower:
             self._end_line()
             self._console.info(
                 "Streaming ended. Job '{}' goes on; its log: "
-                "foundations get logs --follow scheduler {}".format(self._job_id, self._job_id)
+                "foundations get logs --follow {} {}".format(
+                    self._job_id, self._scheduler, self._job_id
+                )
             )
             return "left"
         return "lost"
@@ -118,8 +122,12 @@ class JobFollower:
             self._print("\n")
 
     def _lost(self) -> None:
-        self._end_line()
-        self._console.warning("The server does not answer; the job goes on. Waiting for it.")
+        # Nothing of it may come between what the job prints: that goes on where it stopped.
+        sys.stdout.flush()
+        error_text(
+            "WARNING",
+            "The server does not answer any more; the job goes on. Waiting for the server.",
+        )
 
 
 def see_through(
@@ -133,7 +141,13 @@ def see_through(
         if arguments.json:
             print_json(job)
         return 0
-    follower = JobFollower(api, job["job_id"], console, show_log=not console.silent)
+    follower = JobFollower(
+        api,
+        job["job_id"],
+        console,
+        show_log=not console.silent,
+        scheduler=getattr(arguments, "scheduler_config", None) or arguments.scheduler,
+    )
     follower.queued(job)
     state = follower.run()
     if arguments.json:

@@ -9,7 +9,9 @@ import sys
 import time
 
 from foundations.cli.output import Console, error_text
-from foundations.cli.targets import REFERENCES, add_jobs, new_parser, open_job
+from foundations.cli.targets import REFERENCES, add_jobs, before_job, new_parser, open_job
+from foundations.client.persistence import Persistence
+from foundations.client.server import is_remote
 from foundations.errors import BundleError, Refused
 
 TYPE_CHECKING = False
@@ -59,6 +61,8 @@ examples:
 )
 # A bar appears only for what takes longer than this many seconds.
 _PATIENCE = 0.5
+# How long a server elsewhere may be away before a download is given up, in seconds.
+_LONGEST_CUT = 600.0
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
@@ -110,17 +114,19 @@ def get_logs(arguments: argparse.Namespace) -> int:
     api, job = open_job(arguments)
     job_id = job["job_id"]
     if arguments.follow:
-        return _follow(api, job, arguments.tail)
+        return _follow(api, job, arguments)
     if job["state"] == "queued" and job["attempts"] == 0:
         raise Refused(
             "Job '{}' is queued and has not produced any logs.".format(job_id),
-            "Wait for them with: foundations get logs --follow {}".format(job_id),
+            "Wait for them with: foundations get logs --follow {}{}".format(
+                before_job(arguments), job_id
+            ),
         )
     if job["attempts"] == 0:
         raise Refused(
             "Job '{}' was {} before it started: it has no log.".format(job_id, job["state"])
         )
-    for chunk in api.logs(job_id, arguments.tail):
+    for chunk in api.logs(job_id, arguments.tail, _again(api)):
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
     return 0
@@ -135,7 +141,7 @@ def get_job(arguments: argparse.Namespace) -> int:
             raise BundleError("--source_dir goes without --save_dir and --archive.")
         target = os.path.abspath(arguments.source_dir)
         return _fetch(
-            target, "Code of job", job, lambda: api.archive(job_id, source=True, results=False)
+            target, "Code of job", job, lambda: api.archive(job_id, True, False, _again(api))
         )
     if job["state"] not in ("completed", "failed", "stopped"):
         error_text(
@@ -147,7 +153,7 @@ def get_job(arguments: argparse.Namespace) -> int:
         os.path.join(folder, name),
         "Job",
         job,
-        lambda: api.archive(job_id),
+        lambda: api.archive(job_id, again=_again(api)),
         _save if arguments.archive else _unpack,
     )
 
@@ -158,23 +164,38 @@ def get_artifacts(arguments: argparse.Namespace) -> int:
     if not job["artifacts"]:
         raise Refused(
             "Job '{}' has no artifacts.".format(job["job_id"]),
-            "Its files are fetched with: foundations get job {}".format(job["job_id"]),
+            "Its files are fetched with: foundations get job {}{}".format(
+                before_job(arguments), job["job_id"]
+            ),
         )
     folder = os.path.abspath(arguments.save_dir or ".")
     return _fetch(
         os.path.join(folder, job["job_id"] + "-artifacts"),
         "Artifacts of job",
         job,
-        lambda: api.artifacts_archive(job["job_id"]),
+        lambda: api.artifacts_archive(job["job_id"], _again(api)),
     )
 
 
-def _follow(api: Any, job: Json, tail: Any) -> int:
+def _again(api: Any) -> Persistence:
+    """What goes on fetching from a server elsewhere when the line was cut."""
+    return Persistence(
+        lambda error: error_text(
+            "WARNING", "{} Trying again, to go on where it stopped.".format(error.message)
+        ),
+        _LONGEST_CUT if is_remote(api.url) else 0.0,
+    )
+
+
+def _follow(api: Any, job: Json, arguments: argparse.Namespace) -> int:
     from foundations.cli.follow import JobFollower
 
     if job["state"] == "queued" and sys.stderr.isatty():
         error_text("INFO", "Job '{}' is queued: waiting for its log.".format(job["job_id"]))
-    follower = JobFollower(api, job["job_id"], Console(silent=True), tail=tail)
+    console = Console(silent=True)
+    follower = JobFollower(
+        api, job["job_id"], console, tail=arguments.tail, scheduler=arguments.scheduler or ""
+    )
     state = follower.run()
     return 130 if state == "left" else 1 if state == "deleted" else 0
 

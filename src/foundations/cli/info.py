@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _environments(arguments.json)
     api = open_api(arguments.scheduler)
     server = {**api.health(), **api.server(), "url": api.url}
+    # The pages are at the API's address, too.
+    server["gui_url"] = None if api.url.startswith("unix:") else api.url
     state = config.server_state(config.home())
     if state and state.get("url") == api.url:
         server["gui_url"] = state.get("gui_url")

@@ -6,6 +6,7 @@ import sys
 import time
 
 from foundations.cli import wording
+from foundations.cli.exporting import add_export, export, wanted_format
 from foundations.cli.output import print_json
 from foundations.cli.queries import complete_query, selected
 from foundations.cli.targets import (
@@ -31,6 +32,7 @@ examples:
   foundations list --tag sweep=a --json
   foundations list --all --sort metric:loss
   foundations list --query 'metrics.loss < 0.3 sort:-metrics.loss'
+  foundations list --project my_project --output jobs.csv
   foundations delete $(foundations list --all --quiet --status failed)"""
 _DEFAULT_LIMIT = 20
 _PAGE = 1000
@@ -72,19 +74,33 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
         "--limit",
         "-n",
         type=positive,
-        default=_DEFAULT_LIMIT,
         metavar="N",
-        help="at most so many (default {})".format(_DEFAULT_LIMIT),
+        help="at most so many (default {}; with --format: all)".format(_DEFAULT_LIMIT),
     )
     add("--all", "-a", action="store_true", help="all of them")
     add("--json", action="store_true", help="print JSON")
     add("--quiet", "-q", action="store_true", help="print IDs alone")
+    add_export(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the jobs that fit."""
+    kind = wanted_format(arguments)
+    if arguments.query is not None and (
+        arguments.status or arguments.tag or arguments.user or arguments.kind
+    ):
+        raise ConfigError(
+            "With --query everything but the project is said in the query.",
+            "As in --query 'status:failed tag:sweep=a user:ada'",
+        )
     api = open_api(arguments.scheduler)
+    if kind is not None:
+        return export(api, arguments, kind)
+    return _show(api, arguments)
+
+
+def _show(api: Api, arguments: argparse.Namespace) -> int:
     conditions = {
         "project": arguments.project,
         "user": arguments.user,
@@ -97,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.all:
         jobs, more = list(_all(api, conditions)), False
     else:
-        jobs, more = _some(api, conditions, arguments.limit)
+        jobs, more = _some(api, conditions, arguments.limit or _DEFAULT_LIMIT)
     if arguments.sort and jobs:
         from foundations.cli.sorting import sorted_jobs
 
@@ -118,12 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _queried(api: Api, arguments: argparse.Namespace) -> Any:
-    if arguments.status or arguments.tag or arguments.user or arguments.kind:
-        raise ConfigError(
-            "With --query everything but the project is said in the query.",
-            "As in --query 'status:failed tag:sweep=a user:ada'",
-        )
-    found = selected(api, arguments, sys.maxsize if arguments.all else arguments.limit)
+    limit = sys.maxsize if arguments.all else arguments.limit or _DEFAULT_LIMIT
+    found = selected(api, arguments, limit)
     return found["jobs"], found["total"] > len(found["jobs"])
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "diff": ("diff", "compare code, parameters and environment of two jobs"),
     "delete": ("stop", "delete finished jobs"),
     "projects": ("projects", "list, rename, archive or delete projects"),
+    "config": ("configuring", "list, add and check schedulers; show where settings come from"),
     "info": ("info", "show the server's resources, or the known schedulers"),
     "nodes": ("nodes", "list the machines that jobs run on"),
     "login": ("login", "log in to a server that asks who you are"),

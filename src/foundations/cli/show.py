@@ -7,7 +7,7 @@ import time
 
 from foundations.cli import wording
 from foundations.cli.output import paint, print_json, printable
-from foundations.cli.targets import REFERENCES, add_jobs, new_parser, open_job
+from foundations.cli.targets import REFERENCES, add_jobs, before_job, new_parser, open_job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(job)
     else:
-        _print(job, time.time())
+        _print(job, time.time(), before_job(arguments))
     return 0
 
 
-def _print(job: Json, now: float) -> None:
+def _print(job: Json, now: float, scheduler: str) -> None:
     from foundations.cli.tables import print_fields
 
     title = paint("Job {}".format(job["job_id"]), wording.BOLD, sys.stdout)
@@ -71,7 +71,8 @@ def _print(job: Json, now: float) -> None:
     if job["error"] and job["state"] == "failed":
         _print_error(job["error"])
     if job["state"] == "failed" and job["attempts"]:
-        sys.stdout.write("\nIts log: foundations get logs {}\n".format(job["job_id"][:8]))
+        short = job["job_id"][:8]
+        sys.stdout.write("\nIts log: foundations get logs {}{}\n".format(scheduler, short))
 
 
 def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:

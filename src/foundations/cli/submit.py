@@ -9,7 +9,7 @@ import time
 
 from foundations import config
 from foundations.cli import options
-from foundations.cli.output import Console, print_json
+from foundations.cli.output import Console, error_text, print_json
 from foundations.client.server import connect
 from foundations.contract.request import check_request
 from foundations.errors import ConfigError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict
 
     from foundations.bundle.scan import Listing
+    from foundations.errors import Unreachable
 
 _EPILOG = """\
 Options come before SCHEDULER; everything after the folder belongs to the
@@ -105,9 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
     progress = Reporter(arguments.quiet or arguments.json)
     given = _given(arguments)
     check_request(given, lambda key: "--" + key.replace("_", "-"))
-    submission = Submission(folder, given, progress)
-    progress.console.set_level(_level(folder))
     scheduler = config.scheduler(arguments.scheduler_config, folder)
+    submission = Submission(folder, given, progress, scheduler.worker)
+    progress.console.set_level(_level(folder))
     spec = submission.spec
     if not any(spec["command"]) and not spec["entrypoint"] and not _has_image(spec):
         raise ConfigError(
@@ -187,6 +188,11 @@ class Reporter(Progress):
     def sending(self, done: int, total: int) -> None:
         """Show the bar."""
         self._show("Sending", done, total)
+
+    def lost(self, error: Unreachable) -> None:
+        """Say that it goes on where it stopped."""
+        self.close()
+        error_text("WARNING", "{} Trying again, to go on where it stopped.".format(error.message))
 
     def submitted(self, job: Dict[str, Any]) -> None:
         """Say the job's ID."""

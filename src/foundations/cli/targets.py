@@ -30,7 +30,7 @@ _REFERENCE = re.compile(r"[0-9a-fA-F-]+|last(~\d+)?")
 REFERENCES = """\
 JOB is an ID, the beginning of one, `last`, `last~2` for the second job before
 the last, or a name (submit --name) that only one job has.
-SCHEDULER may be left out: it is `scheduler` then, this machine."""
+SCHEDULER may be left out: it is FOUNDATIONS_SCHEDULER then, or this machine."""
 
 
 def new_parser(
@@ -44,7 +44,7 @@ def new_parser(
         epilog=epilog,
         **({"usage": usage} if usage else {}),
     )  # type: argparse.ArgumentParser
-    parser.add_argument("--scheduler", metavar="NAME", help="default: scheduler, this machine")
+    parser.add_argument("--scheduler", metavar="NAME", help="default: this machine")
     parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     return parser
 
@@ -62,8 +62,14 @@ def set_completer(action: argparse.Action, completer: Callable[..., Any]) -> Non
 
 def open_api(name: Optional[str]) -> Api:
     """Connect to a scheduler's server; one that has to be started here is told of on stderr."""
-    scheduler = config.scheduler(name or config.LOCAL_SCHEDULER, os.getcwd())
+    scheduler = config.scheduler(name or config.default_scheduler(), os.getcwd())
     return connect(scheduler, lambda message: error_text("INFO", message))
+
+
+def before_job(arguments: argparse.Namespace) -> str:
+    """Return what has to stand before a job's ID in a command that is suggested: `aws `, or ''."""
+    name = getattr(arguments, "scheduler", None)
+    return name + " " if name and name != config.default_scheduler() else ""
 
 
 def open_jobs(arguments: argparse.Namespace) -> Tuple[Api, List[str]]:
@@ -71,7 +77,7 @@ def open_jobs(arguments: argparse.Namespace) -> Tuple[Api, List[str]]:
     words = [word for word in arguments.words if word]
     name = arguments.scheduler
     if name is None and words and _names_scheduler(words):
-        name = words.pop(0)
+        name = arguments.scheduler = words.pop(0)
     if not words:
         raise ConfigError("No job was named.", "Give an ID, or `last`: see foundations list")
     api = open_api(name)
@@ -172,7 +178,7 @@ def complete_projects(prefix: str, parsed_args: argparse.Namespace, **_: Any) ->
 def running_api(parsed_args: argparse.Namespace) -> Optional[Api]:
     """Connect for the shell's completion; None where no server runs: it is no time for errors."""
     try:
-        name = getattr(parsed_args, "scheduler", None) or config.LOCAL_SCHEDULER
+        name = getattr(parsed_args, "scheduler", None) or config.default_scheduler()
         scheduler = config.scheduler(name, os.getcwd())
         state = config.server_state(config.home()) if scheduler.is_local else None
         url = state["url"] if state else scheduler.url

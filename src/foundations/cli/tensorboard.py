@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from foundations import config
 from foundations.cli.output import Console, print_json
 from foundations.cli.targets import REFERENCES, add_jobs, find_job, new_parser, open_jobs
 from foundations.errors import NotFound
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     api, references = open_jobs(arguments)
     job_ids = [find_job(api, reference)["job_id"] for reference in references]
     session = api.open_tensorboard(job_ids)
-    url = api.url + session["path"]
+    url = _pages(api.url) + session["path"]
     if arguments.json:
         print_json({**session, "url": url})
         return 0
@@ -71,3 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
         api.close()  # an answer may be on its way
         api.end_tensorboard(session["id"])
         return 0
+
+
+def _pages(url: str) -> str:
+    """Return where a browser finds the pages of a server that commands reach at `url`."""
+    state = config.server_state(config.home())
+    here = url.startswith("unix:") and state is not None and state.get("url") == url
+    return str(state["gui_url"]) if here and state else url

@@ -8,39 +8,26 @@ from __future__ import annotations
 import json
 
 from foundations import config
-from foundations.client.http import Connection
+from foundations.client.events import server_sent_events
+from foundations.client.paths import query, quote
+from foundations.client.people import AccountCalls
+from foundations.client.trials import SearchCalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
+    from foundations.client.messages import Pieces
+    from foundations.client.persistence import Persistence
+
     Json = Dict[str, Any]
 
-_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# Worth compressing.
+_LONG = 1 << 16
 
 
-def quote(text: str) -> str:
-    """Return `text` as one component of a path or query."""
-    data = text.encode("utf-8", "surrogateescape")
-    return "".join(chr(byte) if byte in _SAFE else "%{:02X}".format(byte) for byte in data)
-
-
-def query(values: Dict[str, Any]) -> str:
-    """Return `?name=value&...` without the values that are None; lists repeat their name."""
-    parts = []
-    for name, value in values.items():
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            if item is not None:
-                parts.append("{}={}".format(name, quote(str(item))))
-    return "?" + "&".join(parts) if parts else ""
-
-
-class Api:
+class Api(AccountCalls, SearchCalls):
     """A server's API, over one connection. Methods raise FoundationsError."""
-
-    def __init__(self, url: str, token: Optional[str] = None) -> None:
-        self.connection = Connection(url, token)
-        self.url = url
 
     @classmethod
     def of_user(cls, url: str) -> Api:
@@ -49,9 +36,11 @@ class Api:
         api.connection.renew = config.token
         return api
 
-    def close(self) -> None:
-        """Hang up."""
-        self.connection.close()
+    def another(self) -> Api:
+        """Return a further connection to the same server."""
+        api = Api(self.url, self.connection.token)
+        api.connection.renew = self.connection.renew
+        return api
 
     def health(self) -> Json:
         """Return the server's version, process and home."""
@@ -65,42 +54,43 @@ class Api:
         """Return every node with what goes on there."""
         return self._get("/nodes")["nodes"]
 
-    # -- accounts
-
-    def me(self) -> Json:
-        """Return `{authentication, user}`: whether the server asks who somebody is, and who."""
-        return self._get("/auth/me")
-
-    def login(self, user: str, password: str, name: str) -> Json:
-        """Return `{user, token, ports}` for whoever knows a user's password."""
-        return self._call("POST", "/auth/login", {"user": user, "password": password, "name": name})
-
-    def logout(self, everywhere: bool = False) -> None:
-        """End this login, or all sessions and logins of the user."""
-        self._call("POST", "/auth/logout", {"everywhere": everywhere})
-
-    def tokens(self) -> List[Json]:
-        """Return one's personal tokens, logins and sessions, the newest first."""
-        return self._get("/tokens")["tokens"]
-
-    def create_token(self, name: str, scope: str, lifetime: Optional[float]) -> Json:
-        """Return `{secret, token}`: a new personal token; `lifetime` in seconds."""
-        return self._call("POST", "/tokens", {"name": name, "scope": scope, "lifetime": lifetime})
-
-    def revoke_token(self, key: int) -> None:
-        """End a token, login or session."""
-        self._call("DELETE", "/tokens/{}".format(key))
-
     # -- bundles
 
     def send_manifest(self, data: bytes) -> Tuple[str, List[str]]:
         """Store a manifest; return its digest and the blobs that the server lacks."""
-        answer = json.loads(self.connection.request("POST", "/api/v1/bundles", data).read())
+        body, headers = data, {}
+        if len(data) > _LONG and not self.connection.address.is_here:
+            import zlib  # most are short
+
+            body, headers = zlib.compress(data, 1), {"Content-Encoding": "deflate"}
+        answer = json.loads(
+            self.connection.request("POST", "/api/v1/bundles", body, headers).read()
+        )
         return answer["digest"], answer["missing"]
 
-    def send_blobs(self, parts: Iterable[bytes]) -> None:
+    def send_blobs(
+        self, parts: Union[Pieces, Iterable[bytes]], headers: Optional[Dict[str, str]] = None
+    ) -> None:
         """Send a pack: for each blob its digest (64 letters), size (16 hex digits) and bytes."""
-        self.connection.request("POST", "/api/v1/blobs", parts, timeout=600.0).read()
+        self.connection.request("POST", "/api/v1/blobs", parts, headers, timeout=600.0).read()
+
+    def incoming(self, digest: str) -> Json:
+        """Return `{"size", "complete"}`: how many bytes of a blob the server has."""
+        return self._get("/blobs/{}/incoming".format(digest))
+
+    def send_part(
+        self,
+        digest: str,
+        offset: int,
+        size: int,
+        body: Pieces,
+        headers: Dict[str, str],
+        timeout: float,
+    ) -> Json:
+        """Send what comes at `offset` of a blob of `size` bytes; answers as `incoming` does."""
+        path = "/api/v1/blobs/{}/incoming".format(digest)
+        path += query({"offset": offset, "size": size})
+        return json.loads(self.connection.request("PUT", path, body, headers, timeout).read())
 
     def blob(self, digest: str) -> Iterator[bytes]:
         """Yield the content of a blob."""
@@ -127,6 +117,11 @@ class Api:
     def listing(self, **conditions: Any) -> Json:
         """Return `{total, offset, jobs, unknown}`: a window of the jobs that a query selects."""
         return self._get("/listing" + query(conditions))
+
+    def export(self, **asked: Any) -> Iterator[bytes]:
+        """Yield a file of all jobs that a query selects: CSV, JSON, JSON lines or Parquet."""
+        path = "/api/v1/export" + query(asked)
+        return self.connection.request("GET", path, timeout=600.0).chunks
 
     def complete_query(self, text: str, project: Optional[str]) -> Json:
         """Return `{start, end, words}`: what may be typed at the end of a query."""
@@ -160,10 +155,14 @@ class Api:
         """Return how code, parameters and environment of two jobs differ."""
         return self._get("/jobs/{}/diff/{}".format(quote(first), quote(second)))
 
-    def logs(self, reference: str, tail: Optional[int] = None) -> Iterator[bytes]:
-        """Yield the log of a job's newest attempt as it stands."""
-        path = "/api/v1/jobs/{}/logs{}".format(quote(reference), query({"tail": tail}))
-        return self.connection.request("GET", path).chunks
+    def logs(
+        self, reference: str, tail: Optional[int] = None, again: Optional[Persistence] = None
+    ) -> Iterator[bytes]:
+        """Yield the log of a job's newest attempt as it stands, across cuts as `again` says."""
+        from foundations.client.download import log
+        from foundations.client.persistence import NEVER
+
+        return log(self, "/api/v1/jobs/{}/logs".format(quote(reference)), tail, again or NEVER)
 
     def stream(
         self, reference: str, attempt: int = 0, offset: int = 0, tail: Optional[int] = None
@@ -178,18 +177,30 @@ class Api:
         )
         # The server sends a comment every few seconds: longer silence means it is gone.
         response = self.connection.request("GET", path, timeout=60.0)
-        return _server_sent_events(response.chunks)
+        return server_sent_events(response.chunks)
 
-    def archive(self, reference: str, source: bool = True, results: bool = True) -> Iterator[bytes]:
-        """Yield a gzipped tarball of a job's code and results."""
-        which = query({"source": int(source), "results": int(results)})
-        path = "/api/v1/jobs/{}/archive{}".format(quote(reference), which)
-        return self.connection.request("GET", path, timeout=600.0).chunks
+    def archive(
+        self,
+        reference: str,
+        source: bool = True,
+        results: bool = True,
+        again: Optional[Persistence] = None,
+    ) -> Iterator[bytes]:
+        """Yield a gzipped tarball of a job's code and results, across cuts as `again` says."""
+        which = {"source": int(source), "results": int(results)}
+        return self._fetched("/api/v1/jobs/{}/archive".format(quote(reference)), which, again)
 
-    def artifacts_archive(self, reference: str) -> Iterator[bytes]:
-        """Yield a gzipped tarball of a job's artifacts."""
-        path = "/api/v1/jobs/{}/artifacts.tgz".format(quote(reference))
-        return self.connection.request("GET", path, timeout=600.0).chunks
+    def artifacts_archive(
+        self, reference: str, again: Optional[Persistence] = None
+    ) -> Iterator[bytes]:
+        """Yield a gzipped tarball of a job's artifacts, across cuts as `again` says."""
+        return self._fetched("/api/v1/jobs/{}/artifacts.tgz".format(quote(reference)), {}, again)
+
+    def _fetched(self, path: str, asked: Json, again: Optional[Persistence]) -> Iterator[bytes]:
+        from foundations.client.download import fetched
+        from foundations.client.persistence import NEVER
+
+        return fetched(self, path, asked, again or NEVER)
 
     def directory(self, reference: str, key: str) -> List[Json]:
         """Return `{"path", "size", "mtime_ns"}` of each file of a synchronised directory."""
@@ -212,30 +223,6 @@ class Api:
             points.extend(page)
             if not page:
                 return points
-
-    # -- searches
-
-    def start_search(self, wanted: Json) -> Json:
-        """Start a search, see `POST /searches`; return its row."""
-        return self._call("POST", "/searches", wanted)
-
-    def searches(self, **conditions: Any) -> List[Json]:
-        """Return searches, and jobs that programs submitted together, the newest first."""
-        return self._get("/searches" + query(conditions))["searches"]
-
-    def search(self, name: str, part: str = "") -> Json:
-        """Return everything about a search, or the `part` /row, /trials or /importance."""
-        return self._get("/searches/" + quote(name) + part)
-
-    def change_search(self, name: str, deed: str, how: Json) -> Json:
-        """Do `stop`, `resume` or `extend` with a search; return its row."""
-        return self._call("POST", "/searches/{}/{}".format(quote(name), deed), how)
-
-    def search_stream(self, name: str) -> Iterator[Tuple[str, Json]]:
-        """Yield (`search`, row) at every change of a search until it is over."""
-        path = "/api/v1/searches/{}/stream".format(quote(name))
-        response = self.connection.request("GET", path, timeout=60.0)
-        return _server_sent_events(response.chunks)
 
     # -- TensorBoard
 
@@ -304,31 +291,3 @@ class Api:
     def take(self, job: Json) -> Json:
         """Announce a job that runs, or ran, without a scheduler."""
         return self._call("POST", "/jobs/executed", job)
-
-    def _get(self, path: str) -> Any:
-        return self._call("GET", path)
-
-    def _call(
-        self, method: str, path: str, payload: Any = None, timeout: Optional[float] = None
-    ) -> Any:
-        return self.connection.call(method, "/api/v1" + path, payload, timeout)
-
-
-def _server_sent_events(chunks: Iterator[bytes]) -> Iterator[Tuple[str, Dict[str, Any]]]:
-    """Parse text/event-stream as WHATWG HTML describes it, for single-line JSON data."""
-    pending = b""
-    for chunk in chunks:
-        pending += chunk
-        blocks = pending.split(b"\n\n")
-        pending = blocks.pop()
-        for block in blocks:
-            event, data = "message", None
-            for line in block.split(b"\n"):
-                if line.startswith(b"event: "):
-                    event = line[7:].decode()
-                elif line.startswith(b":"):
-                    event, data = "waiting", {}
-                elif line.startswith(b"data: "):
-                    data = json.loads(line[6:])
-            if data is not None:
-                yield event, data

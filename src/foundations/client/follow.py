@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from foundations import config
 from foundations.client.api import Api
+from foundations.client.server import moved
 from foundations.errors import Unreachable
 
 TYPE_CHECKING = False
@@ -100,11 +100,3 @@ def _limit(watcher: Api, end: Optional[float]) -> None:
 def _check(end: Optional[float], name: str, what: str = "Job") -> None:
     if end is not None and time.monotonic() >= end:
         raise TimeoutError("{} '{}' is not over yet.".format(what, name))
-
-
-def moved(url: str) -> str:
-    """Return where a server is now: this machine's may have come back on another port."""
-    state = config.server_state(config.home())
-    here = any(name in url for name in ("127.0.0.1", "localhost", "[::1]"))
-    local = here and url.startswith("http")
-    return state["url"] if state and local else url

@@ -9,9 +9,19 @@ from __future__ import annotations
 import json
 import socket
 
-from foundations.client.address import Address
+from foundations.client.address import Address, reason
+from foundations.client.answers import error_of, moved_to
+from foundations.client.messages import (
+    LONGEST_LINE,
+    PIECE,
+    HungUp,
+    Pieces,
+    Response,
+    head_bytes,
+    read_head,
+)
 from foundations.contract.version import API_VERSION, VERSION_HEADER
-from foundations.errors import FoundationsError, ServerError, Unreachable, from_wire
+from foundations.errors import FoundationsError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,27 +34,12 @@ if TYPE_CHECKING:
         Iterator,
         List,
         Optional,
-        Tuple,
         Union,
     )
 
-    Body = Union[bytes, Iterable[bytes], None]
+    Body = Union[bytes, "Pieces", Iterable[bytes], None]
 
 _READ_TIMEOUT = 60.0
-_LONGEST_LINE = 65536
-
-
-class Response:
-    """A status, headers (names in lower case) and a body that may still be arriving."""
-
-    def __init__(self, status: int, headers: Dict[str, str], body: Iterator[bytes]) -> None:
-        self.status = status
-        self.headers = headers
-        self.chunks = body
-
-    def read(self) -> bytes:
-        """Return the whole body."""
-        return b"".join(self.chunks)
 
 
 class Connection:
@@ -52,7 +47,7 @@ class Connection:
 
     def __init__(self, url: str, token: Optional[str] = None) -> None:
         self.address = Address(url)
-        self._token = token
+        self.token = token
         # Called with the address where the server does not know our token: there may be a new one.
         self.renew: Optional[Callable[[str], Optional[str]]] = None
         self._socket: Optional[socket.socket] = None
@@ -121,37 +116,43 @@ class Connection:
             # Whoever asked last did not want all of the answer: its rest is not the next one's.
             self.close()
         fresh = self._socket is None
-        if not fresh and body is not None and not isinstance(body, bytes):
+        if not fresh and body is not None and not isinstance(body, (bytes, Pieces)):
             self.close()
             fresh = True
         try:
             response = self._exchange(method, path, body, headers or {}, timeout)
-        except (OSError, _HungUp) as error:
+        except (OSError, HungUp) as error:
             self.close()
             if fresh or isinstance(error, socket.timeout):
                 raise self._unreachable(error) from error
             try:
                 response = self._exchange(method, path, body, headers or {}, timeout)
-            except (OSError, _HungUp) as again:
+            except (OSError, HungUp) as again:
                 self.close()
                 raise self._unreachable(again) from again
-        if response.status == 401 and (body is None or isinstance(body, bytes)) and self._renewed():
+        if (
+            response.status == 401
+            and (body is None or isinstance(body, (bytes, Pieces)))
+            and self._renewed()
+        ):
             response.read()
             return self.request(method, path, body, headers, timeout)
         if response.status >= 400:
             raise self._error_of(response)
+        if response.status in (301, 302, 303, 307, 308):
+            raise moved_to(response.headers.get("location", ""), self.address)
         return response
 
     def _renewed(self) -> bool:
         """Whether somebody has logged in again since we were started."""
         fresh = self.renew(self.address.url) if self.renew is not None else None
-        if fresh is None or fresh == self._token:
+        if fresh is None or fresh == self.token:
             return False
-        self._token = fresh
+        self.token = fresh
         return True
 
     def _error_of(self, response: Response) -> FoundationsError:
-        error = _error_of(response)
+        error = error_of(response.status, response.headers, response.read(), self.address)
         # A server does not know under which name it is known.
         error.hint = error.hint.replace(
             "foundations login URL", "foundations login " + self.address.url
@@ -171,18 +172,24 @@ class Connection:
         assert self._socket is not None
         self._socket.settimeout(timeout)
         head = [
-            "{} {}{} HTTP/1.1".format(method, self.address.prefix, path),
+            "{} {} HTTP/1.1".format(method, self.address.target(path)),
             "Host: {}".format(self.address.netloc),
             "{}: {}".format(VERSION_HEADER, API_VERSION),
+            *self.address.headers(),
         ]
-        if self._token:
-            head.append("Authorization: Bearer {}".format(self._token))
+        if self.token:
+            head.append("Authorization: Bearer {}".format(self.token))
         head.extend("{}: {}".format(name, value) for name, value in headers.items())
         try:
             self._send(head, body, method)
-        except (BrokenPipeError, ConnectionResetError):
+        except socket.timeout:
+            raise
+        except OSError as error:
             # A server that refuses a body answers before it has read all of it: read that.
-            pass
+            try:
+                return self._receive(method)
+            except (OSError, HungUp):
+                raise error from None
         return self._receive(method)
 
     def _send(self, head: List[str], body: Body, method: str) -> None:
@@ -190,13 +197,19 @@ class Connection:
         if body is None:
             if method in ("POST", "PUT", "PATCH"):
                 head.append("Content-Length: 0")
-            self._socket.sendall(_head_bytes(head))
-        elif isinstance(body, bytes):
+            self._socket.sendall(head_bytes(head))
+        elif isinstance(body, bytes) and len(body) <= PIECE:
             head.append("Content-Length: {}".format(len(body)))
-            self._socket.sendall(_head_bytes(head) + body)
+            self._socket.sendall(head_bytes(head) + body)
+        elif isinstance(body, (bytes, Pieces)):
+            head.append("Content-Length: {}".format(len(body)))
+            self._socket.sendall(head_bytes(head))
+            # The time-out is for each piece: a slow line is no dead one.
+            for piece in body if isinstance(body, Pieces) else Pieces(body, lambda _: None):
+                self._socket.sendall(piece)
         else:
             head.append("Transfer-Encoding: chunked")
-            self._socket.sendall(_head_bytes(head))
+            self._socket.sendall(head_bytes(head))
             for chunk in body:
                 if chunk:
                     self._socket.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
@@ -209,7 +222,7 @@ class Connection:
     def _receive(self, method: str) -> Response:
         assert self._file is not None
         while True:
-            status, headers = _read_head(self._file)
+            status, headers = read_head(self._file)
             if status >= 200:
                 break
         closes = headers.get("connection", "").lower() == "close"
@@ -271,70 +284,25 @@ class Connection:
             raise self._unreachable(error) from error
         if not data:
             self.close()
-            raise self._unreachable(_HungUp())
+            raise self._unreachable(HungUp())
         return data
 
     def _line(self) -> bytes:
         try:
-            line = self._file.readline(_LONGEST_LINE) if self._file is not None else b""
+            line = self._file.readline(LONGEST_LINE) if self._file is not None else b""
         except OSError as error:
             self.close()
             raise self._unreachable(error) from error
         if not line:
             self.close()
-            raise self._unreachable(_HungUp())
+            raise self._unreachable(HungUp())
         return line.rstrip(b"\r\n")
 
     def _unreachable(self, error: Exception) -> Unreachable:
+        here = self.address.is_here
         return Unreachable(
-            "The Atlas server at {} does not answer ({}).".format(self.address.url, error),
-            "Start it with: atlas-server start",
+            "The Atlas server at {} does not answer ({}).".format(self.address.url, reason(error)),
+            "Start it with: atlas-server start"
+            if here
+            else "Find out why: foundations config check",
         )
-
-
-class _HungUp(Exception):
-    """The server closed the connection where an answer was due."""
-
-    def __str__(self) -> str:
-        return "the connection was closed"
-
-
-def _head_bytes(head: List[str]) -> bytes:
-    if any("\r" in line or "\n" in line for line in head):
-        raise ServerError("A request cannot contain line breaks in its path or headers.")
-    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n"
-
-
-def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
-    line = file.readline(_LONGEST_LINE)
-    if not line:
-        raise _HungUp
-    parts = line.split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
-        raise ServerError(
-            "What listens there does not speak HTTP.",
-            "Look at the scheduler's address: foundations info --env",
-        )
-    headers = {}
-    while True:
-        line = file.readline(_LONGEST_LINE)
-        if not line:
-            raise _HungUp
-        if line in (b"\r\n", b"\n"):
-            return int(parts[1]), headers
-        name, _, value = line.decode("latin-1").partition(":")
-        headers[name.strip().lower()] = value.strip()
-
-
-def _error_of(response: Response) -> FoundationsError:
-    data = response.read()
-    try:
-        payload = json.loads(data)
-    except ValueError:
-        payload = {}
-    if isinstance(payload, dict) and "error" in payload:
-        return from_wire(payload)
-    return ServerError(
-        "The server answered with HTTP status {}.".format(response.status),
-        "Look at what it logged: atlas-server logs",
-    )

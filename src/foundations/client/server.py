@@ -12,7 +12,10 @@ from foundations.errors import Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, Optional, Set
+
+# Where this machine's own server has been found, which may come back on another port.
+_here: Set[str] = set()
 
 
 def connect(scheduler: config.SchedulerConfig, say: Optional[Callable[[str], None]] = None) -> Api:
@@ -28,6 +31,7 @@ def connect(scheduler: config.SchedulerConfig, say: Optional[Callable[[str], Non
         url = _start()
         if say is not None:
             say("Atlas server started at {}. It runs until: atlas-server stop".format(url))
+        _here.add(url)
         api = Api.of_user(url)
     return api
 
@@ -43,6 +47,22 @@ def find(scheduler: config.SchedulerConfig) -> Api:
     return api
 
 
+def is_remote(url: str) -> bool:
+    """Whether a server is another than this machine's own, or that of the job we are in."""
+    return url not in _here and not url.startswith("unix:")
+
+
+def moved(url: str) -> str:
+    """Return where a server is now: this machine's own may have come back on another port."""
+    if url not in _here:
+        return url
+    state = config.server_state(config.home())
+    if state is None:
+        return url
+    _here.add(state["url"])
+    return str(state["url"])
+
+
 def _known(scheduler: config.SchedulerConfig) -> Optional[Api]:
     if not scheduler.is_local:
         return Api.of_user(scheduler.url)
@@ -54,6 +74,7 @@ def _known(scheduler: config.SchedulerConfig) -> Optional[Api]:
     # A server that was killed leaves its file; its port may be another program's by now.
     if state is None or not _is_held(home, state.get("name", "server")):
         return None
+    _here.add(state["url"])
     api = Api.of_user(state["url"])
     try:
         api.connection.open()

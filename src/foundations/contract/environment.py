@@ -16,6 +16,8 @@ OUTPUTS = "FOUNDATIONS_OUTPUTS"
 OF_A_JOB = (ATTEMPT_DIR, JOB_ID, PROJECT_NAME, USER, OUTPUTS)
 # A true value: programs run by hand are no jobs.
 COMMAND_LINE = "FOUNDATIONS_COMMAND_LINE"
+# How much of what a job logs may wait for a server, as in 500MB.
+JOURNAL_LIMIT = "FOUNDATIONS_JOURNAL_LIMIT"
 
 # Below FOUNDATIONS_HOME: the folders of jobs that run without a scheduler, until a server has them.
 LOCAL_FOLDER = "local"
@@ -29,6 +31,8 @@ TAKEN_FILE = "attempt.json"
 # Below the attempt's folder: where the runner passes on what a program asks the server's API.
 # Beside the journal because that is what every worker can reach, a container without network too.
 API_SOCKET = "journal/api.sock"
+# In the journal's folder: how many bytes of the files that are there a server has taken in.
+TAKEN_IN_FILE = "taken_in"
 # In the journal's folder: one JSON object a line, whose `path` is a folder of TensorBoard's files.
 LOGDIRS_FILE = "logdirs"
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _frame = sys._getframe  # pyright: ignore[reportPrivateUsage]
 _LONGEST_LINE = 8192
+# What a text stream keeps back, unless it says so itself.
+_CHUNK = 8192
 
 
 class LogFile:
@@ -111,30 +113,65 @@ class _Copy:
 
 
 class _Tee(io.BufferedIOBase):
-    """The binary layer below a copied text stream."""
+    """The binary layer below a copied text stream.
 
-    def __init__(self, original: Any, copy: _Copy) -> None:
-        self._original = original
+    It keeps back as much as the text stream would that it stands in for, so that a pipe which
+    nobody reads, or a full disk, is met where it would be met without us.
+    """
+
+    def __init__(self, original: io.TextIOWrapper, copy: _Copy) -> None:
+        self._original: Any = original.buffer
         self._copy = copy
+        unbuffered = getattr(original, "write_through", False)
+        self._most = 0 if unbuffered else getattr(original, "_CHUNK_SIZE", _CHUNK)
+        self._kept: List[bytes] = []
+        self._size = 0
+        self._lock = RLock()
+        _tees.append(ref(self, _tees.remove))
 
     def write(self, data: Any) -> int:
-        size = len(data)
-        self._copy.write(bytes(data))
-        written = self._original.write(data)
-        if written is not None and written < size:
-            # Without a buffer (python -u) a pipe may take less than everything.
-            rest = memoryview(data)[written:]
-            while rest:
-                rest = rest[self._original.write(rest) or 0 :]
-        return size
+        data = bytes(data)
+        self._copy.write(data)
+        with self._lock:
+            self._kept.append(data)
+            self._size += len(data)
+            if self._size >= self._most:
+                self._pass_on()
+        return len(data)
 
     def flush(self) -> None:
         self._copy.flush()
+        with self._lock:
+            self._pass_on()
         self._original.flush()
 
     def close(self) -> None:
         # The stream below belongs to the interpreter, and whoever drops the copy goes on using it.
         self._copy.flush()
+        self.let_go()
+
+    def let_go(self) -> bool:
+        """Keep nothing back any more; False: what was kept back cannot be written."""
+        with self._lock:
+            self._most = 0
+            kept, size = self._kept[:], self._size
+            try:
+                self._pass_on()
+            except (OSError, ValueError):
+                self._kept, self._size = kept, size
+            return not self._kept
+
+    def start_over(self) -> None:
+        """Be the stream of a forked child, where another thread may have held the lock."""
+        self._lock = RLock()
+
+    def _pass_on(self) -> None:
+        """Write what was kept back; once, also where that fails, as the interpreter does."""
+        data, self._kept, self._size = b"".join(self._kept), [], 0
+        rest = memoryview(data)
+        while rest:
+            # Without a buffer (python -u) a pipe may take less than everything.
+            rest = rest[self._original.write(rest) or 0 :]
 
     def writable(self) -> bool:
         return True
@@ -160,7 +197,7 @@ class CopiedStream(io.TextIOWrapper):
     def __init__(self, original: io.TextIOWrapper, copy: _Copy) -> None:
         self.original = original
         super().__init__(
-            _Tee(original.buffer, copy),
+            _Tee(original, copy),
             encoding=original.encoding,
             errors=original.errors,
             newline="\n",
@@ -169,6 +206,13 @@ class CopiedStream(io.TextIOWrapper):
             write_through=True,
         )
         vars(self)["mode"] = "w"  # as the interpreter's own
+
+    def let_go(self) -> bool:
+        """Hand all that was printed on to the stream that this one stands for, if it takes it."""
+        try:
+            return self.buffer.let_go()  # pyright: ignore[reportAttributeAccessIssue]
+        except ValueError:
+            return True  # somebody has detached or closed it
 
     def flush(self) -> None:
         """Flush, and where the interpreter itself asks for it, look how the program ends."""
@@ -195,6 +239,10 @@ class _CopiedText(io.TextIOBase):
     def close(self) -> None:
         self._copy.flush()
 
+    def let_go(self) -> bool:
+        self._copy.flush()
+        return True
+
     def writable(self) -> bool:
         return True
 
@@ -204,10 +252,13 @@ class _CopiedText(io.TextIOBase):
         return getattr(super().__getattribute__("original"), name)
 
 
-_OWN = frozenset({"original", "_copy", "write", "writelines", "flush", "close", "writable"})
+_OWN = frozenset(
+    {"original", "_copy", "write", "writelines", "flush", "close", "let_go", "writable"}
+)
 _NAMES = ("stdout", "stderr")
 # Held weakly: a job's goes with the job.
 _logs: List[ref[LogFile]] = []
+_tees: List[ref[_Tee]] = []
 
 at_top_level: Optional[Callable[[], None]] = None
 """Called when the interpreter flushes the streams with no Python code running: at its end."""
@@ -231,11 +282,14 @@ def start(target: Target, places: Optional[str] = None) -> None:
 
 
 def stop() -> None:
-    """Put the streams back, where they are still ours; whoever holds a copy may go on with it."""
+    """Put the streams back, where they are still ours; whoever holds a copy may go on with it.
+
+    One that cannot be written stays: the interpreter meets that when it ends, as it would without
+    us.
+    """
     for name in _NAMES:
         stream = getattr(sys, name)
-        if isinstance(stream, (CopiedStream, _CopiedText)):
-            stream.flush()
+        if isinstance(stream, (CopiedStream, _CopiedText)) and stream.let_go():
             setattr(sys, name, stream.original)
 
 
@@ -253,10 +307,10 @@ def _place(descriptor: int) -> str:
 
 
 def _start_over_after_fork() -> None:
-    for held in _logs:
-        log = held()
-        if log is not None:
-            log.start_over()
+    for held in (*_logs, *_tees):
+        found = held()
+        if found is not None:
+            found.start_over()
 
 
 os.register_at_fork(after_in_child=_start_over_after_fork)

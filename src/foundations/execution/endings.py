@@ -75,6 +75,12 @@ class Listener:
 
     def ending(self) -> Ending:
         """Return how the program ends; called when the interpreter is about to."""
+        try:
+            return self._ending()
+        except Exception:  # noqa: BLE001 - without memory or descriptors, say: it ends all the same
+            return Ending(None)
+
+    def _ending(self) -> Ending:
         frame = self._frame
         if frame is not None and _came_to_its_end(frame):
             return Ending(0)
@@ -122,6 +128,12 @@ class Listener:
         del sys.modules["runpy"]
 
     def _look_at_exception(self) -> None:
+        try:
+            self._find_exit()
+        except Exception:  # noqa: BLE001 - the interpreter would take it for one of its flush
+            return
+
+    def _find_exit(self) -> None:
         """Find the SystemExit with which the main module was left.
 
         The interpreter flushes the streams between the end of the main module and the moment at

@@ -9,6 +9,8 @@ from foundations.contract import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Dict, List
+
     from foundations.execution.folder import JobFolder
 
 _PROGRAM = (
@@ -38,6 +40,11 @@ def keep_code(folder: JobFolder) -> None:
     hidden = (environment.ATTEMPT_DIR, environment.JOB_ID, environment.OUTPUTS)
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     variables[environment.COMMAND_LINE] = "True"
+    detach(command, variables)
+
+
+def detach(command: List[str], variables: Dict[str, str]) -> None:
+    """Start a process that has nothing to do with this one any more. Raises OSError."""
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
         (os.POSIX_SPAWN_DUP2, 0, 1),

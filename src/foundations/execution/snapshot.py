@@ -18,6 +18,7 @@ from foundations.contract import manifest
 from foundations.contract.environment import COMMAND_LINE
 from foundations.errors import BundleError, FoundationsError
 from foundations.execution import program
+from foundations.execution.companion import accompany
 from foundations.execution.folder import JobFolder
 
 TYPE_CHECKING = False
@@ -44,6 +45,8 @@ _OUTPOST = (
 _LOOK_INTERVAL = 0.05
 # A program that has recorded nothing for this long may still turn out to be none that trains.
 _PATIENCE = 2.0
+# How long a server takes at most, if one runs, to take a job.
+_TAKING = 1.0
 
 
 def main(root: str) -> None:
@@ -63,10 +66,12 @@ def main(root: str) -> None:
             folder.set_remote(url)
         folder.set_spec(_spec(folder, facts))
         _await_first_record(folder, facts)
-        if url is not None:
-            _ship(folder, facts)
-        else:
+        if url is None:
             folder.mark_ready()
+            accompany(folder, _TAKING)
+        else:
+            accompany(folder, 0.0)
+            _ship(folder, facts)
     except FileNotFoundError:
         pass  # the program was no job after all, and the folder is gone
     if not os.path.exists(root):

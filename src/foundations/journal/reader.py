@@ -6,17 +6,27 @@ import json
 import os
 import re
 
+from foundations.contract.environment import TAKEN_IN_FILE
 from foundations.contract.events import MAX_LINE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+    from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
     Position = Tuple[int, int]
 
 _SUFFIX = ".jsonl"
 _EXCERPT_BYTES = 80
 _WRITER = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
+# Further files of a writer: see contract.events.
+_SEGMENT = re.compile(r"(.+)\.([0-9]{6,})\Z")
+# The newest files that were read whole and are kept all the same: by then a server has more of what
+# came after than a power cut could take from it.
+_KEPT = 1
+# How much is taken in until it is noted.
+_NOTED = 64_000
+# Lines that cannot hold anything so deep that it matters.
+_SHORT = 200
 # Deeper values have no meaning in a table, and would exhaust whoever walks through them.
 _DEEPEST = 100
 
@@ -36,6 +46,18 @@ class Batch:
         self.end = start
         self.first_n = start[1] + 1
         self.events: List[Dict[str, Any]] = []
+
+
+class _File:
+    """A file of the journal: whose lines are events of `writer`; it is its writer's `number`th."""
+
+    __slots__ = ("is_finished", "number", "size", "writer")
+
+    def __init__(self, writer: str, number: int, size: int) -> None:
+        self.writer = writer
+        self.number = number
+        self.size = size
+        self.is_finished = False
 
 
 class JournalReader:
@@ -61,7 +83,10 @@ class JournalReader:
         # Size of a file whose unread end holds no whole line: until it changes, stat is enough.
         self._waiting: Dict[str, int] = {}
         self._last_served = ""
-        self._skipped = False
+        self._skipped = self._went_on = False
+        # Files that nobody needs any more, and how many bytes were noted last.
+        self._spent: Set[str] = set()
+        self._noted = 0
 
     def read(self, max_bytes: int = 1_000_000, finish: bool = False) -> List[Batch]:
         """Return what is new, at most `max_bytes` of lines, or one line if that is longer.
@@ -70,16 +95,24 @@ class JournalReader:
         with `finish`, once nobody writes any more, it is an event if it is whole and broken if not.
         An empty list means that there is nothing (more) to read.
         """
+        batches = self._read_all(max_bytes, finish)
+        while not batches and self._went_on:
+            batches = self._read_all(max_bytes, finish)  # what comes after broken lines
+        return batches
+
+    def _read_all(self, max_bytes: int, finish: bool) -> List[Batch]:
         batches: List[Batch] = []
-        for writer, size in self._pending(finish):
+        self._went_on = False
+        for file in self._pending(finish):
             room = max_bytes - sum(batch.end[0] - batch.start[0] for batch in batches)
             if batches and room <= 0:
                 break
-            found = self._read_writer(writer, size, room, not batches, finish)
+            found = self._read_writer(file, room, not batches)
             while not found and self._skipped:
-                found = self._read_writer(writer, size, room, not batches, finish)
+                self._went_on = True
+                found = self._read_writer(file, room, not batches)
             if found:
-                self._last_served = writer
+                self._last_served = file.writer
                 batches.extend(found)
         return batches
 
@@ -97,9 +130,54 @@ class JournalReader:
     def _position(self, writer: str) -> Position:
         return self.positions.get(writer, (0, 0))
 
-    def _pending(self, finish: bool) -> List[Tuple[str, int]]:
-        """Return (writer, size in bytes) of files with something new, in turn for fairness."""
-        found: List[Tuple[str, int]] = []
+    def tidy(self) -> None:
+        """Delete files that a server has taken in whole, and note how much of the others it has.
+
+        Where that cannot be done nothing is lost but room.
+        """
+        spent, self._spent = self._spent, set()
+        for writer in spent:
+            try:
+                os.unlink(self._path(writer))
+            except OSError:
+                continue
+            self.positions.pop(writer, None)
+        taken = sum(position[0] for position in self.positions.values())
+        if spent or abs(taken - self._noted) >= _NOTED:
+            self._noted = taken
+            path = os.path.join(self._journal_dir, TAKEN_IN_FILE)
+            try:
+                with open(path + ".partial", "w") as file:
+                    file.write(str(taken))
+                os.replace(path + ".partial", path)
+            except OSError:
+                return
+
+    def _pending(self, finish: bool) -> List[_File]:
+        """Return files with something new, one of each writer, in turn for fairness."""
+        found: List[_File] = []
+        for files in self._files().values():
+            files.sort(key=lambda file: file.number)
+            unread = [file for file in files if file.size > self._position(file.writer)[0]]
+            read = [file for file in files[:-1] if file not in unread]
+            self._spent.update(file.writer for file in read[: len(read) - _KEPT])
+            if unread:
+                file = unread[0]
+                file.is_finished = finish
+                if file is not files[-1]:
+                    # Its writer has begun the next one: nothing is added any more, but has been
+                    # perhaps since we looked.
+                    file.is_finished = True
+                    file.size = os.lstat(self._path(file.writer)).st_size
+                if file.is_finished or self._waiting.get(file.writer) != file.size:
+                    found.append(file)
+        # Whoever was served last comes last, so that a busy writer does not hold up the others.
+        found.sort(key=lambda file: (file.writer <= self._last_served, file.writer))
+        return found
+
+    def _files(self) -> Dict[str, List[_File]]:
+        """Return all files by whose they are."""
+        found: Dict[str, List[_File]] = {}
         try:
             entries = os.scandir(self._journal_dir)
         except FileNotFoundError:
@@ -112,22 +190,21 @@ class JournalReader:
                 writer = entry.name[: -len(_SUFFIX)]
                 if not _WRITER.match(writer):
                     continue  # not one of ours: the server could not even name it
+                further = _SEGMENT.match(writer)
+                whose, number = further.groups() if further else (writer, "1")
                 size = entry.stat(follow_symlinks=False).st_size
-                if size > self._position(writer)[0] and (
-                    finish or self._waiting.get(writer) != size
-                ):
-                    found.append((writer, size))
-        # Whoever was served last comes last, so that a busy writer does not hold up the others.
-        found.sort(key=lambda item: (item[0] <= self._last_served, item[0]))
+                found.setdefault(whose, []).append(_File(writer, int(number), size))
         return found
 
-    def _read_writer(
-        self, writer: str, size: int, room: int, first: bool, finish: bool
-    ) -> List[Batch]:
+    def _path(self, writer: str) -> str:
+        return os.path.join(self._journal_dir, writer + _SUFFIX)
+
+    def _read_writer(self, file: _File, room: int, first: bool) -> List[Batch]:
         self._skipped = False
-        path = os.path.join(self._journal_dir, writer + _SUFFIX)
+        writer, size, finish = file.writer, file.size, file.is_finished
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            fd = os.open(self._path(writer), flags)
         except OSError as error:
             # One file that the job made unreadable must not hold up the others.
             self._report(writer, self._position(writer)[1] + 1, str(error).encode())
@@ -157,12 +234,11 @@ class JournalReader:
         batches: List[Batch] = []
         batch: Optional[Batch] = None
         offset, n = self._position(writer)
-        for line in lines:
+        for line, event in zip(lines, _events(lines)):
             room -= len(line)
             if room < 0 and not first:
                 break
             first = False
-            event = _event(line)
             start, offset, n = (offset, n), offset + len(line), n + 1
             if event is None:
                 self._report(writer, n, line)
@@ -213,6 +289,25 @@ class JournalReader:
             self.broken.append((writer, n, excerpt))
 
 
+def _events(lines: List[bytes]) -> Iterator[Optional[Dict[str, Any]]]:
+    """Yield the event that each line holds, or None where it holds none."""
+    text = b",".join(lines)
+    # Read together they take half as long. What needs a second look is read one by one.
+    if len(lines) > 1 and max(map(len, lines)) <= _SHORT and b"\\" not in text:
+        try:
+            found = json.loads("[{}]".format(text.decode("utf-8")))
+        except (ValueError, RecursionError):
+            found = []  # one of them is broken
+        if len(found) == len(lines) and all(map(_is_event, found)):
+            yield from found
+            return
+    yield from map(_event, lines)
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("k"), str)
+
+
 def _event(line: bytes) -> Optional[Dict[str, Any]]:
     """Return the event that `line` holds, or None if it holds none."""
     if len(line) > MAX_LINE_BYTES:
@@ -225,13 +320,7 @@ def _event(line: bytes) -> Optional[Dict[str, Any]]:
             event = json.loads(text.encode("utf-8", "replace").decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-    if (
-        isinstance(event, dict)
-        and isinstance(event.get("k"), str)
-        and not _is_too_deep(line, event)
-    ):
-        return event
-    return None
+    return event if _is_event(event) and not _is_too_deep(line, event) else None
 
 
 def _is_too_deep(line: bytes, event: Dict[str, Any]) -> bool:

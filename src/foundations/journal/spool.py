@@ -3,9 +3,10 @@
 A line is handed to the kernel in one `write` before the call returns, so it survives whatever
 happens to the process afterwards, `kill -9` included. There is no buffer, thread or socket.
 
-Tracking never ends a training: where the disk refuses a line (full, read-only, folder gone) the
-line is dropped, `Writer.lost` counts it, stderr says so at the first loss and gives the number at
-the program's end. The next line is tried again.
+Tracking never ends a training: where the disk refuses a line (full, read-only, folder gone), or the
+journal has reached its limit because no server takes it in, the line is dropped, `Writer.lost`
+counts it, stderr says so at the first loss and gives the number at the program's end. Later lines
+are tried again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import threading
 import time
 import weakref
 
-from foundations.contract.events import MAX_LINE_BYTES
+from foundations.contract.environment import JOURNAL_LIMIT, TAKEN_IN_FILE
+from foundations.contract.events import MAX_LINE_BYTES, SEGMENT_BYTES
 from foundations.errors import JournalError
 from foundations.notices import warn
 
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 
 # Enough for the number and the time that a line gets when it is written.
 _PREFIX_BYTES = 100
+# Files that a journal of the largest size consists of, at least.
+_LEAST = 16
+# Seconds until a journal that was full is measured again, and until a loss is spoken of again.
+_PATIENCE = 1.0
+_SILENCE = 60.0
 _encoder = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -77,16 +84,25 @@ def _subject(kind: str, fields: Dict[str, Any]) -> str:
 class Writer:
     """Appends events to a file of its own in `journal_dir`; for any number of threads.
 
-    The file is made by the first event, so a process that records nothing leaves nothing. A forked
-    child starts its own file with its first event. `rank` is the process's in a distributed
-    training.
+    The file is made by the first event, so a process that records nothing leaves nothing; a large
+    one is followed by the next. A forked child starts its own file with its first event. `rank` is
+    the process's in a distributed training, `limit` how many bytes the journal may hold, the files
+    of other processes among them.
     """
 
-    def __init__(self, journal_dir: str, rank: Optional[int] = None) -> None:
+    def __init__(
+        self, journal_dir: str, rank: Optional[int] = None, limit: Optional[int] = None
+    ) -> None:
         self.lost = 0
         """How many events of this process could not be written."""
         self._journal_dir = journal_dir
         self._rank = rank
+        self._limit = limit
+        self._segment = SEGMENT_BYTES if limit is None else min(SEGMENT_BYTES, limit // _LEAST)
+        # What this writer's files are called, and which of them it is at.
+        self._name = ""
+        self._number = 0
+        self._full_until = self._silent_until = 0.0
         self._mark = "" if rank is None else '"r":{},'.format(rank)
         self._fd: Optional[int] = None
         self._identity: Optional[Tuple[int, int]] = None
@@ -120,7 +136,7 @@ class Writer:
                 return
             # A signal handler interrupted this very method: it must not write inside of a line.
             if self._for_handlers is None:
-                self._for_handlers = Writer(self._journal_dir, self._rank)
+                self._for_handlers = Writer(self._journal_dir, self._rank, self._limit)
         self._for_handlers.append_encoded(bodies)
 
     def close(self) -> None:
@@ -169,17 +185,48 @@ class Writer:
                 self._fd = None
             else:
                 if (status.st_dev, status.st_ino) == self._identity and status.st_nlink:
-                    return self._fd, status.st_size
+                    if status.st_size < self._segment:
+                        return self._fd, status.st_size
+                    self._ask_for_room()
+                    return self._begin_file(), 0
                 self._close()
-        self._fd = fd = _create_file(self._journal_dir)
+        self._ask_for_room()
+        self._name = ""
+        return self._begin_file(), 0
+
+    def _begin_file(self) -> int:
+        """Go on in a new file: the next of this writer's, or the first where it has none."""
+        try:
+            os.mkdir(self._journal_dir)
+        except FileExistsError:
+            pass  # the usual case: the runner or another process of the job made it
+        name, number = self._name or _new_name(), self._number + 1 if self._name else 1
+        fd = _create_file(self._journal_dir, name if number == 1 else f"{name}.{number:06d}")
+        self._close()
+        self._name, self._number, self._fd, self._lines = name, number, fd, 0
         status = os.fstat(fd)
         self._identity = (status.st_dev, status.st_ino)
-        self._lines = 0
-        return fd, 0
+        return fd
+
+    def _ask_for_room(self) -> None:
+        """Raise OSError if the journal has reached its limit."""
+        if self._limit is None:
+            return
+        if time.monotonic() >= self._full_until:
+            if _waiting_in(self._journal_dir) + self._segment <= self._limit:
+                return
+            self._full_until = time.monotonic() + _PATIENCE
+        raise OSError(
+            "it holds the {:,} bytes that may wait for a server ({})".format(
+                self._limit, JOURNAL_LIMIT
+            )
+        )
 
     def _lose(self, error: OSError) -> None:
         self.lost += 1
-        if self.lost == 1:
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + _SILENCE
             warn(
                 "The journal in {} cannot be written: {}. The program goes on, "
                 "but what it logs is lost until that is mended.".format(self._journal_dir, error)
@@ -206,15 +253,28 @@ class Writer:
         self.lost = 0
 
 
-def _create_file(journal_dir: str) -> int:
-    try:
-        os.mkdir(journal_dir)
-    except FileExistsError:
-        pass  # the usual case: the runner or another process of the job made it
+def _new_name() -> str:
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    name = "{}-{}-{}.jsonl".format(started, os.getpid(), os.urandom(6).hex())
+    return "{}-{}-{}".format(started, os.getpid(), os.urandom(6).hex())
+
+
+def _waiting_in(journal_dir: str) -> int:
+    """Return how many bytes of a journal no server has taken in yet."""
+    written = 0
+    try:
+        with os.scandir(journal_dir) as entries:
+            for entry in entries:
+                written += entry.stat().st_size
+        with open(os.path.join(journal_dir, TAKEN_IN_FILE), "rb") as file:
+            written -= int(file.read())
+    except (FileNotFoundError, ValueError):
+        pass  # nothing was taken in, or a file is being deleted because it was
+    return written
+
+
+def _create_file(journal_dir: str, name: str) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-    fd = os.open(os.path.join(journal_dir, name), flags, 0o644)
+    fd = os.open(os.path.join(journal_dir, name + ".jsonl"), flags, 0o644)
     if fd > 2:
         return fd
     # The program closed a standard stream: leave its number free, or output would land in here.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -64,7 +65,7 @@ def _grouping(
         return lambda point: _key(point.get(name))
     ordered = sorted(point[name] for point in points if name in point)
     edges = [ordered[len(ordered) * n // bins] for n in range(1, bins)]
-    return lambda point: sum(point[name] >= edge for edge in edges) if name in point else None
+    return lambda point: bisect_right(edges, point[name]) if name in point else None
 
 
 def _ranks(scores: Sequence[float]) -> list[float]:

@@ -3,7 +3,7 @@ import { Equal } from "lucide-react";
 import { type ReactNode, useState } from "react";
 
 import { fileAddress } from "@/api/actions";
-import { request } from "@/api/client";
+import { pathOf, request } from "@/api/client";
 import { useFiles } from "@/api/queries";
 import type { JobDetails, JobFile } from "@/api/types";
 import { CodeView } from "@/components/CodeView";
@@ -87,6 +87,6 @@ function FileDiff({ job, against, file, sideBySide }: { job: string; against: st
 
 async function textOf(jobId: string, path: string): Promise<string> {
   const href = fileAddress(jobId, "code", path);
-  const answer = await request(href.slice("/api/v1".length), {}, { headers: { Range: "bytes=0-1999999" } });
+  const answer = await request(pathOf(href), {}, { headers: { Range: "bytes=0-1999999" } });
   return answer.text();
 }
