@@ -28,7 +28,8 @@ WAIT = """
 import os, signal, sys, time
 if sys.argv[2:] == ["stubborn"]:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("up", os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("SLURMD_NODENAME"), flush=True)
+told = [str(os.environ.get(name)) for name in ("CUDA_VISIBLE_DEVICES", "SLURMD_NODENAME")]
+print("up " + " ".join(told), flush=True)
 while not os.path.exists(sys.argv[1]):
     time.sleep(0.02)
 """

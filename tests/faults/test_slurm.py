@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slurm
 
 WAIT = """
 import os, sys, time
-print("up", os.environ["SLURMD_NODENAME"], flush=True)
+print("up " + os.environ["SLURMD_NODENAME"], flush=True)
 while not os.path.exists(sys.argv[1]):
     time.sleep(0.02)
 """
