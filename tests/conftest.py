@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.nvml.fake import FakeNvml
     from tests.postgres import Cluster
     from tests.registry import Registry
+    from tests.slurm import SlurmCluster
 
 
 def has_docker() -> bool:
@@ -40,9 +41,10 @@ def has_docker() -> bool:
 
 
 def has_slurm() -> bool:
-    """Whether Slurm's controller, node daemon and commands are installed."""
+    """Whether Slurm's controller, node daemon and commands are installed, and munge."""
     search = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
-    return all(shutil.which(name, path=search) for name in ("sbatch", "slurmctld", "slurmd"))
+    programs = ("sbatch", "slurmctld", "slurmd", "munged")
+    return all(shutil.which(name, path=search) for name in programs)
 
 
 def has_ray() -> bool:
@@ -196,6 +198,27 @@ def _engine(nvidia: bool = False) -> Iterator[PrivateEngine]:
         is_absent("root with dockerd, for an engine of the test's own,")
     with engines.PrivateEngine(nvidia=nvidia) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A Slurm cluster of two nodes with two GPUs each. For tests marked `slurm`."""
+    yield from _cluster(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def private_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A Slurm cluster for one module alone, which may kill its daemons."""
+    yield from _cluster(tmp_path_factory)
+
+
+def _cluster(folders: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    from tests import slurm
+
+    if not slurm.can_start():
+        is_absent("root, who makes the device files of Slurm's GPUs,")
+    with slurm.SlurmCluster(folders.mktemp("slurm")) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
 from atlas_runner.ending import WorkerExit, signal_name
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
+from atlas_runner.fetching import deliver, fetch_code
 from atlas_runner.process_way import ProcessWay
 from atlas_runner.shipper import Shipper
 from atlas_runner.way import Surroundings, Way, Worker
@@ -28,14 +29,21 @@ log = logging.getLogger(__name__)
 
 _R = TypeVar("_R")
 _DISK_PAUSE = 3.0
+_SAME_SIGNAL = 0.5
+_OUT_OF_TIME = "The time limit of the job's place in the cluster was reached."
 
 
-def run(assignment: Assignment) -> None:
-    """Carry out an attempt; returns when the server knows how it ended."""
+def run(assignment: Assignment, *, stop: bool = False) -> None:
+    """Carry out an attempt; returns when the server knows how it ended.
+
+    `stop`: it is to be ended at once, as if it were told so as soon as it begins.
+    """
     if assignment.adopt is not None:
         adopt(assignment)
         return
     attempt = _Attempt(assignment)
+    if stop:
+        attempt.stop()
     if assignment.recover:
         attempt.recover()
     else:
@@ -49,11 +57,19 @@ class _Attempt:
         self.blobs = BlobDir(assignment.blobs)
         self.worker: Worker | None = None
         self.stop_fd = os.eventfd(0, os.EFD_CLOEXEC)
+        self.out_of_time = False
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        if assignment.handle is not None:
+            signal.signal(signal.SIGUSR1, lambda *_: self.run_out_of_time())
 
     def stop(self) -> None:
         """End the worker, or the preparation of its environment."""
         os.eventfd_write(self.stop_fd, 1)
+
+    def run_out_of_time(self) -> None:
+        """End the worker: the engine that gave us the node is about to take it back."""
+        self.out_of_time = True
+        self.stop()
 
     def run(self) -> None:
         try:
@@ -91,8 +107,10 @@ class _Attempt:
         if result is None:
             self._attendants(workspace).close()
             outputs = self._collect(workspace)
-            lost = StateReason.LOST.value
-            result = Result(reason=lost, message=message, outputs=outputs, began=began)
+            ending = self.assignment.ending or {}
+            reason = ending.get("reason") or StateReason.LOST.value
+            message = ending.get("message") or message
+            result = Result(reason=reason, message=message, outputs=outputs, began=began)
         self._finish(workspace, shipper, result)
 
     def _finish(self, workspace: Workspace, shipper: Shipper, result: Result) -> None:
@@ -107,7 +125,8 @@ class _Attempt:
         return Attendants(self.assignment, workspace, self._writer(workspace))
 
     def _shipper(self, workspace: Workspace) -> Shipper:
-        return Shipper(self.assignment, workspace, identify(os.getpid()), self.stop)
+        runner = self.assignment.handle or identify(os.getpid())
+        return Shipper(self.assignment, workspace, runner, self.stop)
 
     def _guarded(self, workspace: Workspace, work: Callable[[], _R]) -> _R | Result:
         """Return what `work` returns, or what its failure means for the job."""
@@ -139,6 +158,9 @@ class _Attempt:
         return Result(reason=reason.value, message=text, began=began)
 
     def _execute(self, workspace: Workspace, shipper: Shipper) -> Result:
+        if self.assignment.remote:
+            shipper.start()  # what it fetches may take a while
+            fetch_code(self.assignment, self.blobs, self.spec["bundle"], self.stop_fd)
         workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
         way = self._way(workspace, shipper)
         way.prepare()
@@ -195,6 +217,11 @@ class _Attempt:
             failed = StateReason.START_FAILED.value
             return Result(ended.code, failed, ended.refused, outputs)
         reason, message = _reason_and_message(ended, self.spec)
+        by_signal = reason is StateReason.NONZERO_EXIT and ended.signal is not None
+        if by_signal and self._is_told_to_end():
+            reason, message = StateReason.STOP_REQUESTED, None
+        if reason is StateReason.STOP_REQUESTED and self.out_of_time:
+            reason, message = StateReason.TIMED_OUT, _OUT_OF_TIME
         used = {
             "cpu_seconds": ended.cpu_seconds,
             "peak_memory": ended.peak_memory,
@@ -203,12 +230,28 @@ class _Attempt:
         usage = {name: round(value, 3) for name, value in used.items() if value is not None}
         return Result(ended.code, reason.value if reason else None, message, outputs, usage)
 
+    def _is_told_to_end(self) -> bool:
+        """Whether a signal that ended the worker was meant for us as well.
+
+        Engines send it to every process of a job, and the worker may be the quicker one to die.
+        """
+        patience = 0.0 if self.assignment.handle is None else _SAME_SIGNAL
+        return bool(select.select([self.stop_fd], [], [], patience)[0])
+
     def _collect(self, workspace: Workspace) -> str | None:
-        """Keep what the job made; on a full disk wait for space, or for the job to be stopped."""
+        """Keep what the job made where the server has it."""
+        if not self.assignment.remote:
+            return self._gather(workspace, self.blobs)
+        own = workspace.own_blobs()
+        digest = self._gather(workspace, own)
+        return digest if digest and deliver(self.assignment, own, digest) else None
+
+    def _gather(self, workspace: Workspace, blobs: BlobDir) -> str | None:
+        """Store what the job made; on a full disk wait for space, or for the job to be stopped."""
         told = False
         while True:
             try:
-                return workspace.collect(self.blobs, self._writer(workspace))
+                return workspace.collect(blobs, self._writer(workspace))
             except StorageFull as error:
                 if not told:
                     log.warning("Job %s waits to keep its files: %s", self.assignment.job_id, error)

@@ -83,6 +83,8 @@ class Attendants:
 
         On its own machine it has a way in for jobs alone, on which a token is asked for.
         """
+        if self._assignment.handle is not None:
+            return self._assignment.server  # an engine has put us on another machine
         try:
             facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())
             return str(facts.get("jobs_url") or facts["url"])

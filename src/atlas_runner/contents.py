@@ -34,7 +34,9 @@ class Contents:
         self._assignment = assignment
         self._workspace = workspace
         self._warn = warn
-        self._blobs = BlobDir(assignment.blobs)
+        # Programs run by hand have a store of their own already.
+        on_the_way = assignment.remote and assignment.adopt is None
+        self._blobs = workspace.own_blobs() if on_the_way else BlobDir(assignment.blobs)
         self._kept = workspace.artifacts_kept()
 
     def close(self) -> None:

@@ -7,18 +7,17 @@ server left off, so nothing is lost or doubled, however long the server is away.
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import os
 import select
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from atlas_runner import inotify
 from atlas_runner.contents import Contents
+from atlas_runner.finding import server_now
 from atlas_runner.workspace import Workspace
 from foundations.client.api import Api
 from foundations.contract import events, report
@@ -26,6 +25,7 @@ from foundations.contract.codec import plain
 from foundations.contract.report import Assignment, Report, Result
 from foundations.errors import (
     Fenced,
+    FoundationsError,
     InvalidRequest,
     ServerError,
     StorageFull,
@@ -107,6 +107,8 @@ class Shipper:
         self.start()
         self._thread.join()
         self._contents.close()
+        if self.fenced and result.exit_code is not None and self._workspace.root.exists():
+            self._tell_too_late(result)
         return self._delivered or self.fenced
 
     def _wake(self) -> None:
@@ -170,6 +172,23 @@ class Shipper:
         log.warning("%s", reason)
         self.fenced = True
         self._stop_worker()
+
+    def _tell_too_late(self, result: Result) -> None:
+        """Say how an attempt ended that has been given up: that is refused, and kept beside it."""
+        told = Report(
+            attempt=self._assignment.attempt,
+            instance=self._assignment.instance,
+            phase=report.FINISHED,
+            runner=self._runner,
+            result=result,
+        )
+        api = Api(self._api.url, self._assignment.token)
+        try:
+            api.report(plain(told))
+        except FoundationsError as error:
+            log.info("%s", error)
+        finally:
+            api.close()
 
     def _drop_records(self, error: Exception) -> None:
         """Pass over what makes a report impossible, so that the rest of the job is told."""
@@ -282,15 +301,10 @@ class Shipper:
 
     def _find_server(self) -> None:
         """Look where the server is now: it may have come back on another port."""
-        if self._assignment.remote:
-            return  # what runs on this machine is not meant
-        try:
-            facts = json.loads((Path(self._assignment.home) / "run" / "server.json").read_text())
-        except (OSError, ValueError):
-            return
-        if facts.get("url") and facts["url"] != self._api.url:
+        url = server_now(self._assignment, self._api.url)
+        if url != self._api.url:
             self._api.close()
-            self._api = Api(facts["url"], self._assignment.token)
+            self._api = Api(url, self._assignment.token)
 
 
 def _is_passing(error: Exception) -> bool:

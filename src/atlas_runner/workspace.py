@@ -107,6 +107,10 @@ class Workspace:
         """A home for users whom the worker's image does not know."""
         return self.root / "home"
 
+    def own_blobs(self) -> BlobDir:
+        """Where contents are kept on their way to a server that shares no files with us."""
+        return BlobDir(str(self.root / "blobs"))
+
     def open_to_all(self) -> None:
         """Let a worker of another user write here; nobody else gets past the folder itself."""
         for folder in (self.job_dir, self.journal_dir, self.artifacts_dir, self.home_dir):

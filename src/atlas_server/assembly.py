@@ -23,14 +23,15 @@ from atlas_server.archive.directories import DirectoryArchive
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
 from atlas_server.clock import SystemClock
-from atlas_server.config import ServerConfig, engine_sockets, environment, without_secrets
+from atlas_server.config import ServerConfig, engine_sockets
 from atlas_server.domain.placement import Policy
+from atlas_server.domain.ports import Nearby
 from atlas_server.domain.resources import Node
 from atlas_server.endpoints import Parts, routers
+from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
-from atlas_server.executors.inventory import DeclaredInventory
-from atlas_server.executors.local import LocalExecutor
+from atlas_server.executors.registry import make_fleet
 from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
@@ -53,6 +54,7 @@ from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
 from atlas_server.services.meters import Meters
 from atlas_server.services.permissions import Permissions
+from atlas_server.services.places import Places
 from atlas_server.services.runners import Runners
 from atlas_server.services.searches import Searches
 from atlas_server.services.snapshots import Snapshots
@@ -61,10 +63,10 @@ from atlas_server.services.tensorboards import TensorBoards
 from atlas_server.services.tokens import Tokens
 from atlas_server.services.trials import Trials
 from atlas_server.services.views import Views
+from atlas_server.services.whereabouts import Whereabouts
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
 from foundations.blobs import BlobDir
-from foundations.contract.environment import TOKEN
 
 
 @dataclass
@@ -92,7 +94,9 @@ class Assembly:
         self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
-        self._executor = self._make_executor() if self.config.schedules else None
+        self._fleet = (
+            make_fleet(self.config, around.umask, self._instance) if self.config.schedules else None
+        )
         self._leadership, self._machines, guarded = self._make_leadership()
         self._make_scheduler(guarded)
         self._make_searches(guarded)
@@ -101,7 +105,7 @@ class Assembly:
     @property
     def nodes(self) -> Callable[[], Sequence[Node]]:
         """What jobs can run on."""
-        return (self._executor or self._machines).nodes
+        return (self._fleet or self._machines).nodes
 
     def start(self) -> None:
         """Set every thread to work."""
@@ -113,9 +117,10 @@ class Assembly:
             relay = Relay(self.config.database_url, self._clock.new_id(), self._feed)
             relay.start()
             self.closers.append(relay.close)
-        if self._executor is not None:
-            self._executor.prepare(self._scheduler.runner_ended, self._scheduler.nodes_changed)
-            self.closers.append(self._executor.close)
+        if self._fleet is not None:
+            nearby = Nearby(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+            self._fleet.prepare(nearby)
+            self.closers.append(self._fleet.close)
         self._scheduler.start()
         self._search_thread.start()
 
@@ -128,7 +133,7 @@ class Assembly:
         self._audit.start()
         self.closers += [self._audit.close, self._leadership.close, self._scheduler.close]
         self.closers += [self._search_thread.close, self._housekeeping.close]
-        if self._executor is not None:
+        if self._fleet is not None:
             self._arrivals.start()
             self.closers.append(self._arrivals.close)
         self.closers.append(self._boards.close)
@@ -164,48 +169,42 @@ class Assembly:
         self._gate = Gate(self._identification, access, self._audit, clock, cookie)
         self._accounts = Accounts(store, clock, self._identification.forget)
 
-    def _make_executor(self) -> LocalExecutor:
-        config = self.config
-        declared = DeclaredInventory(
-            config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
-        )
-        umask = f"{self._around.umask:03o}"
-        inherited = without_secrets(environment(config, ATLAS_UMASK=umask))
-        # That of whoever has started the server: none of the jobs' business.
-        inherited.pop(TOKEN, None)
-        return LocalExecutor(declared, inherited, str(config.home))
-
     def _make_leadership(self) -> tuple[Leadership, Machines, Store]:
         """Whether this process schedules, what jobs can be placed on, and the scheduler's store."""
         if self.config.database_url is None:
-            assert self._executor is not None
-            return Alone(), self._executor, self._store
+            assert self._fleet is not None
+            return Alone(), self._fleet, self._store
         elected = Elected(
             self._store,
             self._clock,
             holder=f"{socket.gethostname()}:{self.config.name}:{os.getpid()}",
             seconds=self.config.takeover,
-            machines=self._executor,
+            machines=self._fleet,
+            machine=self._fleet.local.nodes()[0].name if self._fleet is not None else "",
         )
         return elected, elected, self._store.guarded(elected.check)
 
     def _make_scheduler(self, guarded: Store) -> None:
-        config, store, clock, executor = self.config, self._store, self._clock, self._executor
+        config, store, clock, fleet = self.config, self._store, self._clock, self._fleet
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers, nodes = _workers(config, self._containers), self._machines.nodes
+        clusters = [each.name for each in config.executors if isinstance(each, SlurmSettings)]
+        places = Places(nodes, fleet.offered if fleet is not None else {}, clusters)
         rules = configured(config.limits)
         limits = LimitBook(store, self._feed, self._bundles, clock, rules)
-        parts = (self._feed, self._bundles, clock, nodes, workers, limits)
+        feed = self._feed
+        parts = (feed, self._bundles, clock, nodes, workers, limits, places)
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
         launcher = Launcher(own_jobs, settings)
         self._leases = leases = Leases(guarded, clock, config.lease)
+        whereabouts = Whereabouts(guarded, feed, clock, nodes)
         self._scheduler = Scheduler(
             Snapshots(store),
-            self._feed,
-            {executor.name: executor} if executor is not None else {},
+            feed,
+            fleet.executors if fleet is not None else {},
             launcher,
-            Reconciler(own_jobs, leases, launcher, config.grace),
+            Reconciler(own_jobs, leases, whereabouts, launcher, config.grace),
             clock,
             Policy(patience=config.patience),
             Shares(limits.rules, config.fair_half_life),
@@ -215,8 +214,8 @@ class Assembly:
         )
 
         def take_in(folder: str) -> str:
-            assert executor is not None
-            return launcher.take_in(folder, executor)
+            assert fleet is not None
+            return launcher.take_in(folder, fleet.local)
 
         self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
         self._archives.also_in_use = self._arrivals.bundles

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from atlas_server.executor_settings import DEFAULT, Settings, chosen
 from atlas_server.setting_values import ALLOWED, UNIX, checked
 from foundations.errors import ConfigError
 
@@ -29,6 +30,7 @@ class ServerConfig:
     called among the others; where it schedules no more another one takes over after `takeover`
     seconds. `limits` are those of users and projects that nobody has set otherwise; what users held
     counts half as much `fair_half_life` seconds later (0: not at all). `log_format`: text or json.
+    `executors` are where jobs run.
     """
 
     home: Path
@@ -61,6 +63,7 @@ class ServerConfig:
     role: str = "all"
     name: str = "server"
     takeover: float = 5.0
+    executors: tuple[Settings, ...] = DEFAULT
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     root_path: str = ""
@@ -156,11 +159,17 @@ def load(flags: dict[str, Any]) -> ServerConfig:
     `flags` has fields of ServerConfig; those that are None were not given. Raises ConfigError.
     """
     home = Path(os.environ.get("FOUNDATIONS_HOME") or Path.home() / ".foundations").expanduser()
-    values = {**_from_file(home / _FILE), **_from_environment()}
+    file, variables = _from_file(home / _FILE), _from_environment()
+    # Flags and variables name executors; only the file says more of each.
+    told = file.pop("executors", None)
+    named = flags.get("executors") or variables.pop("executors", None)
+    values = {**file, **variables}
     values.update({name: value for name, value in flags.items() if value is not None})
+    values.pop("executors", None)
     config = ServerConfig(home=home.absolute())
     for name, value in values.items():
         config = replace(config, **{name: checked(name, value)})
+    config = replace(config, executors=chosen(named, told))
     if "name" not in values and config.role != "all":
         config = replace(config, name=config.role)
     if config.name != _SERVER and config.database_url is None:

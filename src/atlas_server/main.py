@@ -100,14 +100,7 @@ def _add_start(commands: Any) -> None:
         action="store_true",
         help="warn where there is no GPU; where there are any they are used without it",
     )
-    start.add_argument("--num-cpus", type=float, dest="cpus", help="CPUs that jobs may use")
-    start.add_argument("--num-gpus", type=int, dest="gpus", help="GPUs that jobs may use")
-    start.add_argument("--ram", dest="memory", help="memory that jobs may use, as in 64GB")
-    start.add_argument(
-        "--default-image",
-        metavar="IMAGE",
-        help="jobs that name no image run in containers of this one, not as processes",
-    )
+    _add_places(start)
     _add_several(start)
     start.add_argument(
         "--authentication",
@@ -143,6 +136,24 @@ def _add_several(start: argparse.ArgumentParser) -> None:
         help="with PostgreSQL: what this process does of a server of several (all)",
     )
     start.add_argument("--name", help="what it is called among them (its role)")
+
+
+def _add_places(start: Any) -> None:
+    start.add_argument("--num-cpus", type=float, dest="cpus", help="CPUs that jobs may use")
+    start.add_argument("--num-gpus", type=int, dest="gpus", help="GPUs that jobs may use")
+    start.add_argument("--ram", dest="memory", help="memory that jobs may use, as in 64GB")
+    start.add_argument(
+        "--default-image",
+        metavar="IMAGE",
+        help="jobs that name no image run in containers of this one, not as processes",
+    )
+    start.add_argument(
+        "--executor",
+        dest="executors",
+        action="append",
+        metavar="NAME",
+        help="where jobs run: local (this machine), slurm; may be repeated",
+    )
 
 
 def _add_migrate(commands: Any) -> None:
@@ -191,7 +202,7 @@ def _start(arguments: argparse.Namespace) -> int:
         refuse_password(arguments.database_url)
     names = (
         "host", "port", "gui_port", "cpus", "gpus", "memory", "default_image", "database_url",
-        "role", "name", "tls_certificate", "tls_key", "root_path", "authentication",
+        "role", "name", "tls_certificate", "tls_key", "root_path", "authentication", "executors",
     )  # fmt: skip
     config = configuration.load({name: getattr(arguments, name) for name in names})
     if arguments.foreground:

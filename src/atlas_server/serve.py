@@ -26,7 +26,7 @@ from atlas_server import signpost
 from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
 from atlas_server.domain.resources import Node
-from atlas_server.domain.shortage import inventory
+from atlas_server.domain.shortage import inventories
 from atlas_server.listening import (
     JOB_SOCKET,
     Listening,
@@ -188,11 +188,12 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
         "version": __version__,
     }
     if config.schedules:
-        (machine,) = server.nodes()
+        nodes = server.nodes()
+        here = next((node for node in nodes if node.executor == "local"), None)
         facts |= {
-            "resources": inventory(machine),
-            "gpus": sum(gpu.problem is None for gpu in machine.gpus),
-            "gpu_trouble": machine.gpu_trouble,
+            "resources": inventories(nodes),
+            "gpus": sum(gpu.problem is None for node in nodes for gpu in node.gpus),
+            "gpu_trouble": here.gpu_trouble if here is not None else None,
         }
     post = signpost.Signpost(config, facts)
     # First of all: nobody is to be led to a process that closes.

@@ -37,6 +37,12 @@ _JOB_KEYS = {
     "ram": (int, float, str),
     "entrypoint": (str, list),
     "worker": (dict,),
+    "executor": (str,),
+    "partition": (str,),
+    "account": (str,),
+    "qos": (str,),
+    "constraint": (str,),
+    "sbatch": (str, list),
 }  # type: Dict[str, tuple[type, ...]]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

@@ -14,6 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
+# Of foundations.contract.cluster, which few jobs need.
+_CLUSTER = ("partition", "account", "qos", "constraint", "sbatch")
+
 
 class _NoWorker:
     """What there is to know of an empty worker block: reading others loads modules."""
@@ -49,7 +52,7 @@ def job_spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]
     environment = {**worker.environment, **(values.get("environment") or {})}
     install = values.get("install_requirements")
     project = values.get("project_name") or config.own_project(folder)
-    return {
+    spec = {
         "project": str(project or os.path.basename(folder) or "default"),
         "bundle": "",
         "command": command,
@@ -77,6 +80,20 @@ def job_spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]
         },
         "parent": config.parent_job(),
     }
+    spec.update(_destination(values))
+    return spec
+
+
+def _destination(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Return where the job asks to run; nothing where it does not: older servers do not ask."""
+    found: Dict[str, Any] = {}
+    if values.get("executor"):
+        found["executor"] = str(values["executor"])
+    if any(values.get(key) for key in _CLUSTER):
+        from foundations.contract.cluster import read_cluster
+
+        found["cluster"] = read_cluster(values)
+    return found
 
 
 def _resources(values: Dict[str, Any], worker: Any) -> Dict[str, Any]:

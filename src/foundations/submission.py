@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 # set_job_resources() of this process: what submit() takes where it is told nothing.
 _defaults: Dict[str, Any] = {"num_gpus": None, "ram": None}
+_PLACE = ("executor", "partition", "account", "qos", "constraint", "sbatch")
 # The keywords of submit_many, under the names of job.config.yaml.
 _KEYWORDS = (
     "project_name", "entrypoint", "ram", "num_gpus", "command", "num_cpus", "name", "tags", "image",
-    "environment", "priority", "timeout", "retries", "worker", "search",
+    "environment", "priority", "timeout", "retries", "worker", "search", *_PLACE,
 )  # fmt: skip
 
 
@@ -52,6 +53,7 @@ def submit(
     image: Optional[str] = None,
     worker: Optional[Dict[str, Any]] = None,
     search: Optional[str] = None,
+    **place: Any,
 ) -> Deployment:
     """Submit a folder as a job and return its handle; the folder is not changed.
 
@@ -60,16 +62,24 @@ def submit(
     gigabytes up to 4096, in bytes above, or text such as "8GB"; `timeout` in seconds or text such
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
     key by key. Jobs with the same `search` are seen and stopped as one thing; None: those of this
-    process. Raises FoundationsError with nothing submitted.
+    process. `place` may say executor and, for Slurm, partition, account, qos, constraint, sbatch.
+    Raises FoundationsError with nothing submitted.
     """
+    _check_keywords("submit", place, _PLACE)
     given = {
         "project_name": project_name, "entrypoint": entrypoint, "params": params, "ram": ram,
         "num_gpus": num_gpus, "command": command, "num_cpus": num_cpus, "name": name, "tags": tags,
         "image": image, "environment": environment, "priority": priority, "timeout": timeout,
-        "retries": retries, "worker": worker,
+        "retries": retries, "worker": worker, **place,
     }  # fmt: skip
     submission, scheduler = prepared(scheduler_config, job_directory or job_dir, given)
     submission.spec["search"] = search or _own_search()
+    return _submitted(submission, scheduler, stream_job_logs)
+
+
+def _submitted(
+    submission: Submission, scheduler: config.SchedulerConfig, stream_job_logs: Optional[bool]
+) -> Deployment:
     job, deployment = sent(scheduler, submission.send)
     if stream_job_logs and not config.streaming_disabled():
         sys.stdout.writelines(line + "\n" for line in deployment(job["job_id"]).stream_job_logs())
@@ -90,9 +100,7 @@ def submit_many(
     `submit` takes besides. Raises FoundationsError with nothing submitted, TypeError for a keyword
     that there is not.
     """
-    for keyword in common:
-        if keyword not in _KEYWORDS:
-            raise TypeError("submit_many() has no keyword argument {!r}.".format(keyword))
+    _check_keywords("submit_many", common, _KEYWORDS)
     from foundations.specification import plain_params
 
     params = [plain_params(each) for each in params_list]
@@ -123,6 +131,12 @@ def set_job_resources(
     except ConfigError as error:
         raise ValueError(str(error)) from error
     _defaults.update(num_gpus=num_gpus, ram=ram)
+
+
+def _check_keywords(function: str, given: Dict[str, Any], known: Sequence[str]) -> None:
+    for keyword in given:
+        if keyword not in known:
+            raise TypeError("{}() has no keyword argument {!r}.".format(function, keyword))
 
 
 def prepared(

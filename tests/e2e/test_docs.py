@@ -85,6 +85,18 @@ def needs_docker(document: Path) -> bool:
     return any("build-worker" in block.text for block in blocks(document))
 
 
+def needs_slurm(document: Path) -> bool:
+    return any("--executor slurm" in block.text for block in blocks(document))
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, document: Path) -> dict[str, str]:
+    """The variable that names Slurm's configuration, where a cluster is used."""
+    if not needs_slurm(document):
+        return {}
+    return {"SLURM_CONF": str(request.getfixturevalue("slurm").conf)}
+
+
 @pytest.fixture
 def base_image(request: pytest.FixtureRequest, document: Path) -> Iterator[dict[str, str]]:
     """The variable that names a base image on this machine, where one is built upon."""
@@ -116,6 +128,7 @@ def postgres(request: pytest.FixtureRequest, document: Path) -> dict[str, str]:
 
 def marks_of(document: Path) -> list[pytest.MarkDecorator]:
     needs = {"docker": needs_docker(document), "postgres": needs_postgres(document)}
+    needs["slurm"] = needs_slurm(document)
     return [getattr(pytest.mark, name) for name, needed in needs.items() if needed]
 
 
@@ -124,14 +137,15 @@ def marks_of(document: Path) -> list[pytest.MarkDecorator]:
     [pytest.param(path, marks=marks_of(path)) for path in DOCUMENTS if blocks(path)],
     ids=name_of,
 )
-def test_blocks_work_in_order(document, base_image, postgres, tmp_path):
+def test_blocks_work_in_order(document, base_image, cluster, postgres, tmp_path):
     shell = shutil.which("bash")
     assert shell is not None
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     programs = Path(sys.executable).parent
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    server = LiveServer(tmp_path, cpus=4, environment={"PATH": path, **base_image, **postgres})
+    services = {**base_image, **cluster, **postgres}
+    server = LiveServer(tmp_path, cpus=4, environment={"PATH": path, **services})
     # As for the readers: what they do not set is not set.
     for setting in ("CPUS", "HEARTBEAT", "LEASE", "GRACE"):
         del server.env["ATLAS_" + setting]

@@ -1767,8 +1767,10 @@ export interface components {
          *     `bundle` is the digest of the folder's manifest. `command` is given to `entrypoint`, which is
          *     the interpreter where it is None. `timeout` is in seconds of running; `retries` counts further
          *     attempts after the first. `worker` has the image, where the job runs in a container, and the
-         *     container's options, as `foundations.contract.worker` reads them. `search` is what the job is
-         *     seen and stopped with: its search, or the program that submits many jobs.
+         *     container's options, as `foundations.contract.worker` reads them. `executor` names where it is
+         *     to run, None: wherever there is room; `cluster` has partition, account and the like, as
+         *     `foundations.contract.cluster` reads them. `search` is what the job is seen and stopped with:
+         *     its search, or the program that submits many jobs.
          */
         JobSpec: {
             /** Project */
@@ -1824,6 +1826,12 @@ export interface components {
             parent?: string | null;
             /** Rerun Of */
             rerun_of?: string | null;
+            /** Executor */
+            executor?: string | null;
+            /** Cluster */
+            cluster?: {
+                [key: string]: unknown;
+            };
             /** Search */
             search?: string | null;
         };
@@ -3148,6 +3156,9 @@ export interface components {
         /**
          * NodeShown
          * @description A machine that jobs run on; `gpu_trouble` says why it has fewer GPUs than one might think.
+         *
+         *     `executor` is whose machine it is, `condition` what that says of it (idle, drained: why), and
+         *     `pools` the partitions by which jobs may ask for it.
          */
         NodeShown: {
             /** Name */
@@ -3162,6 +3173,12 @@ export interface components {
             accepting: boolean;
             /** Gpu Trouble */
             gpu_trouble: string | null;
+            /** Executor */
+            executor: string;
+            /** Condition */
+            condition: string | null;
+            /** Pools */
+            pools: string[];
             used: components["schemas"]["GivenOut"];
         };
         /**
@@ -3181,6 +3198,12 @@ export interface components {
             accepting: boolean;
             /** Gpu Trouble */
             gpu_trouble: string | null;
+            /** Executor */
+            executor: string;
+            /** Condition */
+            condition: string | null;
+            /** Pools */
+            pools: string[];
             used: components["schemas"]["GivenOut"];
             live: components["schemas"]["NodeLive"] | null;
             /** Jobs */

@@ -15,7 +15,15 @@ from atlas_server.api.live import repeated
 from atlas_server.api.rights import Router, Targets, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.jobs import PlainJob
-from atlas_server.domain.answers.system import Cleared, Health, NodeJob, Nodes, Queue, ServerShown
+from atlas_server.domain.answers.system import (
+    Cleared,
+    Health,
+    NodeJob,
+    Nodes,
+    NodeShown,
+    Queue,
+    ServerShown,
+)
 from atlas_server.domain.records import JobRecord
 from atlas_server.domain.resources import Allocation, Node
 from atlas_server.domain.rights import Right
@@ -228,7 +236,10 @@ def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
         "memory": sum(one.memory for one in here.values()),
         "gpus": [uuid for uuid, jobs in users.items() if jobs],
     }
-    return {**plain(node), "gpus": gpus, "used": used}
+    shown = {
+        name: value for name, value in plain(node).items() if name in NodeShown.__annotations__
+    }
+    return {**shown, "gpus": gpus, "used": used}
 
 
 def _on_node(job: JobRecord, held: Allocation) -> NodeJob:

@@ -13,7 +13,7 @@ from atlas_server.domain.placement import (
     Running,
 )
 from atlas_server.domain.queue import Waiting, WaitQueue
-from atlas_server.domain.resources import Node, demand_of
+from atlas_server.domain.resources import Demand, Node, demand_of
 from atlas_server.domain.shortage import can_ever_fit, out_of_order, shortage
 
 
@@ -74,26 +74,34 @@ def _why(
     if queue.is_delayed(job.job_id):
         return f"waits {_duration((job.not_before or after.now) - after.now)} before retry"
     demand = demand_of(job.resources)
-    large_enough = before.large_enough(demand)
+    large_enough = before.large_enough(demand, job.wish)
+    nodes = job.wish.among(nodes)
     if not large_enough:
-        too_much = can_ever_fit(job.resources, nodes)
-        if too_much is not None:
-            return f"cannot start: {too_much}"
-        broken = out_of_order(demand, nodes)
-        if broken is not None:
-            return f"waits for {broken}"
-        return "waits for a node large enough to accept jobs again"
+        return _nowhere(job, demand, nodes)
     limited = _limit(job, queue, after)
     if limited is not None:
         return limited
-    if not before.fitting(demand):
+    if not before.fitting(demand, job.wish):
         return f"waits for {shortage(demand, [spot.free for spot in large_enough])}"
-    for spot in after.fitting(demand):
+    for spot in after.fitting(demand, job.wish):
         if spot.hold is not None:
             first = spot.hold.waiting
             waited = _duration(after.now - first.queued_at)
             return f"held back so that job {first.job_id}, which has waited {waited}, can start"
     return _turn(job, queue, before, places)
+
+
+def _nowhere(job: Waiting, demand: Demand, nodes: Sequence[Node]) -> str:
+    """Why none of the nodes that a job may run on would take it, even empty."""
+    if not nodes and job.wish.executor is not None:
+        return f"waits for {job.wish.executor} to tell what it has"
+    too_much = can_ever_fit(job.resources, nodes)
+    if too_much is not None:
+        return f"cannot start: {too_much}"
+    broken = out_of_order(demand, nodes)
+    if broken is not None:
+        return f"waits for {broken}"
+    return "waits for a node large enough to accept jobs again"
 
 
 def _limit(job: Waiting, queue: WaitQueue, after: Round) -> str | None:

@@ -16,6 +16,7 @@ Limits of users and projects come first: a job that is over one keeps nobody els
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ from atlas_server.domain.resources import (
     capacity,
     held_by,
 )
+from atlas_server.domain.wishes import ANYWHERE, Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +249,9 @@ class Round:
                 # A job past its end is being stopped: it is waited for, but starts nothing early.
                 end = None if job.timeout is None else max(job.started_at + job.timeout, now)
                 spot.put(held_by(job.allocation), job.started_at, end)
-        self._no_place = Frontier()
-        self._too_large = Frontier()
+        # Of each wish: what found no place in one part of the machines may find it in another.
+        self._no_place: defaultdict[Wish, Frontier] = defaultdict(Frontier)
+        self._too_large: defaultdict[Wish, Frontier] = defaultdict(Frontier)
         self._holds_left = {True: min(policy.holds, len(self.spots)), False: 1}
 
     def decide(self, queue: WaitQueue) -> Decision:
@@ -268,30 +271,34 @@ class Round:
                 turns.skip_line()
         return Decision(tuple(starts), tuple(self._reservations()))
 
-    def fitting(self, demand: Demand) -> list[_Spot]:
+    def fitting(self, demand: Demand, wish: Wish = ANYWHERE) -> list[_Spot]:
         """Where a demand fits now, holds aside; the best fit first."""
-        spots = [spot for spot in self.spots if spot.free.fits(demand)]
+        spots = [
+            spot for spot in self.spots if spot.free.fits(demand) and wish.allows(spot.free.node)
+        ]
         if len(spots) > 1:
             spots.sort(key=lambda spot: spot.free.leftover(demand))
         return spots
 
-    def large_enough(self, demand: Demand) -> list[_Spot]:
+    def large_enough(self, demand: Demand, wish: Wish = ANYWHERE) -> list[_Spot]:
         """Where a demand would fit if nothing ran."""
-        return [spot for spot in self.spots if spot.empty.fits(demand)]
+        return [
+            spot for spot in self.spots if spot.empty.fits(demand) and wish.allows(spot.free.node)
+        ]
 
     def _start(self, line: Line) -> Allocation | None:
         demand, timeout = line.demand, line.timeout
         limit = float("inf") if timeout is None else timeout
-        if self._no_place.covers(demand, limit):
+        if self._no_place[line.wish].covers(demand, limit):
             return None
-        spots = self.fitting(demand)
+        spots = self.fitting(demand, line.wish)
         end = None if timeout is None else self.now + timeout
         for spot in spots:
             held = spot.way_in(demand, end)
             if held is not None:
                 spot.put(held, self.now, end)
                 return held.on(spot.free.node.name)
-        self._no_place.add(demand, limit if spots else 0.0)
+        self._no_place[line.wish].add(demand, limit if spots else 0.0)
         return None
 
     def _keep_for(self, waiting: Waiting, line: Line, obstacle: Obstacle | None) -> None:
@@ -302,15 +309,16 @@ class Round:
         # What can start at all counts against its limits from now on, whatever it lacks.
         hopeless = obstacle is not None and obstacle.hopeless
         if hard and not hopeless and not self.allowance.rules.empty:
-            if self.large_enough(line.demand):
+            if self.large_enough(line.demand, line.wish):
                 self.allowance.promise(waiting.job_id, line, line.demand)
 
     def _reserve(self, waiting: Waiting, demand: Demand, *, hard: bool) -> None:
-        if not self._holds_left[hard] or self._too_large.covers(demand, 0.0):
+        too_large = self._too_large[waiting.wish]
+        if not self._holds_left[hard] or too_large.covers(demand, 0.0):
             return
-        spots = self.large_enough(demand)
+        spots = self.large_enough(demand, waiting.wish)
         if not spots:
-            self._too_large.add(demand, 0.0)
+            too_large.add(demand, 0.0)
         # A patient job's hold gives way to an impatient one's: it keeps nobody out anyway.
         best: tuple[_Hold, _Spot] | None = None
         for spot in spots:

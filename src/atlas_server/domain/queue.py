@@ -1,8 +1,8 @@
 """The waiting jobs, held so that a decision over very many of them is cheap.
 
-Jobs that differ only in age (same priority, user, project, demand and time limit) form a *line*,
-ordered by arrival. Where the head of a line does not fit, nothing behind it does: a decision looks
-at the heads alone, and costs as much as there are lines, not jobs.
+Jobs that differ only in age (same priority, user, project, demand, time limit and wish) form a
+*line*, ordered by arrival. Where the head of a line does not fit, nothing behind it does: a
+decision looks at the heads alone, and costs as much as there are lines, not jobs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import islice
 
 from atlas_server.domain.limits import NO_RULES, Rules
 from atlas_server.domain.resources import Demand, demand_of, dominant_share
+from atlas_server.domain.wishes import ANYWHERE, Wish
 from foundations.contract.spec import Resources
 
 
@@ -35,6 +36,7 @@ class Waiting:
     not_before: float | None = None
     timeout: float | None = None
     project: str = ""
+    wish: Wish = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,11 @@ class Line:
     demand: Demand
     timeout: float | None
     project: str
+    wish: Wish = ANYWHERE
     keys: list[tuple[int, str]] = field(default_factory=list)
 
 
-LineKey = tuple[Demand, float | None, str]
+LineKey = tuple[Demand, float | None, str, Wish]
 UserLines = dict[LineKey, Line]
 
 
@@ -243,7 +246,7 @@ class WaitQueue:
 
 
 def _line_key(job: Waiting) -> LineKey:
-    return demand_of(job.resources), job.timeout, job.project
+    return demand_of(job.resources), job.timeout, job.project, job.wish
 
 
 class Turns:

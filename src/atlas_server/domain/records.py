@@ -17,7 +17,7 @@ SPACING = 1 << 20
 class JobRecord:
     """One job as the store holds it; times are seconds since the epoch.
 
-    `place` is where in the queue it was put by hand.
+    `place` is where in the queue it was put by hand, `wish` the text of a `domain.wishes.Wish`.
     """
 
     id: int
@@ -47,6 +47,7 @@ class JobRecord:
     kind: JobKind = JobKind.SCHEDULED
     notes: str | None = None
     place: int | None = None
+    wish: str | None = None
     search: str | None = None
 
     @property

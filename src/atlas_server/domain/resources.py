@@ -40,7 +40,10 @@ class Node:
     """A machine that jobs can be placed on: `cpus` in cores, `memory` in bytes.
 
     A node that is not `accepting` keeps its running jobs and gets no new ones. `gpu_trouble` says
-    why it has no GPUs, or fewer than one might think.
+    why it has no GPUs, or fewer than one might think. `executor` is whose node it is; `condition`
+    is what its engine says of it, where it has one. `pools` are names by which jobs may ask for
+    it, such as partitions; `is_open` is for those that name none. `containers` and `shares_gpus`
+    say whether jobs may have an image there, or a part of a GPU.
     """
 
     name: str
@@ -49,6 +52,12 @@ class Node:
     gpus: tuple[Gpu, ...] = ()
     accepting: bool = True
     gpu_trouble: str | None = None
+    executor: str = "local"
+    condition: str | None = None
+    pools: tuple[str, ...] = ()
+    is_open: bool = True
+    containers: bool = True
+    shares_gpus: bool = True
 
     def device(self, name: str) -> str | None:
         """The UUID of a device that an allocation names, by that or by its number; None: not here.
@@ -233,7 +242,9 @@ class Free:
 
     def fits_gpus(self, gpus: int) -> bool:
         """Whether so many thousandths are free: a share on one device, whole ones on several."""
-        return gpus <= self.widest if gpus < WHOLE else gpus <= self.whole * WHOLE
+        if gpus < WHOLE:
+            return self.node.shares_gpus and gpus <= self.widest
+        return gpus <= self.whole * WHOLE
 
     def options(self, demand: Demand) -> Iterator[Held]:
         """Ways to hold a demand that fits here, best first.

@@ -10,6 +10,7 @@ from atlas_server.domain.resources import (
     Demand,
     Free,
     Node,
+    capacity,
     demand_of,
     thousandths,
 )
@@ -32,6 +33,8 @@ def can_ever_fit(request: Resources, nodes: Sequence[Node]) -> str | None:
     if demand.gpus > most_gpus * WHOLE:
         most = _most(str(most_gpus or "none"), nodes)
         return f"asks for {_gpus(demand.gpus)}; {most}{_gpu_trouble(nodes)}"
+    if 0 < demand.gpus < WHOLE and not any(node.shares_gpus for node in nodes if node.gpus):
+        return f"asks for {_gpus(demand.gpus)}; only whole ones are given out there"
     most_memory = max(free.memory for free in empty)
     if demand.memory > most_memory:
         return f"asks for {_memory(demand.memory)} of memory; {_most(_memory(most_memory), nodes)}"
@@ -102,6 +105,20 @@ def inventory(node: Node) -> str:
     told = "; ".join(remark for remark in remarks if remark)
     cpus = _cpus(thousandths(node.cpus))
     return f"{cpus}, {_memory(node.memory)} of memory and {gpus}" + (f" ({told})" if told else "")
+
+
+def inventories(nodes: Sequence[Node]) -> str:
+    """What all nodes have: this machine in full, those of clusters counted together."""
+    told = [inventory(node) for node in nodes if node.executor == "local"]
+    for name in dict.fromkeys(node.executor for node in nodes if node.executor != "local"):
+        own = [node for node in nodes if node.executor == name]
+        total = capacity(own)
+        many = f"{len(own)} node{'' if len(own) == 1 else 's'} of {name}"
+        gpus = _gpus(total.gpus) if total.gpus else "no GPU"
+        told.append(
+            f"{many} with {_cpus(total.cpus)}, {_memory(total.memory)} of memory and {gpus}"
+        )
+    return "; ".join(told) or "nothing yet: no executor has told what it has"
 
 
 def _broken(node: Node) -> int:

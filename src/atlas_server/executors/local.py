@@ -20,10 +20,20 @@ from collections.abc import Callable, Mapping, Sequence
 from atlas_runner.limits import sweep as remove_memory_groups
 from atlas_runner.process import process_alive
 from atlas_server.domain.answers.system import NodeLive
-from atlas_server.domain.ports import Handle, Launch, LaunchFailed, Observation
+from atlas_server.domain.ports import (
+    ALIVE,
+    GONE,
+    Handle,
+    Launch,
+    LaunchFailed,
+    Nearby,
+    Observation,
+)
 from atlas_server.domain.resources import Node
 from atlas_server.executors.inventory import DeclaredInventory, Inventory
 from atlas_server.executors.usage import UsageMeter
+from foundations.contract.spec import JobSpec
+from foundations.errors import FoundationsError, Refused
 
 log = logging.getLogger(__name__)
 
@@ -48,22 +58,19 @@ class LocalExecutor:
         self._exits = ExitWatch()
         self._with_gpus: set[Handle] = set()
 
-    def prepare(self, ended: Callable[[Handle], None], changed: Callable[[], None]) -> None:
-        """Get ready to start runners quickly.
-
-        `ended` is called when one has ended, `changed` when the machine has other GPUs to offer.
-        """
+    def prepare(self, nearby: Nearby) -> None:
+        """Get ready to start runners quickly."""
 
         def runner_ended(handle: Handle) -> None:
             if handle in self._with_gpus:
                 self._with_gpus.discard(handle)
                 self._machine.doubt_gpus()
-            ended(handle)
+            nearby.ended(handle)
 
         remove_memory_groups(process_alive)
         self._exits.start(runner_ended)
         self._forks.start()
-        self._machine.start(changed)
+        self._machine.start(nearby.changed)
 
     def nodes(self) -> Sequence[Node]:
         """Return this machine."""
@@ -73,6 +80,21 @@ class LocalExecutor:
         """Return what goes on at this machine."""
         node = self._machine.node
         return {node.name: self._meter.usage(gpus=any(gpu.memory for gpu in node.gpus))}
+
+    def objection(self, spec: JobSpec) -> FoundationsError | None:
+        """Refuse what only a cluster understands."""
+        if not spec.cluster:
+            return None
+        key = next(iter(spec.cluster))
+        return Refused(
+            f"The job asks for a {key}, which this machine has not: that is for Slurm.",
+            f"Remove `{key}`, or name the executor that has it: --executor NAME.",
+        )
+
+    def handle_of(self, attempt: int, recoveries: int) -> Handle | None:
+        """Return None: processes get their numbers when they start."""
+        del attempt, recoveries
+        return None
 
     def launch(self, launch: Launch) -> Handle:
         """Fork a runner and hand it its assignment."""
@@ -87,7 +109,7 @@ class LocalExecutor:
         found = {}
         for handle in handles:
             alive = process_alive(handle)
-            found[handle] = Observation.ALIVE if alive else Observation.GONE
+            found[handle] = ALIVE if alive else GONE
             if alive:
                 self._exits.watch(handle)
         return found

@@ -24,6 +24,7 @@ from atlas_server.domain.ports import Clock, Executor, Handle
 from atlas_server.domain.queue import Waiting, WaitQueue
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation, Node
+from atlas_server.domain.wishes import Wish
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.shares import Shares
@@ -44,7 +45,8 @@ class Scheduler:
     """Brings waiting jobs and free resources together.
 
     Where several processes could, only the one that leads does; the others keep up with the queue.
-    `machines` are what it can place on, as the leading one sees it.
+    `machines` are what it can place on, as the leading one sees it; `executors` are also those that
+    attempts may still be on.
     """
 
     def __init__(
@@ -182,12 +184,12 @@ class Scheduler:
         now = self._clock.now()
         if self._reconciler.run(list(self._held.values()), self._executors, now):
             self._observe()
-        running = self._running()
+        running, nodes = self._running(), self.nodes()
         fairness = self._shares.fairness(running, now)
         with self._lock:
             self._queue.release_due(now)
-            decision = place(self._queue, self.nodes(), running, now, self._policy, fairness)
-        started = self._launch(decision)
+            decision = place(self._queue, nodes, running, now, self._policy, fairness)
+        started = self._launch(decision, {node.name: node.executor for node in nodes})
         # What could not be launched has freed its place: place again at once.
         return 0.0 if started < len(decision.starts) else self._pause(decision, now)
 
@@ -195,10 +197,10 @@ class Scheduler:
         self._observe()
         self._reconciler.restarted([attempt for _, attempt in self._held.values()])
 
-    def _launch(self, decision: Decision) -> int:
+    def _launch(self, decision: Decision, whose: Mapping[str, str]) -> int:
         started = 0
         for start in decision.starts:
-            executor = self._executor_of(start.allocation)
+            executor = self._executors[whose[start.allocation.node]]
             begun = self._launcher.launch(start.job_id, start.allocation, executor)
             with self._lock:
                 self._queue.remove(start.job_id)
@@ -207,12 +209,6 @@ class Scheduler:
                 self._meters.waits.observe(begun[1].created_at - begun[0].queued_at)
                 started += 1
         return started
-
-    def _executor_of(self, allocation: Allocation) -> Executor:
-        for executor in self._executors.values():
-            if any(node.name == allocation.node for node in executor.nodes()):
-                return executor
-        raise LookupError(f"no executor has the node {allocation.node}")
 
     def _pause(self, decision: Decision, now: float) -> float:
         moments = [now + _LONGEST_SLEEP]
@@ -283,6 +279,7 @@ def _waiting(job: JobRecord) -> Waiting:
         not_before=job.not_before,
         timeout=job.timeout,
         project=job.project,
+        wish=Wish.from_text(job.wish),
     )
 
 

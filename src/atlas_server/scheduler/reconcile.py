@@ -1,7 +1,7 @@
 """Compares what the store says of running attempts with what their backends say.
 
-The runner's word beats the backend's: only a runner that is gone, or that has been silent past
-its lease without a handle to ask about, is given up.
+The runner's word beats the backend's: only a runner that is gone for certain, or that has been
+silent past its lease while its backend does not have it, is given up.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from atlas_server.domain.leases import ELSEWHERE
-from atlas_server.domain.ports import Executor, Observation
+from atlas_server.domain.ports import GONE, UNKNOWN, Executor, Life, Observation
 from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.domain.relocation import relocated
+from atlas_server.domain.resources import Allocation
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
+from atlas_server.services.whereabouts import Whereabouts
 from foundations.contract.states import JobState, StateReason
 
 log = logging.getLogger(__name__)
@@ -28,8 +31,16 @@ _MOST_RECOVERIES = 3
 class Reconciler:
     """Asks runners to stop, and ends attempts that nobody works on any more."""
 
-    def __init__(self, jobs: Jobs, leases: Leases, launcher: Launcher, grace: float) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        leases: Leases,
+        whereabouts: Whereabouts,
+        launcher: Launcher,
+        grace: float,
+    ) -> None:
         self._jobs = jobs
+        self._whereabouts = whereabouts
         self._leases = leases
         self._launcher = launcher
         self._grace = grace
@@ -55,26 +66,46 @@ class Reconciler:
             own = [item for item in held if item[1].executor == name]
             acted |= self._run_on(executor, own, now)
         for job, attempt in held:
-            if attempt.executor == ELSEWHERE:
+            # Nor can anybody look where an executor was that is not configured any more.
+            if attempt.executor == ELSEWHERE or attempt.executor not in executors:
                 acted |= self._check_elsewhere(job, attempt, now)
         return acted
 
     def _run_on(self, executor: Executor, held: Sequence[Held], now: float) -> bool:
         acted = False
         handles = {attempt.id: self._handle(attempt) for _, attempt in held}
-        known = [handle for handle in handles.values() if handle]
-        observed = executor.observe(known) if known else {}
+        observed = executor.observe([handle for handle in handles.values() if handle])
         for job, attempt in held:
             handle = handles[attempt.id]
             if handle is None:
                 acted |= self._check_lease(job, attempt, executor, now)
-            elif observed.get(handle) is Observation.GONE:
-                self._recover(job, attempt, executor)
+                continue
+            seen = observed.get(handle, UNKNOWN)
+            if seen.life is Life.GONE and self._is_given_up(attempt, seen, now):
+                self._recover(job, attempt, executor, seen)
                 acted = True
             elif job.state is JobState.STOPPING and attempt.id not in self._asked_to_stop:
                 self._asked_to_stop.add(attempt.id)
                 executor.stop(handle, grace=self._grace)
+            elif seen.node is not None and seen.node != attempt.allocation["node"]:
+                self._relocate(attempt, seen.node, executor, held)
+                acted = True
         return acted
+
+    def _is_given_up(self, attempt: AttemptRecord, seen: Observation, now: float) -> bool:
+        """Whether a runner that its backend does not have counts as gone.
+
+        One that is only out of the backend's sight may well live: it does while it is heard of.
+        """
+        return seen.certain or self._is_past_lease(attempt, now)
+
+    def _relocate(
+        self, attempt: AttemptRecord, node: str, executor: Executor, held: Sequence[Held]
+    ) -> None:
+        others = [Allocation.from_json(each.allocation) for _, each in held if each != attempt]
+        own = Allocation.from_json(attempt.allocation)
+        allocation = relocated(own, node, executor.nodes(), others)
+        self._whereabouts.relocate(attempt, allocation)
 
     def _handle(self, attempt: AttemptRecord) -> str | None:
         # The newest launch of this server's life counts: a recovery has another handle.
@@ -83,14 +114,17 @@ class Reconciler:
     def _check_lease(
         self, job: JobRecord, attempt: AttemptRecord, executor: Executor, now: float
     ) -> bool:
+        if not self._is_past_lease(attempt, now):
+            return False
+        log.warning("The runner of job %s never reported.", job.job_id)
+        self._recover(job, attempt, executor, GONE)
+        return True
+
+    def _is_past_lease(self, attempt: AttemptRecord, now: float) -> bool:
         lease_until = self._leases.until(attempt.id)
-        if lease_until <= now:
-            log.warning("The runner of job %s never reported.", job.job_id)
-            self._recover(job, attempt, executor)
-            return True
-        if self._next_check is None or lease_until < self._next_check:
+        if lease_until > now and (self._next_check is None or lease_until < self._next_check):
             self._next_check = lease_until
-        return False
+        return lease_until <= now
 
     def _check_elsewhere(self, job: JobRecord, attempt: AttemptRecord, now: float) -> bool:
         """Give up a job of another machine that is not heard of any more: there is no other way."""
@@ -102,15 +136,23 @@ class Reconciler:
         self._jobs.give_up(attempt, message, StateReason.LOST)
         return True
 
-    def _recover(self, job: JobRecord, attempt: AttemptRecord, executor: Executor) -> None:
+    def _recover(
+        self, job: JobRecord, attempt: AttemptRecord, executor: Executor, seen: Observation
+    ) -> None:
         # The report that ended the attempt may have come between our read and the look.
         current = self._leases.current(attempt.id)
         if current is None or current.ended_at is not None:
             return
+        if not seen.began or not seen.reachable:
+            self._launcher.handles.pop(attempt.id, None)
+            message = seen.message or "The job's runner is out of reach."
+            self._jobs.give_up(current, message, seen.reason or StateReason.LOST, began=seen.began)
+            return
         if current.recoveries < _MOST_RECOVERIES:
             log.warning("The runner of job %s is gone; taking in what it left.", job.job_id)
-            self._leases.count_recovery(current)
-            self._launcher.recover(job, current, executor)
+            handle = executor.handle_of(current.id, current.recoveries + 1)
+            self._leases.count_recovery(current, handle)
+            self._launcher.recover(job, current, executor, seen)
             return
         self._launcher.handles.pop(attempt.id, None)
         self._jobs.give_up(

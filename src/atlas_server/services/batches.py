@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from atlas_server.archive.bundles import Bundles
 from atlas_server.domain.ports import Clock
+from atlas_server.services.descriptions import describe
 from atlas_server.services.feed import Feed
-from atlas_server.services.jobs import Jobs, describe
+from atlas_server.services.jobs import Jobs
 from atlas_server.services.specs import check_text, checked_id, queued_row, split_secrets
 from atlas_server.store import events, jobs, projects
 from atlas_server.store.engine import Store

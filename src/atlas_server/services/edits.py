@@ -13,7 +13,7 @@ from atlas_server.domain.records import SPACING, JobRecord
 from atlas_server.domain.reports import readable
 from atlas_server.services.feed import Feed
 from atlas_server.services.limits import LimitBook
-from atlas_server.store import events, jobs, texts, tracking
+from atlas_server.store import events, jobs, queue, texts, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.states import JobState
 from foundations.errors import InvalidRequest, NotFound, Refused
@@ -100,12 +100,12 @@ class Edits:
         """Let a waiting job have its turn first. Raises Refused."""
         with self._store.write(durable=True) as connection:
             mine = _waiting(connection, job)
-            priority = jobs.top_priority(connection)
+            priority = queue.top_priority(connection)
             priority = mine.priority if priority is None else priority
             # In front of all whose priority it may have.
             most = self._highest(mine)
             priority = priority if most is None else max(min(priority, most), mine.priority)
-            places = [at for at, key, _ in jobs.queued(connection, priority) if key != mine.id]
+            places = [at for at, key, _ in queue.queued(connection, priority) if key != mine.id]
             self._put(connection, mine, priority, places[0] - SPACING if places else None)
         self._feed.notify(job.job_id)
 
@@ -113,9 +113,9 @@ class Edits:
         """Let a waiting job have its turn after all of its priority. Raises Refused."""
         with self._store.write(durable=True) as connection:
             mine = _waiting(connection, job)
-            places = [at for at, _, _ in jobs.queued(connection, mine.priority)]
+            places = [at for at, _, _ in queue.queued(connection, mine.priority)]
             # Before whatever is submitted from now on.
-            end = jobs.last_place(connection) + SPACING
+            end = queue.last_place(connection) + SPACING
             self._put(connection, mine, mine.priority, max((places[-1] + end) // 2, places[-1] + 1))
         self._feed.notify(job.job_id)
 
@@ -123,7 +123,7 @@ class Edits:
         return self._limits.highest_priority(job.user, job.project)
 
     def _place_before(self, connection: Connection, mine: JobRecord, other: JobRecord) -> int:
-        waiting = [row for row in jobs.queued(connection, other.priority) if row[1] != mine.id]
+        waiting = [row for row in queue.queued(connection, other.priority) if row[1] != mine.id]
         index = next(i for i, row in enumerate(waiting) if row[1] == other.id)
         place = other.arrival
         before = waiting[index - 1][0] if index else place - 2 * SPACING

@@ -16,16 +16,15 @@ from atlas_server.domain import lifecycle
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.domain.resources import Allocation, Node, recorded
-from atlas_server.domain.shortage import can_ever_fit
+from atlas_server.services.descriptions import describe
 from atlas_server.services.endings import ending_of, is_retried, message_of
 from atlas_server.services.feed import Feed
 from atlas_server.services.limits import LimitBook
+from atlas_server.services.places import Places
 from atlas_server.services.specs import MASK, check_spec, checked_id, queued_row, split_secrets
 from atlas_server.services.workers import Workers, repeated
-from atlas_server.store import events, jobs, projects, texts, tracking
+from atlas_server.store import events, jobs, projects, texts
 from atlas_server.store.engine import Store
-from foundations.contract.codec import finite, plain
-from foundations.contract.flattening import flatten
 from foundations.contract.report import Result
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import JobKind, JobState, StateReason
@@ -51,6 +50,7 @@ class Jobs:
         nodes: Callable[[], Sequence[Node]],
         workers: Workers | None = None,
         limits: LimitBook | None = None,
+        places: Places | None = None,
     ) -> None:
         self._store = store
         self._feed = feed
@@ -59,14 +59,13 @@ class Jobs:
         self._nodes = nodes
         self._workers = workers or Workers()
         self.limits = limits or LimitBook(store, feed, bundles, clock)
+        self._places = places or Places(nodes)
 
     def check(self, spec: JobSpec) -> JobSpec:
         """Return `spec` as it would be queued. Raises InvalidRequest or Refused."""
         spec = self._workers.settled(spec)
         check_spec(spec)
-        refusal = can_ever_fit(spec.resources, self._nodes())
-        if refusal:
-            raise Refused(f"The job {refusal}.", "Ask for less, or see `foundations info`.")
+        spec = self._places.settled(spec)
         self.limits.check(spec)
         return spec
 
@@ -149,11 +148,16 @@ class Jobs:
         return self._queue(replace(settled, worker={**settled.worker, **pin}), None)
 
     def begin_attempt(
-        self, job_id: str, allocation: Allocation, executor: str, lease: float
+        self,
+        job_id: str,
+        allocation: Allocation,
+        executor: str,
+        lease: float,
+        handle_of: Callable[[int], str | None] = lambda _: None,
     ) -> tuple[JobRecord, AttemptRecord, dict[str, str]] | None:
-        """Move a queued job to starting and return what its runner needs.
+        """Move a queued job to starting and return what its runner needs; None: it is not queued.
 
-        None when the job is not queued any more: somebody was quicker.
+        `handle_of` gives the handle of an attempt that has one before it is launched.
         """
         now = self._clock.now()
         with self._store.write() as connection:
@@ -169,6 +173,9 @@ class Jobs:
             attempt = self.insert_attempt(
                 connection, job, number, allocation, executor, now + lease
             )
+            handle = handle_of(attempt.id)
+            if handle is not None:
+                jobs.update_attempt(connection, attempt.id, {"handle": handle})
             secrets = jobs.secrets(connection, job.id) if MASK in _environment(job) else {}
         # The scheduler, which calls this, need not be told.
         self._feed.notify(job_id, moved=False)
@@ -327,15 +334,6 @@ class Jobs:
         time = self._clock.now() if at is None else at
         events.append(connection, time, "job.state", job.job_id, described)
         return True
-
-
-def describe(connection: Connection, key: int, spec: JobSpec) -> None:
-    """Write down what a new job's spec says for people to find it by: tags, parameters, words."""
-    if spec.tags:
-        tracking.set_tags(connection, key, spec.tags)
-    if spec.params:
-        tracking.set_params(connection, key, finite(flatten(spec.params)))
-    texts.add(connection, key, plain(spec))
 
 
 def _same_job(known: JobRecord, spec: JobSpec) -> JobRecord:

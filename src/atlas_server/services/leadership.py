@@ -89,14 +89,18 @@ class Elected:
         holder: str,
         seconds: float,
         machines: Machines | None,
+        machine: str,
     ) -> None:
-        """`machines` are this process's own; None for one that never schedules."""
+        """`machines` are this process's own; None for one that never schedules.
+
+        `machine` is the name of the one that it runs on itself.
+        """
         self._store = store
         self._clock = clock
         self._holder = holder
         self._seconds = seconds
         self._machines = machines
-        self._machine = machines.nodes()[0].name if machines is not None else ""
+        self._machine = machine
         self._epoch: int | None = None
         self._sure_until = 0.0
         self._told_until = 0.0
@@ -221,4 +225,4 @@ class Elected:
 
 def _node(told: Mapping[str, Any]) -> Node:
     gpus = tuple(Gpu(**gpu) for gpu in told["gpus"])
-    return Node(**{**told, "gpus": gpus})
+    return Node(**{**told, "gpus": gpus, "pools": tuple(told.get("pools", ()))})

@@ -57,11 +57,13 @@ class Leases:
         )
         return max((now - at for at in heard), default=0.0)
 
-    def count_recovery(self, attempt: AttemptRecord) -> None:
-        """Note that another runner has been sent after a dead one."""
-        values = {
+    def count_recovery(self, attempt: AttemptRecord, handle: str | None) -> None:
+        """Note that another runner is sent after a dead one, and its handle where it is known."""
+        values: dict[str, object] = {
             "recoveries": attempt.recoveries + 1,
             "lease_until": self._clock.now() + self._seconds,
         }
+        if handle is not None:
+            values["handle"] = handle
         with self._store.write() as connection:
             jobs.update_attempt(connection, attempt.id, values)

@@ -8,7 +8,7 @@ from atlas_server.domain.past import Stay
 from atlas_server.domain.queue import Waiting
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import demand_of
-from atlas_server.store import events, jobs, limits
+from atlas_server.store import events, jobs, limits, queue
 from atlas_server.store.engine import Store
 from foundations.contract.spec import Resources
 
@@ -26,7 +26,7 @@ class Snapshots:
         with self._store.read() as connection:
             seq = events.last_seq(connection)
             active, attempts = jobs.active(connection), jobs.open_attempts(connection)
-            return seq, jobs.waiting(connection), active, attempts
+            return seq, queue.waiting(connection), active, attempts
 
     def changes(self, seq: int) -> Changes:
         """Return what happened since event `seq`: new number, deleted IDs, jobs, attempts."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from atlas_server.domain.resources import validate
+from atlas_server.domain.wishes import wish_of
 from foundations.contract.codec import plain
 from foundations.contract.environment import looks_secret
 from foundations.contract.spec import JobSpec
@@ -78,6 +79,7 @@ def queued_row(
         "queued_at": now,
         "bundle": shown.bundle,
         "spec": plain(shown),
+        "wish": wish_of(plain(shown)).to_text(),
         "secrets": secrets or None,
         "search": shown.search,
     }

@@ -19,8 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as sql_update
 
-from atlas_server.domain.queue import Waiting
-from atlas_server.domain.records import SPACING, AttemptRecord, JobFilter, JobRecord
+from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.store.engine import parts
 from atlas_server.store.tables import attempts, jobs, projects, tags
 from foundations.contract.spec import Resources
@@ -84,16 +83,6 @@ def listing(connection: Connection, condition: JobFilter, limit: int | None) -> 
         query = query.where(jobs.c.id < condition.before)
     rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).mappings()
     return [_job(row) for row in rows]
-
-
-def waiting(connection: Connection) -> list[Waiting]:
-    """Return what placement needs to know of every queued job."""
-    query = select(*_WAITING).join_from(jobs, projects, jobs.c.project_id == projects.c.id)
-    rows = connection.execute(query.where(jobs.c.state == JobState.QUEUED.value))
-    return [
-        Waiting(job_id, user, priority, arrival, Resources(cpus, memory, gpus), *rest)
-        for job_id, user, priority, arrival, cpus, memory, gpus, *rest in rows
-    ]
 
 
 def active(connection: Connection) -> list[JobRecord]:
@@ -172,26 +161,6 @@ def other_user_in(connection: Connection, project: str, user: str) -> str | None
     """Return a user who has jobs in a project and is not `user`."""
     query = select(jobs.c.user).join_from(jobs, projects, jobs.c.project_id == projects.c.id)
     query = query.where(projects.c.name == project, jobs.c.user != user).limit(1)
-    return connection.execute(query).scalar()
-
-
-def last_place(connection: Connection) -> int:
-    """Return the place in the queue of the job submitted last."""
-    return (connection.execute(select(func.max(jobs.c.id))).scalar() or 0) * SPACING
-
-
-def queued(connection: Connection, priority: int) -> list[tuple[int, int, str]]:
-    """Return (place, row key, job ID) of the waiting jobs of a priority, the first one first."""
-    place = func.coalesce(jobs.c.place, jobs.c.id * SPACING)
-    query = select(place, jobs.c.id, jobs.c.job_id).where(
-        jobs.c.state == JobState.QUEUED.value, jobs.c.priority == priority
-    )
-    return [(at, key, job_id) for at, key, job_id in connection.execute(query.order_by(place))]
-
-
-def top_priority(connection: Connection) -> int | None:
-    """Return the highest priority of a waiting job, None where none waits."""
-    query = select(func.max(jobs.c.priority)).where(jobs.c.state == JobState.QUEUED.value)
     return connection.execute(query).scalar()
 
 
@@ -313,19 +282,6 @@ def _job(row: RowMapping) -> JobRecord:
 
 
 # Built once: composing a statement costs several times as much as executing it.
-_WAITING = (
-    jobs.c.job_id,
-    jobs.c.user,
-    jobs.c.priority,
-    func.coalesce(jobs.c.place, jobs.c.id * SPACING),
-    jobs.c.cpus,
-    jobs.c.memory,
-    jobs.c.gpus,
-    jobs.c.queued_at,
-    jobs.c.not_before,
-    jobs.c.timeout,
-    projects.c.name,
-)
 _WANTED = bindparam("wanted")
 _INSERT = insert(jobs)
 _INSERT_ATTEMPT = insert(attempts)

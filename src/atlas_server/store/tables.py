@@ -103,6 +103,8 @@ jobs = Table(
     Column("notes", Text),
     # Where in the queue it was put by hand, see `store.turns`; None: by its key.
     Column("place", BigInteger),
+    # On which nodes it may run, as `domain.wishes` writes it; None: on all.
+    Column("wish", String),
     # The search, or the program that submitted it with others: what it is seen and stopped with.
     Column("search", String),
     Index(None, "state", "id"),

@@ -35,6 +35,7 @@ COMMANDS = {
     "projects": ("projects", "list, rename, archive or delete projects"),
     "config": ("configuring", "list, add and check schedulers; show where settings come from"),
     "info": ("info", "show the server's resources, or the known schedulers"),
+    "nodes": ("nodes", "list the machines that jobs run on"),
     "login": ("login", "log in to a server that asks who you are"),
     "logout": ("login", "log out of a server"),
     "whoami": ("login", "show who you are for a server"),
@@ -51,7 +52,7 @@ _MEANT = {
     "remove": "delete", "run": "submit", "retry": "rerun", "resubmit": "rerun", "new": "init",
     "create": "init", "compare": "diff", "tb": "tensorboard", "clear": "clear-queue",
     "sweep": "search", "searches": "search list", "tune": "search", "optimize": "search",
-    "nodes": "info", "build": "build-worker", "version": "--version", "signin": "login",
+    "machines": "nodes", "build": "build-worker", "version": "--version", "signin": "login",
     "auth": "login", "signout": "logout", "tokens": "token list", "help": "--help",
 }  # fmt: skip
 _EPILOG = """\

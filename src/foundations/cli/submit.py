@@ -69,6 +69,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
         metavar="NAME[=VALUE]",
         help="set in the job; without =VALUE taken from here; may be repeated",
     )
+    _add_destination(add)
     add(
         "--stream-job-logs",
         type=options.truth,
@@ -84,6 +85,19 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
     add("job_directory", metavar="JOB_DIR", help="the folder to send")
     add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="script and arguments")
     parser.set_defaults(run=run)
+
+
+def _add_destination(add: Any) -> None:
+    add("--executor", metavar="NAME", help="where to run, where the server has several")
+    for key in ("partition", "account", "qos", "constraint"):
+        add("--" + key, metavar="NAME", help="Slurm's, as in sbatch --{}".format(key))
+    add(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="one more of sbatch, as in --sbatch=--exclusive; may be repeated",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -219,6 +233,12 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "tags": options.pairs(arguments.tag) or None,
         "environment": options.environment(arguments.env) or None,
         "command": arguments.command or None,
+        "executor": arguments.executor,
+        "partition": arguments.partition,
+        "account": arguments.account,
+        "qos": arguments.qos,
+        "constraint": arguments.constraint,
+        "sbatch": arguments.sbatch or None,
     }
 
 

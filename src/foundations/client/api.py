@@ -51,6 +51,10 @@ class Api(AccountCalls, SearchCalls, LimitCalls):
         """Return nodes, what is free on them, and the number of jobs in each state."""
         return self._get("/server")
 
+    def nodes(self) -> List[Json]:
+        """Return every node with what goes on there."""
+        return self._get("/nodes")["nodes"]
+
     # -- bundles
 
     def send_manifest(self, data: bytes) -> Tuple[str, List[str]]:

@@ -28,7 +28,9 @@ class Assignment:
     nothing to be run. `adopt` is the folder of a job that runs, or ran, without a scheduler: it is
     to be taken in; with `attempt` 0 the server does not know of it yet. `remote` means that the
     server does not share this machine: all content has to be sent to it. `heartbeat` and `grace`
-    are in seconds.
+    are in seconds. `handle` is what the server calls the runner, where it is not by its process;
+    `server_stays` means that the address is where the server will always be; `ending` is the
+    reason and message of an end that others have told, for a runner that recovers.
     """
 
     attempt: int
@@ -47,6 +49,9 @@ class Assignment:
     recover: bool = False
     adopt: Optional[str] = None
     remote: bool = False
+    handle: Optional[str] = None
+    server_stays: bool = False
+    ending: Optional[Dict[str, Any]] = None
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,10 @@ class JobSpec:
     `bundle` is the digest of the folder's manifest. `command` is given to `entrypoint`, which is
     the interpreter where it is None. `timeout` is in seconds of running; `retries` counts further
     attempts after the first. `worker` has the image, where the job runs in a container, and the
-    container's options, as `foundations.contract.worker` reads them. `search` is what the job is
-    seen and stopped with: its search, or the program that submits many jobs.
+    container's options, as `foundations.contract.worker` reads them. `executor` names where it is
+    to run, None: wherever there is room; `cluster` has partition, account and the like, as
+    `foundations.contract.cluster` reads them. `search` is what the job is seen and stopped with:
+    its search, or the program that submits many jobs.
     """
 
     __pydantic_config__ = MappingProxyType({"extra": "forbid"})
@@ -81,4 +83,6 @@ class JobSpec:
     origin: Origin = field(default_factory=Origin)
     parent: Optional[str] = None
     rerun_of: Optional[str] = None
+    executor: Optional[str] = None
+    cluster: Dict[str, Any] = field(default_factory=dict)
     search: Optional[str] = None

@@ -59,7 +59,11 @@ class GivenOut(TypedDict):
 
 
 class NodeShown(TypedDict):
-    """A machine that jobs run on; `gpu_trouble` says why it has fewer GPUs than one might think."""
+    """A machine that jobs run on; `gpu_trouble` says why it has fewer GPUs than one might think.
+
+    `executor` is whose machine it is, `condition` what that says of it (idle, drained: why), and
+    `pools` the partitions by which jobs may ask for it.
+    """
 
     name: str
     cpus: float
@@ -67,6 +71,9 @@ class NodeShown(TypedDict):
     gpus: list[GpuShown]
     accepting: bool
     gpu_trouble: str | None
+    executor: str
+    condition: str | None
+    pools: list[str]
     used: GivenOut
 
 

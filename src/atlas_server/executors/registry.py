@@ -1,0 +1,75 @@
+"""The executors that the configuration names, together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from atlas_server.config import ServerConfig, environment, without_secrets
+from atlas_server.domain.answers.system import NodeLive
+from atlas_server.domain.ports import Executor, Nearby
+from atlas_server.domain.resources import Node
+from atlas_server.executor_settings import LocalSettings, Settings
+from atlas_server.executors.inventory import DeclaredInventory
+from atlas_server.executors.local import LocalExecutor
+from atlas_server.executors.slurm import Home, SlurmExecutor
+from foundations.contract.environment import TOKEN
+
+
+class Fleet:
+    """All executors of a server: jobs are placed on those that are `offered`, by name.
+
+    `local` is there in any case: it takes in what others leave, and looks after what it has begun
+    before it was taken out of the configuration.
+    """
+
+    def __init__(self, configured: tuple[Settings, ...], home: Home, local: LocalExecutor) -> None:
+        self.local = local
+        self.offered: Mapping[str, Executor] = {
+            settings.name: local
+            if isinstance(settings, LocalSettings)
+            else SlurmExecutor(settings, home, local)
+            for settings in configured
+        }
+        self.executors: Mapping[str, Executor] = {local.name: local, **self.offered}
+
+    def prepare(self, nearby: Nearby) -> None:
+        """Get all of them ready."""
+        for executor in self.executors.values():
+            executor.prepare(nearby)
+
+    def close(self) -> None:
+        """End what serves the server alone."""
+        for executor in reversed(list(self.executors.values())):
+            executor.close()
+
+    def nodes(self) -> Sequence[Node]:
+        """Return every node that jobs can be placed on."""
+        return [node for executor in self.offered.values() for node in executor.nodes()]
+
+    def usage(self) -> Mapping[str, NodeLive]:
+        """Return what goes on at those that can be seen from here."""
+        return {
+            name: live
+            for executor in self.offered.values()
+            for name, live in executor.usage().items()
+        }
+
+
+def make_fleet(config: ServerConfig, umask: int, instance: str) -> Fleet:
+    """Return the executors of a configuration; `umask` is the one that jobs get."""
+    inherited = without_secrets(environment(config, ATLAS_UMASK=f"{umask:03o}"))
+    # That of whoever has started the server: none of the jobs' business.
+    inherited.pop(TOKEN, None)
+    declared = DeclaredInventory(
+        config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
+    )
+    home = Home(
+        path=str(config.home),
+        python=sys.executable,
+        instance=instance,
+        environment=inherited,
+        variables={name: inherited[name] for name in ("FOUNDATIONS_HOME", "ATLAS_UMASK")},
+        grace=config.grace,
+    )
+    return Fleet(config.executors, home, LocalExecutor(declared, inherited, str(config.home)))

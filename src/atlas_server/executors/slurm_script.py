@@ -1,0 +1,104 @@
+"""What is handed to sbatch for one attempt: options and a script. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from atlas_server.executor_settings import SlurmSettings
+
+_END = "ATLAS_ASSIGNMENT"
+_MEGABYTE = 1 << 20
+# Beside the grace: to collect what the job made, and to send it.
+_COLLECTING = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an attempt asks of Slurm; `memory` in bytes, `timeout` in seconds.
+
+    `node` is where a dead runner has left something to take in.
+    """
+
+    name: str
+    job_id: str
+    cpus: float
+    memory: int | None
+    gpus: float
+    timeout: float | None
+    cluster: Mapping[str, Any]
+    grace: float
+    node: str | None = None
+
+
+def options(request: Request, settings: SlurmSettings) -> list[str]:
+    """Return the options of sbatch."""
+    found = [
+        f"--job-name={request.name}",
+        f"--comment={request.job_id}",
+        "--parsable",
+        # An attempt runs once: whether there is another is not Slurm's to say.
+        "--no-requeue",
+        "--nodes=1",
+        "--ntasks=1",
+        *amounts(request, settings),
+        f"--signal=B:USR1@{math.ceil(request.grace + _COLLECTING)}",
+        "--chdir=/",
+        "--input=none",
+        "--output=/dev/null",
+        "--error=/dev/null",
+    ]
+    if request.node is not None:
+        # A node that takes no jobs any more is not waited for long.
+        found += [f"--nodelist={request.node}", "--time=10", "--deadline=now+15minutes"]
+    return found + wishes(request, settings)
+
+
+def amounts(request: Request, settings: SlurmSettings) -> list[str]:
+    """Return the options that say how much is asked for, and for how long."""
+    found = [f"--cpus-per-task={max(1, math.ceil(request.cpus))}"]
+    if request.memory is not None:
+        found.append(f"--mem={math.ceil(request.memory / _MEGABYTE)}M")
+    if request.gpus:
+        found.append(f"--gres=gpu:{math.ceil(request.gpus)}")
+    if request.timeout is not None:
+        # The runner keeps the job's own limit; this one is for what comes before and after.
+        found.append(f"--time={math.ceil((request.timeout + settings.margin) / 60)}")
+    return found
+
+
+def wishes(request: Request, settings: SlurmSettings) -> list[str]:
+    """Return the options that say where; what the job says beats what the server is set to."""
+    found = []
+    for key in ("partition", "account", "qos", "constraint"):
+        value = request.cluster.get(key) or getattr(settings, key)
+        if value:
+            found.append(f"--{key}={value}")
+    return [*found, *settings.sbatch, *request.cluster.get("sbatch", ())]
+
+
+def script(
+    python: str, assignment: Mapping[str, Any], variables: Mapping[str, str], log: str
+) -> str:
+    """Return the batch script: it becomes the runner, which reads its assignment from it.
+
+    Slurm shows scripts to nobody but the owner, unlike options.
+    """
+    folder = shlex.quote(log.rpartition("/")[0])
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
+    return "\n".join(
+        [
+            "#!/bin/sh",
+            "umask 077",
+            f"mkdir -p {folder} && exec 2>>{shlex.quote(log)}",
+            *exports,
+            f"exec {shlex.quote(python)} -P -m atlas_runner.errand <<'{_END}'",
+            json.dumps(assignment),
+            _END,
+            "",
+        ]
+    )

@@ -1,0 +1,179 @@
+"""What every executor keeps to, over the real engine of each: a real server, real jobs."""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.live import LiveServer, kill_process, make_folder
+
+from foundations.sending import new_job_id
+
+MAIN = """
+import json, os, sys, time
+import foundations
+print("begins", flush=True)
+foundations.log_metric("loss", 0.5)
+open("made.txt", "w").write("made")
+print(json.dumps({
+    "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"), "node": os.environ.get("SLURMD_NODENAME"),
+}), flush=True)
+"""
+WAIT = """
+import os, signal, sys, time
+if sys.argv[2:] == ["stubborn"]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+told = [str(os.environ.get(name)) for name in ("CUDA_VISIBLE_DEVICES", "SLURMD_NODENAME")]
+print("up " + " ".join(told), flush=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+"""
+EXIT = """
+import os, signal, sys
+if sys.argv[1] == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="module", params=["local", pytest.param("slurm", marks=pytest.mark.slurm)])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """A server with one executor."""
+    environment: dict[str, str] = {}
+    if request.param == "slurm":
+        environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
+    settings: dict[str, object] = {"executors": request.param, "gpus": 2}
+    root = tmp_path_factory.mktemp(request.param)
+    with LiveServer(root, 16, settings, environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("project") / "project"
+    return make_folder(place, main=MAIN, wait=WAIT, exit=EXIT)
+
+
+def test_a_job_runs_and_all_of_it_comes_back(server: LiveServer, folder: Path) -> None:
+    job = server.completed(server.send(folder, "main.py"))
+    (attempt,) = job["attempt_list"]
+    assert attempt["executor"] == server.env["ATLAS_EXECUTORS"]
+    assert attempt["exit_code"] == 0
+    assert b"begins" in server.job_log(job["job_id"])
+    assert job["outputs"] is not None
+    assert list(job["metrics"]) == ["loss"]
+    known = {node["name"] for node in server.api().server()["nodes"]}
+    assert attempt["allocation"]["node"] in known
+
+
+@pytest.mark.parametrize(("code", "message"), [("7", "code 7"), ("kill", "SIGKILL")])
+def test_ends_are_told_as_they_were(
+    server: LiveServer, folder: Path, code: str, message: str
+) -> None:
+    job = server.ended(server.send(folder, "exit.py", code))
+    assert (job["state"], job["reason"]) == ("failed", "nonzero_exit")
+    assert job["exit_code"] == (7 if code == "7" else 137)
+    assert message in job["message"]
+
+
+def test_jobs_have_gpus_of_their_own(server: LiveServer, folder: Path, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    one = {"cpus": 1, "gpus": 1}
+    jobs = [server.send(folder, "wait.py", str(flag), resources=one) for _ in range(2)]
+    seen = [server.has_logged(job, b"up").partition(b"up ")[2].split()[:2] for job in jobs]
+    assert seen[0] != seen[1], "the same device twice"
+    assert all(devices.isdigit() for devices, _ in seen), seen
+    held = [
+        gpu["jobs"]
+        for node in server.api().server()["nodes"]
+        for gpu in node["gpus"]
+        if gpu["used"]
+    ]
+    assert sorted(job for users in held for job in users) == sorted(jobs)
+    flag.touch()
+    for job in jobs:
+        server.completed(job)
+    both = server.completed(server.send(folder, "main.py", resources={"cpus": 1, "gpus": 2}))
+    told = json.loads(server.job_log(both["job_id"]).splitlines()[-1])
+    assert sorted(told["gpus"].split(",")) == ["0", "1"]
+    none = server.completed(server.send(folder, "main.py"))
+    assert json.loads(server.job_log(none["job_id"]).splitlines()[-1])["gpus"] in ("", None)
+
+
+@pytest.mark.parametrize("kind", ["willing", "stubborn"])
+def test_a_job_is_stopped(server: LiveServer, folder: Path, tmp_path: Path, kind: str) -> None:
+    job = server.send(folder, "wait.py", str(tmp_path / "never"), kind)
+    server.has_logged(job, b"up")
+    workers = server.workers(job)
+    server.api().stop(job)
+    ended = server.ended(job)
+    assert (ended["state"], ended["reason"]) == ("stopped", "stop_requested")
+    server.wait_for(lambda: not any(map(psutil.pid_exists, workers)), "end of the workers")
+
+
+def test_jobs_are_found_again_by_a_server_that_comes_back(
+    server: LiveServer, folder: Path, tmp_path: Path
+) -> None:
+    """One job ends while the server is away, one goes on, one has only just been begun."""
+    flags = [tmp_path / "first", tmp_path / "second"]
+    jobs = [server.send(folder, "wait.py", str(flag)) for flag in flags]
+    for job in jobs:
+        server.has_logged(job, b"up")
+    fresh = server.send(folder, "main.py")
+    server.kill()
+    flags[0].touch()
+    server.restart()
+    assert server.completed(jobs[0])["attempts"] == 1
+    assert server.job(jobs[1])["state"] == "running"
+    assert server.completed(fresh)["state"] == "completed"
+    server.api().stop(jobs[1])
+    assert server.ended(jobs[1])["state"] == "stopped"
+    assert server.job(jobs[1])["attempts"] == 1
+
+
+def test_a_job_whose_runner_dies_is_tried_again(
+    server: LiveServer, folder: Path, tmp_path: Path
+) -> None:
+    flag = tmp_path / "flag"
+    job = server.send(folder, "wait.py", str(flag), retries=1)
+    server.has_logged(job, b"up")
+    (worker,) = server.workers(job)
+    kill_process(psutil.Process(worker).ppid())
+    server.wait_for(lambda: server.job(job)["attempts"] == 2, "second attempt")
+    flag.touch()
+    first, second = server.completed(job)["attempt_list"]
+    assert first["reason"] == "lost"
+    assert second["exit_code"] == 0
+    assert not psutil.pid_exists(worker)
+
+
+def test_two_hundred_jobs(server: LiveServer, folder: Path) -> None:
+    spec = {
+        "project": "many",
+        "bundle": server.job(server.send(folder, "main.py"))["bundle"],
+        "command": ["main.py"],
+        "interpreter": sys.executable,
+        "user": "tester",
+        "resources": {"cpus": 1},
+    }
+    jobs = server.api().submit_batch(
+        spec, [{"job_id": new_job_id(), "params": None} for _ in range(200)]
+    )
+    server.wait_for(
+        lambda: (
+            collections.Counter(
+                job["state"] for job in server.api().jobs(project="many", limit=300)["jobs"]
+            )
+            == {"completed": 200}
+        ),
+        "end of two hundred jobs",
+        100,
+    )
+    assert len(set(jobs)) == 200
