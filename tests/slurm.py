@@ -76,13 +76,20 @@ class SlurmCluster:
         self._hidden = hidden
 
     def __enter__(self) -> SlurmCluster:
+        try:
+            self._start_all()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start_all(self) -> None:
         self._configure()
         self._munge()
         self.start_controller()
         for node in NODES:
             self.start_node(node)
         self.wait(lambda: self.states() == dict.fromkeys(NODES, "idle"))
-        return self
 
     def __exit__(self, *_: object) -> None:
         for name in [*(f"slurmd-{node}" for node in NODES), "slurmctld", "munge"]:
