@@ -24,17 +24,20 @@ from placement import make_kinds, make_nodes
 from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
-from atlas_server.assembly import SystemClock
+from atlas_server.clock import SystemClock
+from atlas_server.domain.limits import NO_RULES
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.ports import ALIVE, Launch
 from atlas_server.scheduler.launch import Launcher, RunnerSettings
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
+from atlas_server.scheduler.shares import Shares
 from atlas_server.services.batches import Batches, Member
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leadership import Alone
 from atlas_server.services.leases import Leases
+from atlas_server.services.meters import Meters
 from atlas_server.services.runners import Runners
 from atlas_server.services.snapshots import Snapshots
 from atlas_server.services.whereabouts import Whereabouts
@@ -101,7 +104,7 @@ class Cluster:
         reconciler = Reconciler(jobs, leases, whereabouts, launcher, 10.0)
         self.scheduler = Scheduler(
             Snapshots(self.store), feed, {executor.name: executor}, launcher, reconciler, clock,
-            Policy(), Alone(), executor,
+            Policy(), Shares(lambda: NO_RULES, 0.0), Meters(), Alone(), executor,
         )  # fmt: skip
         self.clock, self.ended = clock, 0
         self.closing = False
