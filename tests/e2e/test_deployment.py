@@ -148,5 +148,5 @@ def test_logs_are_streamed_where_it_is_asked_for(
     make_folder(here / "p", main="print('streamed')")
     foundations.submit(job_dir="p", command="main.py", stream_job_logs=True)
     assert capsys.readouterr().out.endswith("streamed\n")
-    with pytest.raises(TypeError, match="unexpected keyword"):
+    with pytest.raises(TypeError, match="no keyword argument"):
         foundations.submit(job_folder="p")  # type: ignore[call-arg]

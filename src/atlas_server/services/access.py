@@ -72,6 +72,8 @@ class Access:
 
         Those that one program submits hand each other what they have learned.
         """
+        if who.looks_at_all:
+            return True
         if who.job_id is None or self._is_of_family(who, job):
             return who.job_id is not None
         own = self._views.by_ids([who.job_id]).get(who.job_id)

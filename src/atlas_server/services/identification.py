@@ -142,7 +142,14 @@ class Identification:
             role = self._role(connection, job.user)
         through = f"job {job.job_id}"
         return Principal(
-            Kind.JOB, job.user, role, through=through, job_id=job.job_id, attempt=attempt.id
+            Kind.JOB,
+            job.user,
+            role,
+            through=through,
+            job_id=job.job_id,
+            attempt=attempt.id,
+            # Where all jobs are one user's nothing is kept from any of them.
+            looks_at_all=not self.enabled,
         )
 
     def _role(self, connection: Connection, user: str) -> Role:
