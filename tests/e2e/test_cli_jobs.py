@@ -270,7 +270,7 @@ def test_a_state_may_be_called_so(atlas, failed):
         (("logs", "last"), "Did you mean 'get logs'?"),
         (("ps",), "Did you mean 'list'?"),
         (("kill", "last"), "Did you mean 'stop'?"),
-        (("lits",), "Did you mean 'list'?"),
+        (("lisst",), "Did you mean 'list'?"),
         (("xyzzy", "--help"), "There is no command 'xyzzy'."),
         (("submit", "--gpus", "1", "scheduler", ".", "main.py"), "Did you mean --num-gpus?"),
         (("list", "--statsu", "failed"), "Did you mean --status?"),
