@@ -21,8 +21,9 @@ _HOST = "address of the server (http://lab:5000) or name of a scheduler"
 _LOOPBACK = "http://127.0.0.1:"
 _EPILOGS = {
     "login": """\
-What shows the server who you are is kept in FOUNDATIONS_HOME/credentials.json, for you alone to
-read, and lives on for as long as it is used. FOUNDATIONS_TOKEN, where it is set, beats it.
+What shows the server who you are is kept in
+FOUNDATIONS_HOME/credentials.json, for you alone to read, and lives on for as
+long as it is used. FOUNDATIONS_TOKEN, where it is set, beats it.
 
 examples:
   foundations login https://lab.example.org
