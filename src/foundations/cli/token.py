@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from typing import Any, Dict
 
 _EPILOG = """\
-A program shows its token as FOUNDATIONS_TOKEN, or as `Authorization: Bearer TOKEN`. Its scope is
-the most that it may: `read`; `submit`, which is all that a member may; `all`, what you may.
+A program shows its token as FOUNDATIONS_TOKEN, or as `Authorization: Bearer
+TOKEN`. Its scope is the most that it may: `read`; `submit`, which is all that
+a member may; `all`, what you may.
 
 examples:
   foundations token create ci --scope submit --expires 90d
