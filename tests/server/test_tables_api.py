@@ -480,6 +480,7 @@ def test_every_endpoint_for_browsers_has_a_typed_answer(site):
         if path.split("/")[3] in ("listing", "columns", "values", "groups", "query", "curves",
                                   "bulk", "projects", "nodes", "server", "queue")
         and method != "delete"
+        and not path.endswith("/live")  # a stream of events
         and "content" not in operation["responses"].get("200", operation["responses"].get("201"))
     ]  # fmt: skip
     assert untyped == []
