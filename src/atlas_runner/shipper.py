@@ -138,6 +138,8 @@ class Shipper:
             self._send_all()
         finally:
             self._api.close()
+            if self._watcher is not None:
+                self._watcher.close()
 
     def _send_all(self) -> None:
         pause = _FIRST_PAUSE
