@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from atlas_runner.container import ContainerWorker, kept_log
+from atlas_runner.container import ContainerWorker
 from atlas_runner.container_log import LogPump
 from atlas_runner.ending import WorkerExit
-from atlas_runner.engine import Engine
+from atlas_runner.engine import Engine, kept_log
 from atlas_runner.errors import StartFailed
 from atlas_runner.process import WorkerProcess
 from atlas_runner.way import Worker
