@@ -8,10 +8,10 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
-from tests.live import LiveServer, make_folder
+from tests.live import Answer, LiveServer, make_folder
 
 from foundations.client.api import Api
 from foundations.contract.tokens import job_token
@@ -29,22 +29,6 @@ print("begun", flush=True)
 if "wait" in sys.argv:
     threading.Event().wait()
 """
-
-
-class Answer(NamedTuple):
-    """What came back; the body of a stream that does not end is not read."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        return self.json["error"]
 
 
 class GuardedServer:

@@ -37,6 +37,22 @@ class Done(NamedTuple):
     err: str
 
 
+class Answer(NamedTuple):
+    """What came back; the body of a stream that does not end is not read."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return self.json["error"]
+
+
 class LiveServer:
     """A server with a home of its own below `root`; a context manager that leaves nothing behind.
 
@@ -260,6 +276,14 @@ class LiveServer:
             return job if job["state"] in FINAL else None
 
         return self.wait_for(over, f"end of {job_id}", patience)
+
+    def search_over(self, name: str) -> dict[str, Any]:
+        """Wait until a search is over and return its row."""
+        row: dict[str, Any] = {}
+        for event, row in self.api().search_stream(name):
+            if event == "search" and row["finished_at"] is not None:
+                break
+        return row
 
     def completed(self, job_id: str) -> dict[str, Any]:
         """Wait until a job is over, which must have gone well, and return it."""

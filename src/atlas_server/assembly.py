@@ -118,7 +118,7 @@ class Assembly:
             relay.start()
             self.closers.append(relay.close)
         if self._fleet is not None:
-            nearby = Nearby(self._scheduler.runner_ended, self._scheduler.nodes_changed)
+            nearby = Nearby(self._scheduler.runner_ended, self._scheduler.wake)
             self._fleet.prepare(nearby)
             self.closers.append(self._fleet.close)
         self._scheduler.start()

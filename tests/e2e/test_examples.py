@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.live import LiveServer
@@ -32,14 +31,6 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of the example whose name the test has in its marker."""
     name = request.param
     return Path(shutil.copytree(ROOT / "examples" / name, tmp_path / name))
-
-
-def over(server: LiveServer, name: str) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for event, row in server.api().search_stream(name):
-        if event == "search" and row["finished_at"] is not None:
-            break
-    return row
 
 
 @pytest.mark.parametrize("example", ["random_search"], indirect=True)
@@ -67,7 +58,7 @@ def test_a_random_search_as_a_loop_and_as_a_file(server: LiveServer, example: Pa
         assert ended["metrics"]["accuracy"]["value"] > 0.1
         assert 16 <= ended["params"]["layer_shapes_0"] <= 32
         assert ended["params"]["early_stopping_tolerance"] == 0.01
-    assert over(server, "file")["counts"]["completed"] == 1
+    assert server.search_over("file")["counts"]["completed"] == 1
 
 
 @pytest.mark.parametrize("example", ["population"], indirect=True)
@@ -100,7 +91,7 @@ def test_pytorch_trials_are_pruned(server: LiveServer, example: Path) -> None:
         file.write(f"entrypoint: {python}\nconcurrency: 2\nstop: {{failures: 1}}\n")
     done = server.cli("search", "start", "--trials", "2", "--quiet", str(example / "space.yaml"))
     assert done.code == 0, done.err
-    row = over(server, done.out.strip())
+    row = server.search_over(done.out.strip())
     assert row["state"] == "completed", row
     assert row["counts"]["completed"] + row["counts"]["pruned"] == 2
     assert row["best"]["values"][0] > 0.5

@@ -49,15 +49,6 @@ def started(server: LiveServer, path: Path, *options: str) -> str:
     return done.out.strip()
 
 
-def over(server: LiveServer, name: str) -> dict[str, Any]:
-    """Wait until a search is over and return its row."""
-    row: dict[str, Any] = {}
-    for event, row in server.api().search_stream(name):
-        if event == "search" and row["finished_at"] is not None:
-            break
-    return row
-
-
 def python(server: LiveServer, folder: Path, program: str) -> Any:
     """Run a program in `folder` and return the JSON that it prints last."""
     done = subprocess.run(
@@ -97,7 +88,7 @@ def test_a_search_from_its_file_to_the_best_trial(server: LiveServer, folder: Pa
     # The same file once more is another search, with other chance.
     second = started(server, path)
     assert second == "space-2"
-    assert over(server, second)["state"] == "completed"
+    assert server.search_over(second)["state"] == "completed"
     others = api.search("space-2", "/trials")["trials"]
     assert others[0]["params"] != trials[0]["params"]
 
@@ -126,7 +117,7 @@ def test_several_metrics_and_grid(server: LiveServer, folder: Path) -> None:
         folder, "grid", metric=None, metrics={"loss": "min", "size": "min"}, sampler="grid",
         parameters={"x": {"min": 0, "max": 3}, "same": "kept"},
     )  # fmt: skip
-    row = over(server, started(server, path))
+    row = server.search_over(started(server, path))
     assert (row["message"], row["counts"]["completed"]) == ("4 trials, all that there are.", 4)
     search = server.api().search(row["name"])
     # x = 3 is as far from 2 as 1 is, and larger.
@@ -142,7 +133,7 @@ def test_failed_trials_are_recorded_and_many_in_a_row_end_the_search(
         folder, "fails", parameters={"x": SPACE["x"], "fails": True}, sampler="random",
         budget={"trials": 50}, stop={"failures": 3}, concurrency=1,
     )  # fmt: skip
-    row = over(server, started(server, path))
+    row = server.search_over(started(server, path))
     assert (row["state"], row["message"]) == ("failed", "3 trials in a row have failed.")
     assert row["counts"]["failed"] == 3
     (trial, *_) = server.api().search(row["name"], "/trials")["trials"]
@@ -150,7 +141,7 @@ def test_failed_trials_are_recorded_and_many_in_a_row_end_the_search(
     silent = write(
         folder, "silent", metric="accuracy", sampler="random", budget={"trials": 1}
     )  # fmt: skip
-    row = over(server, started(server, silent))
+    row = server.search_over(started(server, silent))
     (trial,) = server.api().search(row["name"], "/trials")["trials"]
     assert trial["state"] == "failed"
     assert trial["message"] == "It logged no metric 'accuracy', but loss, size."
@@ -167,7 +158,7 @@ def test_a_search_is_stopped_resumed_and_extended(server: LiveServer, tmp_path: 
     with pytest.raises(Refused, match="goes on already"):
         api.change_search(name, "resume", {})
     assert server.cli("search", "stop", name).code == 0
-    row = over(server, name)
+    row = server.search_over(name)
     assert (row["state"], row["counts"]["stopped"]) == ("stopped", 2)
     jobs = api.jobs(query=f"search:{name}")["jobs"]
     assert {(job["state"], job["reason"]) for job in jobs} == {("stopped", "search_over")}
@@ -179,7 +170,7 @@ def test_a_search_is_stopped_resumed_and_extended(server: LiveServer, tmp_path: 
     row = api.search(name, "/row")
     assert (row["counts"]["total"], row["budget"]["trials"], row["concurrency"]) == (3, 3, 1)
     api.change_search(name, "stop", {})
-    assert over(server, name)["state"] == "stopped"
+    assert server.search_over(name)["state"] == "stopped"
     with pytest.raises(InvalidRequest, match="Say what to add"):
         api.change_search(name, "extend", {})
 
@@ -199,7 +190,7 @@ if params["x"] > 5: time.sleep(100)
         folder, "pruned", parameters={"x": [1, 2, 3, 90]}, sampler="grid", concurrency=1,
         pruner={"name": "median", "n_startup_trials": 2},
     )  # fmt: skip
-    row = over(server, started(server, path))
+    row = server.search_over(started(server, path))
     assert row["counts"] == {
         "total": 4, "queued": 0, "running": 0, "completed": 3, "pruned": 1, "failed": 0,
         "stopped": 0,

@@ -15,29 +15,12 @@ from typing import Any
 import psutil
 import pytest
 from tests.live import LiveServer, kill_process, make_folder
+from tests.programs import MARKER, TALKER
 
 from foundations.client.api import Api
 from foundations.errors import FoundationsError
 
 pytestmark = pytest.mark.postgres
-
-# Prints numbered lines and logs numbered points until it is told to end.
-TALKER = """
-import os, sys, time
-import foundations
-n = 0
-while not os.path.exists(sys.argv[1]):
-    n += 1
-    print("line", n)
-    foundations.log_metric("n", n, step=n)
-    time.sleep(0.005)
-print("total", n)
-"""
-MARKER = """
-import os, sys
-with open(sys.argv[1], "a") as file:
-    file.write(os.environ["FOUNDATIONS_JOB_ID"] + "\\n")
-"""
 
 
 class Several(LiveServer):

@@ -11,13 +11,13 @@ import sqlite3
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.live import LiveServer, make_folder
+from tests.live import Answer, LiveServer, make_folder
 
 from atlas_server.archive.logs import LogArchive
 from foundations.contract import manifest
@@ -32,18 +32,6 @@ if "wait" in sys.argv:
     threading.Event().wait()
 print(hashlib.sha256(os.environ.get("WIKI_TOKEN", "").encode()).hexdigest())
 """
-
-
-class Answer(NamedTuple):
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class Site:

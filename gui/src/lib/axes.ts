@@ -127,3 +127,18 @@ export function stretchOf(scale: Scale, brush: Brush): [number, number] {
   const high = place(scale, brush.high) ?? 1;
   return [Math.max(0, low), Math.min(1, high)];
 }
+
+/** The axes with `id` at the place of `to`. */
+export function moved(ids: readonly string[], id: string, to: string): string[] {
+  const others = ids.filter((other) => other !== id);
+  const at = ids.indexOf(to);
+  return [...others.slice(0, at), id, ...others.slice(at)];
+}
+
+/** The brushes with another one, or none, at an axis. */
+export function brushed(brushes: ReadonlyMap<string, Brush>, id: string, now: Brush | null): Map<string, Brush> {
+  const next = new Map(brushes);
+  if (now === null) next.delete(id);
+  else next.set(id, now);
+  return next;
+}

@@ -96,10 +96,6 @@ class Scheduler:
             if handle in (attempt.handle, self._launcher.handles.get(attempt.id)):
                 self._wake.set()
 
-    def nodes_changed(self) -> None:
-        """Place again: there is something else to place on."""
-        self._wake.set()
-
     def last_look(self) -> float | None:
         """Return when the thread last began to look, by the monotonic clock; None: it has ended."""
         return self._looked if self._thread.is_alive() else None
@@ -120,7 +116,7 @@ class Scheduler:
         return dict(self._machines.usage())
 
     def wake(self) -> None:
-        """Look again, at once."""
+        """Look again, at once: there is something else to place on, or another who does it."""
         self._wake.set()
 
     def running(self) -> list[Running]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atlas_server.domain.records import JobRecord
+from atlas_server.locks import is_locked
 from atlas_server.services.archives import Archives
 from atlas_server.store import jobs
 from atlas_server.store.engine import Store
@@ -91,7 +91,7 @@ class Housekeeping:
         for attempt in self._work.glob("*/*"):
             # One that cannot be removed, or is no attempt at all, does not keep the others.
             with contextlib.suppress(OSError):
-                if self._is_over(attempt.parent.name) and not _is_taken(attempt):
+                if self._is_over(attempt.parent.name) and not is_locked(attempt / "lock"):
                     remove_tree(str(attempt))
         for folder in self._work.iterdir():
             with contextlib.suppress(OSError):
@@ -106,20 +106,8 @@ class Housekeeping:
         """Whether nothing that belongs to this attempt is needed any more."""
         job = self._find(job_id)
         over = job is None or job.state.is_final or job.attempts != number
-        return over and not _is_taken(self._work / job_id / str(number))
+        return over and not is_locked(self._work / job_id / str(number) / "lock")
 
     def _find(self, job_id: str) -> JobRecord | None:
         with self._store.read() as connection:
             return jobs.find(connection, job_id)
-
-
-def _is_taken(attempt: Path) -> bool:
-    """Whether a living runner holds the attempt's folder."""
-    try:
-        with (attempt / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False

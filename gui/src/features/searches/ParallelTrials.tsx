@@ -4,7 +4,7 @@ import type { Trial } from "@/api/types";
 import { Select } from "@/components/Field";
 import { Panel } from "@/components/Panel";
 import { type Axis, ParallelPlot } from "@/components/ParallelPlot";
-import type { Brush, Cell } from "@/lib/axes";
+import { type Brush, brushed, type Cell, moved } from "@/lib/axes";
 
 import styles from "./Searches.module.css";
 import { cellOf, scoreOf, searchedNames, type Shown } from "./trials";
@@ -38,15 +38,10 @@ export function ParallelTrials({ search, trials, objective, brushes, onBrushes }
   }, [scored, objectives, ids.join("\n")]);
   const colorBy = known.includes(color) ? color : `v:${objectives[objective]?.metric ?? ""}`;
   const move = (id: string, to: string) => {
-    const others = ids.filter((other) => other !== id);
-    const at = ids.indexOf(to);
-    setOrder([...others.slice(0, at), id, ...others.slice(at)]);
+    setOrder(moved(ids, id, to));
   };
   const brush = (id: string, now: Brush | null) => {
-    const next = new Map(brushes);
-    if (now === null) next.delete(id);
-    else next.set(id, now);
-    onBrushes(next);
+    onBrushes(brushed(brushes, id, now));
   };
   return (
     <Panel

@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import { useValues } from "@/api/queries";
 import { Select } from "@/components/Field";
 import { type Axis, ParallelPlot } from "@/components/ParallelPlot";
-import type { Brush } from "@/lib/axes";
+import { type Brush, brushed, moved } from "@/lib/axes";
 import { plural } from "@/lib/format";
 
 import { clauseOf } from "../brushes";
@@ -30,15 +30,10 @@ export function ParallelPanel({ selection, columns, search, change, brushes, onB
   );
   const colorBy = shown.findLast((column) => column.group === "metrics")?.id ?? ids.at(-1);
   const move = (id: string, to: string) => {
-    const others = ids.filter((other) => other !== id);
-    const at = ids.indexOf(to);
-    change({ axes: [...others.slice(0, at), id, ...others.slice(at)] });
+    change({ axes: moved(ids, id, to) });
   };
   const brush = (id: string, now: Brush | null) => {
-    const next = new Map(brushes);
-    if (now === null) next.delete(id);
-    else next.set(id, now);
-    onBrushes(next);
+    onBrushes(brushed(brushes, id, now));
   };
   return (
     <section className={styles["panel"]} aria-label="Parallel coordinates">
