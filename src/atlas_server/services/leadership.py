@@ -108,6 +108,7 @@ class Elected:
         self._kept: tuple[float, leadership.Leader] | None = None
         self._changed: Callable[[], None] = lambda: None
         self._stopping = threading.Event()
+        self._tried = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leadership", daemon=True)
 
     @property
@@ -116,10 +117,14 @@ class Elected:
         return self._epoch is not None and time.monotonic() < self._sure_until
 
     def start(self, changed: Callable[[], None]) -> None:
-        """Begin to take the lease where it is free."""
+        """Begin to take the lease where it is free.
+
+        Returns when it was tried: from then on somebody schedules, if the database is there.
+        """
         self._changed = changed
         if self._machines is not None:
             self._thread.start()
+            self._tried.wait(self._seconds)
 
     def close(self) -> None:
         """Give the lease back, so that another takes over at once."""
@@ -174,6 +179,7 @@ class Elected:
                 word = "schedules from now on" if self._epoch is not None else "schedules no more"
                 log.info("This process (%s) %s.", self._holder, word)
                 self._changed()
+            self._tried.set()
             self._stopping.wait(self._seconds / _RENEWALS)
 
     def _renew(self) -> None:
