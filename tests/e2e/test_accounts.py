@@ -36,6 +36,11 @@ try:
 except FoundationsError as error:
     print("without a token:", error.code)
 """
+TABLE = """
+import sys, foundations
+for row in foundations.get_metrics_for_all_jobs(sys.argv[1], as_="records"):
+    print("row", row["job_id"], row.get("loss"))
+"""
 CHILD = "import foundations; foundations.log_metric('loss', 0.25)"
 
 
@@ -229,3 +234,8 @@ def test_socket_of_a_job_asks_for_its_token_without_authentication_too(tmp_path)
         assert "REACHED" not in done.out
         assert "without a token: unauthenticated" in done.out
         assert os.path.exists(server.home / "run" / "jobs.sock")
+        # What others have come to is open to it.
+        project = server.job(stranger)["project"]
+        table = make_folder(tmp_path / "table", main=TABLE)
+        done = server.cli("submit", "--num-cpus", "1", "scheduler", str(table), "main.py", project)
+        assert f"row {stranger} 0.25" in done.out, done

@@ -67,14 +67,14 @@ class DirectoryRoutes:
 
         await anyio.to_thread.run_sync(receive, limiter=self._uploads)
 
-    @needs(Right.READ_JOB)
+    @needs(Right.READ_DIRECTORY)
     def files(self, reference: str, key: str) -> dict[str, Any]:
         """Return the files of a job's directory; none where it has no such directory."""
         job = self._views.resolve(reference)
         found = [file._asdict() for file in self._directories.files(job, key)]
         return {"job_id": job.job_id, "key": key, "files": found}
 
-    @needs(Right.READ_JOB)
+    @needs(Right.READ_DIRECTORY)
     def content(self, reference: str, key: str, path: str) -> StreamingResponse:
         """Return the content of a file as it is now."""
         file = self._directories.open(self._views.resolve(reference), key, path)

@@ -17,7 +17,7 @@ def routes(results: Results) -> APIRouter:
     router = Router(tags=["results"])
 
     @router.get("/results", response_class=StreamingResponse)
-    @needs(Right.READ)
+    @needs(Right.READ_RESULTS)
     def lines(
         project: str, query: Annotated[str, Query(max_length=10_000)] = ""
     ) -> StreamingResponse:

@@ -21,11 +21,20 @@ from atlas_server.domain.rights import Kind, Principal, Right
 _E = TypeVar("_E", bound=Callable[..., Any])
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _MARK = "_atlas_needs"
-_ABOUT_A_JOB = (Right.READ_JOB, Right.COPY_JOB, Right.MANAGE_JOB)
+_ABOUT_A_JOB = (Right.READ_JOB, Right.READ_DIRECTORY, Right.COPY_JOB, Right.MANAGE_JOB)
 # What names jobs in paths.
 _REFERENCES = ("reference", "other")
 # Deeds of which no log is kept: looking, and what runners and uploads do all the time.
-_UNTOLD = (Right.READ, Right.READ_JOB, Right.READ_SEARCH, Right.SEND, Right.FETCH, Right.RUNNER)
+_UNTOLD = (
+    Right.READ,
+    Right.READ_JOB,
+    Right.READ_DIRECTORY,
+    Right.READ_RESULTS,
+    Right.READ_SEARCH,
+    Right.SEND,
+    Right.FETCH,
+    Right.RUNNER,
+)
 _LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

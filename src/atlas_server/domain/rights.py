@@ -37,6 +37,10 @@ class Right(Enum):
     """To look at the one search that the path names."""
     MANAGE_SEARCH = "manage search"
     """To stop, resume or extend the one search that the path names."""
+    READ_DIRECTORY = "read directory"
+    """To look at what the one job that the path names hands on to others."""
+    READ_RESULTS = "read results"
+    """To look at parameters and metrics of all jobs of a project."""
     SUBMIT = "submit"
     """To make jobs."""
     COPY_JOB = "copy job"
@@ -73,7 +77,8 @@ class Principal:
     """Who somebody is. `role` is what counts: that of the user, within the token's scope.
 
     `through` says for people by what the user is known, `token` is its key; `job_id` is set for a
-    job, `attempt` for a job and a runner. A job that `looks_at_all` may read whatever there is.
+    job, `attempt` for a job and a runner. To a job `of_only_user` other jobs are no
+    strangers: what they hand on and their results are open to it.
     """
 
     kind: Kind
@@ -86,7 +91,7 @@ class Principal:
     expires_at: float | None = None
     job_id: str | None = None
     attempt: int | None = None
-    looks_at_all: bool = False
+    of_only_user: bool = False
 
     @property
     def rules(self) -> bool:
@@ -112,8 +117,8 @@ class Principal:
         if self.kind is Kind.USER:
             return right in _OF_ROLE[self.role]
         if self.kind is Kind.JOB:
-            if self.looks_at_all and right is Right.READ:
-                return True
+            if right is Right.READ_RESULTS:
+                return self.of_only_user
             allowed = _OF_JOB if self.role is not Role.VIEWER else _READING
             return right in allowed
         return right in _OF_KIND[self.kind]
@@ -126,6 +131,8 @@ _VIEWER = frozenset({
     Right.ACCOUNT,
     Right.READ,
     Right.READ_JOB,
+    Right.READ_DIRECTORY,
+    Right.READ_RESULTS,
     Right.READ_SEARCH,
     Right.FETCH,
 })  # fmt: skip
@@ -138,16 +145,14 @@ _MEMBER = _VIEWER | {
     Right.SEND,
 }
 _OF_ROLE = {Role.VIEWER: _VIEWER, Role.MEMBER: _MEMBER, Role.ADMIN: _MEMBER | {Right.ADMIN}}
-_READING = frozenset({Right.READ_JOB, Right.READ_SEARCH})
-_OF_JOB = frozenset({
-    Right.READ_JOB,
-    Right.READ_SEARCH,
+_READING = frozenset({Right.READ_JOB, Right.READ_DIRECTORY, Right.READ_SEARCH})
+_OF_JOB = _READING | {
     Right.MANAGE_SEARCH,
     Right.SUBMIT,
     Right.COPY_JOB,
     Right.MANAGE_JOB,
     Right.SEND,
-})  # fmt: skip
+}
 _OF_KIND = {
     Kind.ANONYMOUS: frozenset[Right](),
     Kind.OWNER: _OF_ROLE[Role.ADMIN],

@@ -148,8 +148,7 @@ class Identification:
             through=through,
             job_id=job.job_id,
             attempt=attempt.id,
-            # Where all jobs are one user's nothing is kept from any of them.
-            looks_at_all=not self.enabled,
+            of_only_user=not self.enabled,
         )
 
     def _role(self, connection: Connection, user: str) -> Role:
