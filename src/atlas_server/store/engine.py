@@ -17,7 +17,7 @@ from atlas_server.store.schema import metadata
 from atlas_server.store.sqlite import SqliteDatabase
 from foundations.errors import ServerError
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 _T = TypeVar("_T")
 _MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 

@@ -1,0 +1,13 @@
+"""What is kept for how long, and jobs that share allocations or take several nodes.
+
+Revision ID: 0004
+"""
+
+from __future__ import annotations
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add tables and columns, and fill them from what is there."""
