@@ -181,7 +181,8 @@ def test_only_columns_in_sight_exist(visit: Visit, demo: Demo) -> None:
     cell = row.locator(f"[aria-colindex='{last.get_attribute('aria-colindex')}']")
     expect(cell).to_have_text("299")
     at, head = cell.bounding_box(), last.bounding_box()
-    assert at and head
+    assert at
+    assert head
     assert (at["x"], at["width"]) == (head["x"], head["width"])
     # What is pinned stays; what is left out is reached from the keyboard.
     expect(heads.filter(has_text="p007")).to_be_in_viewport()
