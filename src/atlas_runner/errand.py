@@ -24,7 +24,7 @@ from typing import Any
 
 from atlas_runner import attempt
 from atlas_runner.finding import server_now
-from atlas_runner.sdk_links import link_sdk
+from atlas_runner.sdk_copies import provide_sdk
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
@@ -83,7 +83,7 @@ def _carry_out(assignment: Assignment, told: _Told) -> None:
     if not _is_ours(assignment, told):
         return
     if assignment.remote:
-        link_sdk(assignment.home)
+        provide_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
 
 
