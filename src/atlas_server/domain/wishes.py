@@ -14,12 +14,14 @@ class Wish(NamedTuple):
     """Equal for jobs that may run in the same places.
 
     `executor` and `pool` (a partition, say) are names, None where any will do; `container` means
-    that the nodes must have a container engine.
+    that the nodes must have a container engine, `nodes` on how many of one executor the job runs
+    at once: on each with all that it asks for.
     """
 
     executor: str | None = None
     pool: str | None = None
     container: bool = False
+    nodes: int = 1
 
     def allows(self, node: Node) -> bool:
         """Whether the job may run on this node, were it free."""
@@ -50,7 +52,12 @@ def wish_of(spec: Mapping[str, Any]) -> Wish:
     """Return what the JSON form of a settled JobSpec asks for."""
     cluster: Mapping[str, Any] = spec.get("cluster") or {}
     worker: Mapping[str, Any] = spec.get("worker") or {}
-    return Wish(spec.get("executor"), cluster.get("partition"), bool(worker.get("image")))
+    return Wish(
+        spec.get("executor"),
+        cluster.get("partition"),
+        bool(worker.get("image")),
+        spec.get("num_nodes", 1),
+    )
 
 
 # Very many waiting jobs have very few different wishes.

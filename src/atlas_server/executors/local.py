@@ -83,6 +83,11 @@ class LocalExecutor:
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Refuse what only a cluster understands."""
+        if spec.num_nodes > 1:
+            return Refused(
+                f"The job asks for {spec.num_nodes} nodes, and this machine is one.",
+                "Leave `num_nodes` out, or submit it to a server with a cluster.",
+            )
         if not spec.cluster:
             return None
         key = next(iter(spec.cluster))

@@ -85,6 +85,11 @@ class SlurmExecutor:
                 f"The job names an image, and {self.name} runs jobs as processes.",
                 "Submit it with --image none, or to an executor with a container engine.",
             )
+        if spec.num_nodes > 1:
+            return Refused(
+                f"The job asks for {spec.num_nodes} nodes, and {self.name} gives one.",
+                "Leave `num_nodes` out.",
+            )
         if spec.resources.gpus % 1:
             return Refused(
                 f"The job asks for {spec.resources.gpus:g} of a GPU, and {self.name} gives whole"
