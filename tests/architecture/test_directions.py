@@ -99,9 +99,10 @@ def test_the_server_uses_only_the_wire_part_of_the_sdk(modules):
 
 def test_only_the_executor_of_this_machine_knows_the_runner(modules):
     # It finds runners again by their process, what they left in the container engine, and jobs
-    # that run without it; all others start an argv somewhere else.
+    # that run without it, and environments; all others start an argv somewhere else.
     of_this_machine = {
-        f"atlas_server/executors/{name}.py" for name in ("arrivals", "containers", "local")
+        f"atlas_server/executors/{name}.py"
+        for name in ("arrivals", "containers", "environments", "local")
     }
     offenders = [
         f"{module.path}:{line} imports {name}"

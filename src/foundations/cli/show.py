@@ -115,6 +115,12 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
             "Tags",
             ", ".join(key + ("=" + text if text else "") for key, text in job["tags"].items()),
         ),
+        (
+            "Not kept",
+            "; ".join(
+                "{}, {}".format(each["what"], wording.gone(each)) for each in job.get("removed", ())
+            ),
+        ),
     ]
 
 
