@@ -186,7 +186,9 @@ class Assembly:
         clusters = [each.name for each in config.executors if isinstance(each, SlurmSettings)]
         places = Places(nodes, fleet.offered if fleet is not None else {}, clusters)
         rules = configured(config.limits)
-        limits = LimitBook(store, self._feed, self._bundles, clock, rules)
+        limits = LimitBook(
+            store, self._feed, self._bundles, clock, rules, self._kept.files.values()
+        )
         feed = self._feed
         parts = (feed, self._bundles, clock, nodes, workers, limits, places)
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)

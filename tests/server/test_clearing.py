@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import time
 import warnings
-from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
