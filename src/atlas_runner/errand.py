@@ -21,7 +21,7 @@ from typing import Any
 
 from atlas_runner import attempt
 from atlas_runner.finding import server_now
-from atlas_runner.sdk_links import link_sdk
+from atlas_runner.sdk_copies import provide_sdk
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
@@ -53,7 +53,7 @@ def main() -> int:
     if not _is_ours(assignment, told):
         return 0
     if assignment.remote:
-        link_sdk(assignment.home)
+        provide_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
     return 0
 
