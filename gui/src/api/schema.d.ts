@@ -2850,6 +2850,8 @@ export interface components {
             attempt_list: components["schemas"]["AttemptShown"][];
             /** Log Size */
             log_size: number;
+            /** Removed */
+            removed: components["schemas"]["RemovedPart"][];
             /** Error */
             error?: {
                 [key: string]: unknown;
@@ -3495,6 +3497,22 @@ export interface components {
             job_id: string;
             /** Message */
             message: string;
+        };
+        /**
+         * RemovedPart
+         * @description What a job had (`what`: log, artifacts, results ...) and when which rule removed it.
+         */
+        RemovedPart: {
+            /** What */
+            what: string;
+            /** Rule */
+            rule: string;
+            /** Time */
+            time: number;
+            /** Files */
+            files: number;
+            /** Size */
+            size: number;
         };
         /**
          * Reproduction
