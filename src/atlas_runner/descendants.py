@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil
-
 from foundations.contract.environment import ATTEMPT_DIR
 
 _LINUX = sys.platform.startswith("linux")
@@ -67,6 +65,8 @@ def process_alive(identity: str) -> bool:
 def _start_time(pid: int) -> tuple[int, str] | None:
     """Return (start time, state letter) of a process; None when there is none."""
     if not _LINUX:
+        import psutil  # noqa: PLC0415 - where /proc tells it is not needed, and slow to load
+
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             zombie = process.status() == psutil.STATUS_ZOMBIE
@@ -83,6 +83,8 @@ def _start_time(pid: int) -> tuple[int, str] | None:
 
 def _boot() -> str:
     if not _LINUX:
+        import psutil  # noqa: PLC0415 - as above
+
         return str(int(psutil.boot_time()))
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -100,6 +102,8 @@ def children(pid: int) -> list[int]:
                 text = Path(f"/proc/{pid}/task/{task}/children").read_text()
                 found.extend(int(child) for child in text.split())
     except OSError:
+        import psutil  # noqa: PLC0415 - as above
+
         with contextlib.suppress(psutil.Error):
             return [child.pid for child in psutil.Process(pid).children()]
     return found
@@ -117,10 +121,18 @@ def with_descendants(pids: Iterable[int]) -> set[int]:
     return found
 
 
+def _all() -> list[int]:
+    if _LINUX:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    import psutil  # noqa: PLC0415 - as above
+
+    return psutil.pids()
+
+
 def of_session(session: int) -> set[int]:
     """Return the processes of a session, by looking at every process of the machine."""
     found: set[int] = set()
-    for pid in psutil.pids():
+    for pid in _all():
         with contextlib.suppress(OSError):
             if os.getsid(pid) == session:
                 found.add(pid)
@@ -133,12 +145,14 @@ def of_attempt(attempt_dir: str) -> set[int]:
     Never this process itself.
     """
     own = os.getpid()
-    marked = (pid for pid in psutil.pids() if pid != own and _carries(pid, attempt_dir))
+    marked = (pid for pid in _all() if pid != own and _carries(pid, attempt_dir))
     return with_descendants(marked) - {own}
 
 
 def _carries(pid: int, attempt_dir: str) -> bool:
     if not _LINUX:
+        import psutil  # noqa: PLC0415 - as above
+
         with contextlib.suppress(psutil.Error, OSError):
             return psutil.Process(pid).environ().get(ATTEMPT_DIR) == attempt_dir
         return False

@@ -21,7 +21,6 @@ from typing import Any
 
 from atlas_runner import attempt
 from atlas_runner.finding import server_now
-from atlas_runner.sdk_links import link_sdk
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
@@ -53,6 +52,8 @@ def main() -> int:
     if not _is_ours(assignment, told):
         return 0
     if assignment.remote:
+        from atlas_runner.sdk_links import link_sdk  # noqa: PLC0415 - loads what few need
+
         link_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
     return 0

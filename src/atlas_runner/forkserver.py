@@ -22,6 +22,9 @@ from foundations.contract.report import Assignment
 
 log = logging.getLogger(__name__)
 
+# What an attempt loads late, for where it is an interpreter of its own.
+_NEEDED = ("adoption", "shipper", "logdirs", "sysmetrics", "requirements", "installer", "overlay")
+
 
 def main() -> None:
     """Serve until the other side hangs up."""
@@ -30,6 +33,8 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Everything that every runner would otherwise do first.
+    for name in _NEEDED:
+        importlib.import_module(f"atlas_runner.{name}")
     identify(os.getpid())
     "".encode("ascii")
     gc.collect()
