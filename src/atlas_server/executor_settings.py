@@ -20,17 +20,32 @@ class LocalSettings:
     name: str = "local"
 
 
-@dataclass(frozen=True, slots=True)
-class SlurmSettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """Machines that an engine owns, and runners there.
+
+    `python` is the interpreter on the nodes that has Atlas, `server` the address at which they
+    reach this server; None: our own. Times are in seconds: between two looks (`poll`), and for the
+    engine to answer (`patience`). Where the nodes do not see the server's home they are not
+    `shared`, and work below the folder `cache`, which each has for itself.
+    """
+
+    name: str
+    python: str | None = None
+    server: str | None = None
+    poll: float = 1.0
+    patience: float = 20.0
+    shared: bool = True
+    cache: str = "/var/tmp/atlas"  # noqa: S108 - closed to others by the runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmSettings(ClusterSettings):
     """A Slurm cluster, reached through its commands on this machine.
 
     `conf` is its slurm.conf where that is not at the usual place. `partition`, `account`, `qos`,
-    `constraint` and `sbatch` are for jobs that do not say. `python` is the interpreter on the nodes
-    that has Atlas, `server` the address at which they reach this server; None: our own. `user` is
-    whose jobs are looked at. Times are in seconds: between two looks (`poll`), for a command to
-    answer (`patience`), and what a time limit allows beside the job's own (`margin`). Where the
-    nodes do not see the server's home they are not `shared`, and work below the folder `cache`,
-    which each has for itself.
+    `constraint` and `sbatch` are for jobs that do not say. `margin` is what a time limit allows
+    beside the job's own, in seconds.
     """
 
     name: str = "slurm"
@@ -40,17 +55,11 @@ class SlurmSettings:
     qos: str | None = None
     constraint: str | None = None
     sbatch: tuple[str, ...] = ()
-    python: str | None = None
-    server: str | None = None
-    poll: float = 1.0
-    patience: float = 20.0
     margin: float = 600.0
-    shared: bool = True
-    cache: str = "/var/tmp/atlas"  # noqa: S108 - closed to others by the runner
 
 
 Settings = LocalSettings | SlurmSettings
-_KINDS: Mapping[str, type[LocalSettings | SlurmSettings]] = {
+_KINDS: Mapping[str, type[Settings]] = {
     "local": LocalSettings,
     "slurm": SlurmSettings,
 }

@@ -201,7 +201,7 @@ def test_what_a_job_can_say() -> None:
 
 def test_executors_are_named_or_described() -> None:
     told = {"lab": {"kind": "slurm", "partition": "gpu", "poll": "2"}, "local": None}
-    lab = SlurmSettings("lab", partition="gpu", poll=2.0)
+    lab = SlurmSettings(name="lab", partition="gpu", poll=2.0)
     assert read_executors(told) == (lab, LocalSettings())
     assert read_executors("local, slurm") == (LocalSettings(), SlurmSettings())
     assert chosen(None, None) == (LocalSettings(),)

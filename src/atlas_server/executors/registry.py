@@ -10,9 +10,10 @@ from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.ports import Executor, Nearby
 from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import LocalSettings, Settings
+from atlas_server.executors.engine import Home
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
-from atlas_server.executors.slurm import Home, SlurmExecutor
+from atlas_server.executors.slurm import SlurmExecutor
 from foundations.contract.environment import TOKEN
 
 

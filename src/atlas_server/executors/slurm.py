@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from atlas_server.domain.answers.system import NodeLive
@@ -26,10 +26,12 @@ from atlas_server.domain.ports import (
 )
 from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import SlurmSettings
-from atlas_server.executors.slurm_commands import SlurmAway, SlurmCommands, SlurmRefused
-from atlas_server.executors.slurm_queue import Look, SlurmQueue, Submission
+from atlas_server.executors.engine import EngineAway, EngineRefused, Home
+from atlas_server.executors.engine_queue import EngineQueue, Look
+from atlas_server.executors.slurm_commands import SlurmCommands
+from atlas_server.executors.slurm_queue import SlurmQueue, Submission
 from atlas_server.executors.slurm_script import Request, amounts, options, script, wishes
-from atlas_server.executors.slurm_tables import observation
+from atlas_server.executors.slurm_tables import Row, observation
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import StateReason
 from foundations.errors import FoundationsError, Refused
@@ -43,18 +45,6 @@ _OUT_OF_REACH = "The job's runner is gone, and nobody could look at what it left
 _MISSING = "Slurm does not know the job's runner any more."
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """What runners on the nodes share with the server: its home; `variables` are for them."""
-
-    path: str
-    python: str
-    instance: str
-    environment: Mapping[str, str]
-    variables: Mapping[str, str]
-    grace: float
-
-
 class SlurmExecutor:
     """The executor of a Slurm cluster.
 
@@ -66,9 +56,10 @@ class SlurmExecutor:
         self._settings = settings
         self._home = home
         self._local = local
-        self._prefix = f"atlas-{home.instance[:8]}-"
+        self._prefix = home.prefix
         self._commands = SlurmCommands(home.environment, settings.conf, settings.patience)
-        self._queue = SlurmQueue(settings, self._commands, self._prefix)
+        engine = SlurmQueue(settings, self._commands, self._prefix)
+        self._queue = EngineQueue(engine, settings.poll)
         self._verdicts: dict[tuple[str, ...], str | None] = {}
 
     def prepare(self, nearby: Nearby) -> None:
@@ -170,7 +161,7 @@ class SlurmExecutor:
             return replace(seen, began=True, reachable=False, reason=lost, message=_OUT_OF_REACH)
         return seen
 
-    def _seen(self, look: Look) -> Observation:
+    def _seen(self, look: Look[Row]) -> Observation:
         if look.refused is not None:
             reason = StateReason.STOP_REQUESTED if look.withdrawn else StateReason.START_FAILED
             return Observation(Life.GONE, began=False, reason=reason, message=look.refused)
@@ -184,15 +175,9 @@ class SlurmExecutor:
 
     def _script(self, assignment: Mapping[str, Any], handle: Handle) -> str:
         home, settings = self._home, self._settings
-        told = {**assignment, "handle": handle, "devices": []}
-        place, variables = home.path, home.variables
-        if not settings.shared:
-            place = f"{settings.cache}/{home.instance[:8]}"
-            variables = {**variables, "FOUNDATIONS_HOME": place}
-            told |= {"home": place, "blobs": f"{place}/blobs", "remote": True}
-        if settings.server is not None:
-            told |= {"server": settings.server, "server_stays": True}
-        log_file = f"{place}/logs/runners.log"
+        told = {**assignment, **home.told_there(settings, handle)}
+        variables = home.variables_there(settings)
+        log_file = f"{home.place(settings)}/logs/runners.log"
         return script(settings.python or home.python, told, variables, log_file)
 
     def _verdict(self, spec: JobSpec) -> str | None:
@@ -208,9 +193,9 @@ class SlurmExecutor:
             try:
                 self._commands.run(words, "#!/bin/sh\n")
                 said = None
-            except SlurmRefused as refusal:
+            except EngineRefused as refusal:
                 said = str(refusal)
-            except SlurmAway as trouble:
+            except EngineAway as trouble:
                 log.warning("Slurm could not be asked about a job: %s", trouble)
                 return None
             if len(self._verdicts) >= _VERDICTS:

@@ -6,6 +6,8 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from atlas_server.executors.engine import EngineAway, EngineRefused
+
 # What Slurm says when its controller cannot be talked to, not when it refuses.
 _AWAY = re.compile(
     "contact slurm controller|Socket timed out|Zero Bytes|Communication connection|"
@@ -15,14 +17,6 @@ _PREFIX = re.compile(
     r"^(sbatch: |scancel: |squeue: |sinfo: |sacct: |error: |fatal: |allocation failure: )+"
 )
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SLURM_CONF")
-
-
-class SlurmAway(Exception):
-    """Slurm cannot be asked now; what was asked may have been done."""
-
-
-class SlurmRefused(Exception):
-    """Slurm said no; the message is its own."""
 
 
 class SlurmCommands:
@@ -36,7 +30,7 @@ class SlurmCommands:
         self._patience = patience
 
     def run(self, words: Sequence[str], text: str = "") -> str:
-        """Return what a command prints. Raises SlurmAway or SlurmRefused."""
+        """Return what a command prints. Raises EngineAway or EngineRefused."""
         try:
             done = subprocess.run(
                 words,
@@ -49,15 +43,15 @@ class SlurmCommands:
                 errors="replace",
             )
         except FileNotFoundError as error:
-            raise SlurmAway(f"there is no {words[0]} on this machine") from error
+            raise EngineAway(f"there is no {words[0]} on this machine") from error
         except OSError as error:
-            raise SlurmAway(f"{words[0]} cannot be run: {error}") from error
+            raise EngineAway(f"{words[0]} cannot be run: {error}") from error
         except subprocess.TimeoutExpired as error:
-            raise SlurmAway(f"{words[0]} took longer than {self._patience:g} s") from error
+            raise EngineAway(f"{words[0]} took longer than {self._patience:g} s") from error
         if done.returncode == 0:
             return done.stdout
         said = _told(done.stderr) or f"{words[0]} ended with {done.returncode}"
-        raise (SlurmAway if _AWAY.search(done.stderr) else SlurmRefused)(said)
+        raise (EngineAway if _AWAY.search(done.stderr) else EngineRefused)(said)
 
 
 def _told(complaint: str) -> str:
