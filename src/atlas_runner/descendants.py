@@ -15,6 +15,7 @@ from pathlib import Path
 from foundations.contract.environment import ATTEMPT_DIR
 
 _LINUX = sys.platform.startswith("linux")
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 # A killed process that is still there after this long hangs in the kernel (a dead network disk).
 KILL_PATIENCE = 10.0
@@ -36,6 +37,12 @@ def become_subreaper() -> bool:
         return False
     _subreaper = os.getpid()
     return True
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Have this process sent a signal when its parent ends, where the system can."""
+    if _LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 def is_subreaper() -> bool:

@@ -11,16 +11,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from atlas_runner import attempt
-from atlas_runner.finding import server_now
+from atlas_runner.finding import interpreter_here, server_now
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
@@ -76,7 +74,7 @@ def settled(assignment: Assignment, variables: Mapping[str, str]) -> Assignment:
     assignment = replace(
         assignment,
         devices=[name for name in devices.split(",") if name and name != "NoDevFiles"],
-        spec=_with_interpreter(assignment.spec),
+        spec=interpreter_here(assignment.spec),
     )
     if variables.get("SLURM_RESTART_COUNT", "0") != "0":
         # Slurm was told not to, and a site may do it all the same: an attempt runs once.
@@ -86,12 +84,6 @@ def settled(assignment: Assignment, variables: Mapping[str, str]) -> Assignment:
 
 def _has_gpus(assignment: Assignment) -> bool:
     return bool(assignment.spec["resources"]["gpus"])
-
-
-def _with_interpreter(spec: dict[str, Any]) -> dict[str, Any]:
-    """Where the node lacks the submitter's interpreter, ours is used."""
-    wanted = spec["interpreter"]
-    return spec if wanted and shutil.which(wanted) else {**spec, "interpreter": sys.executable}
 
 
 def _is_ours(assignment: Assignment, told: _Told) -> bool:

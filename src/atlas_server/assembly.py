@@ -54,6 +54,7 @@ from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
 from atlas_server.services.meters import Meters
 from atlas_server.services.permissions import Permissions
+from atlas_server.services.pilots import PilotsHeard
 from atlas_server.services.places import Places
 from atlas_server.services.runners import Runners
 from atlas_server.services.searches import Searches
@@ -95,7 +96,9 @@ class Assembly:
         self._make_stores()
         self._make_gate()
         self._fleet = (
-            make_fleet(self.config, around.umask, self._instance) if self.config.schedules else None
+            make_fleet(self.config, around.umask, self._instance, self._identification.own_token)
+            if self.config.schedules
+            else None
         )
         self._leadership, self._machines, guarded = self._make_leadership()
         self._make_scheduler(guarded)
@@ -232,6 +235,7 @@ class Assembly:
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
         jobs, bundles, instance = self._jobs, self._bundles, self._instance
+        fleet = self._fleet
         terms = Terms(instance, config.heartbeat, config.grace, config.lease)
         parts = Parts(
             identity=Identity(str(config.home), instance, clock.now()),
@@ -251,6 +255,11 @@ class Assembly:
             limits=self._jobs.limits,
             searches=self._searches,
             access=self._gate.access,
+            pilots=PilotsHeard(
+                fleet.pilots if fleet is not None else {},
+                lambda: self._leadership.leads,
+                instance,
+            ),
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)

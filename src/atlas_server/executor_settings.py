@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
+from atlas_server.pilot_settings import NO_PILOTS, PilotSettings, read_pilots
 from foundations.contract.request import suggestion, words
 from foundations.errors import ConfigError
 
@@ -37,6 +38,7 @@ class ClusterSettings:
     patience: float = 20.0
     shared: bool = True
     cache: str = "/var/tmp/atlas"  # noqa: S108 - closed to others by the runner
+    pilots: PilotSettings = NO_PILOTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,8 @@ def _executor(name: str, said: Any) -> Settings:
 
 
 def _value(name: str, key: str, value: Any) -> Any:
+    if key == "pilots":
+        return read_pilots(name, value)
     try:
         if key in ("poll", "patience", "margin"):
             number = float(value)

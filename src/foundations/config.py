@@ -43,6 +43,7 @@ _JOB_KEYS = {
     "qos": (str,),
     "constraint": (str,),
     "sbatch": (str, list),
+    "pilot": (bool,),
 }  # type: Dict[str, tuple[type, ...]]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
 # Of foundations.contract.cluster, which few jobs need.
-_CLUSTER = ("partition", "account", "qos", "constraint", "sbatch")
+_CLUSTER = ("partition", "account", "qos", "constraint", "sbatch", "pilot")
 
 
 class _NoWorker:

@@ -41,16 +41,33 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-@pytest.fixture(scope="module", params=["local", pytest.param("slurm", marks=pytest.mark.slurm)])
+PILOTS = """
+executors:
+  slurm:
+    pilots: {most: 2, cpus: 16, gpus: 2, idle: 5}
+"""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "local",
+        *(pytest.param(name, marks=pytest.mark.slurm) for name in ("slurm", "slurm-pilots")),
+    ],
+)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """A server with one executor."""
     environment: dict[str, str] = {}
-    if request.param == "slurm":
-        environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
-    settings: dict[str, object] = {"executors": request.param, "gpus": 2}
+    executor = request.param.partition("-")[0]
     root = tmp_path_factory.mktemp(request.param)
+    if executor == "slurm":
+        environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
+    if request.param == "slurm-pilots":
+        (root / "home" / "config").mkdir(parents=True)
+        (root / "home" / "config" / "server.config.yaml").write_text(PILOTS)
+    settings: dict[str, object] = {"executors": executor, "gpus": 2}
     with LiveServer(root, 16, settings, environment) as running:
         yield running
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from atlas_server.config import ServerConfig, environment, without_secrets
 from atlas_server.domain.answers.system import NodeLive
-from atlas_server.domain.ports import Executor, Nearby
+from atlas_server.domain.ports import Executor, Nearby, PilotDesk
 from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import LocalSettings, Settings
 from atlas_server.executors.engine import Home
@@ -31,6 +31,11 @@ class Fleet:
             if isinstance(settings, LocalSettings)
             else SlurmExecutor(settings, home, local)
             for settings in configured
+        }
+        self.pilots: Mapping[str, PilotDesk] = {
+            name: executor.pilots
+            for name, executor in self.offered.items()
+            if isinstance(executor, SlurmExecutor)
         }
         self.executors: Mapping[str, Executor] = {local.name: local, **self.offered}
 
@@ -57,8 +62,11 @@ class Fleet:
         }
 
 
-def make_fleet(config: ServerConfig, umask: int, instance: str) -> Fleet:
-    """Return the executors of a configuration; `umask` is the one that jobs get."""
+def make_fleet(config: ServerConfig, umask: int, instance: str, secret: str) -> Fleet:
+    """Return the executors of a configuration; `umask` is the one that jobs get.
+
+    `secret` is the server's own.
+    """
     inherited = without_secrets(environment(config, ATLAS_UMASK=f"{umask:03o}"))
     # That of whoever has started the server: none of the jobs' business.
     inherited.pop(TOKEN, None)
@@ -72,5 +80,6 @@ def make_fleet(config: ServerConfig, umask: int, instance: str) -> Fleet:
         environment=inherited,
         variables={name: inherited[name] for name in ("FOUNDATIONS_HOME", "ATLAS_UMASK")},
         grace=config.grace,
+        secret=secret,
     )
     return Fleet(config.executors, home, LocalExecutor(declared, inherited, str(config.home)))

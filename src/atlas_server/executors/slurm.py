@@ -8,12 +8,15 @@ whatever happened to the server meanwhile.
 from __future__ import annotations
 
 import logging
+import math
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from atlas_server.domain.answers.system import NodeLive
+from atlas_server.domain.berths import Need
 from atlas_server.domain.ports import (
     UNKNOWN,
     WAITING,
@@ -28,12 +31,16 @@ from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.engine import EngineAway, EngineRefused, Home
 from atlas_server.executors.engine_queue import EngineQueue, Look
+from atlas_server.executors.pilots import Pilots, Waiting
 from atlas_server.executors.slurm_commands import SlurmCommands
 from atlas_server.executors.slurm_queue import SlurmQueue, Submission
 from atlas_server.executors.slurm_script import Request, amounts, options, script, wishes
 from atlas_server.executors.slurm_tables import Row, observation
+from foundations.contract.codec import plain
+from foundations.contract.pilots import Charge
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import StateReason
+from foundations.contract.tokens import pilot_token
 from foundations.errors import FoundationsError, Refused
 
 log = logging.getLogger(__name__)
@@ -42,6 +49,8 @@ log = logging.getLogger(__name__)
 _VERDICTS = 256
 _RECOVERY = re.compile(r"-r[0-9]+$")
 _OUT_OF_REACH = "The job's runner is gone, and nobody could look at what it left on its node."
+# What a pilot is told of the server as the attempts are that it carries.
+_OF_THE_SERVER = ("server", "instance", "home", "remote", "server_stays")
 _MISSING = "Slurm does not know the job's runner any more."
 
 
@@ -61,9 +70,19 @@ class SlurmExecutor:
         engine = SlurmQueue(settings, self._commands, self._prefix)
         self._queue = EngineQueue(engine, settings.poll)
         self._verdicts: dict[tuple[str, ...], str | None] = {}
+        self._pilot_prefix = f"{self._prefix}pilot-"
+        self.pilots = Pilots(
+            settings.pilots,
+            home.secret,
+            lambda: f"{self._pilot_prefix}{secrets.token_hex(4)}",
+            self._start_pilot,
+            lambda name: self._seen(self._queue.look(name)),
+            lambda: self._queue.is_short(self._pilot_prefix),
+        )
 
     def prepare(self, nearby: Nearby) -> None:
         """Look at the cluster, and go on looking."""
+        self.pilots.prepare(nearby.changed)
         self._queue.start(nearby.changed)
 
     def close(self) -> None:
@@ -113,9 +132,44 @@ class SlurmExecutor:
         handle = self.handle_of(launch.attempt, launch.recoveries)
         if handle is None:
             return self._local.launch(launch)
-        words = ("sbatch", *options(self._request(launch, handle), self._settings))
-        self._queue.submit(Submission(handle, words, self._script(launch.assignment, handle)))
+        told = {**launch.assignment, **self._home.told_there(self._settings, handle)}
+        request = self._request(launch, handle)
+        words = ("sbatch", *options(request, self._settings))
+        order = Submission(handle, words, self._script(told))
+        waiting = Waiting(
+            handle, tuple(wishes(request, self._settings)), self._need(request), told,
+            lambda: self._queue.submit(order),
+        )  # fmt: skip
+        if launch.recoveries or not _may_share(told["spec"]) or not self.pilots.put(waiting):
+            waiting.alone()
         return handle
+
+    def _need(self, request: Request) -> Need:
+        limit = request.timeout
+        seconds = None if limit is None else limit + self._settings.margin
+        return Need(request.cpus, request.memory or 0, math.ceil(request.gpus), seconds)
+
+    def _start_pilot(self, name: str, waiting: Waiting) -> None:
+        size, grace, told = self._settings.pilots, self._home.grace, waiting.assignment
+        cluster = told["spec"].get("cluster") or {}
+        request = Request(
+            name, "pilot", size.cpus, size.memory or None, size.gpus, None, cluster, grace
+        )
+        charge = Charge(
+            name=name,
+            executor=self.name,
+            token=pilot_token(self._home.secret, name),
+            kind=list(waiting.kind),
+            cpus=size.cpus,
+            memory=size.memory,
+            gpus=size.gpus,
+            idle=size.idle,
+            life=size.life,
+            grace=grace,
+            **{key: told[key] for key in _OF_THE_SERVER},
+        )
+        words = ("sbatch", *options(request, self._settings))
+        self._queue.submit(Submission(name, words, self._script(plain(charge), "pilot")))
 
     def _request(self, launch: Launch, handle: Handle) -> Request:
         spec, grace = launch.assignment["spec"], launch.assignment["grace"]
@@ -140,15 +194,18 @@ class SlurmExecutor:
     def observe(self, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
         """Return what the last look has found."""
         ours = [handle for handle in handles if handle.startswith(self._prefix)]
-        found = {handle: self._observation(handle) for handle in ours}
-        self._queue.expect(set(ours))
+        pilots = self.pilots.expect(set(ours), self._queue.named(self._pilot_prefix))
+        carried = {handle: self.pilots.look(handle) for handle in ours}
+        found = {handle: seen or self._observation(handle) for handle, seen in carried.items()}
+        self._queue.expect(pilots | {handle for handle, seen in carried.items() if seen is None})
         others = [handle for handle in handles if handle not in found]
         return {**found, **self._local.observe(others)}
 
     def stop(self, handle: Handle, *, grace: float) -> None:
         """Have the runner told to end its worker, or the batch job cancelled where it waits."""
         if handle.startswith(self._prefix):
-            self._queue.stop(handle, grace)
+            if not self.pilots.stop(handle):
+                self._queue.stop(handle, grace)
         else:
             self._local.stop(handle, grace=grace)
 
@@ -173,12 +230,11 @@ class SlurmExecutor:
             return UNKNOWN
         return Observation(Life.GONE, certain=False, message=_MISSING)
 
-    def _script(self, assignment: Mapping[str, Any], handle: Handle) -> str:
+    def _script(self, told: Mapping[str, Any], program: str = "errand") -> str:
         home, settings = self._home, self._settings
-        told = {**assignment, **home.told_there(settings, handle)}
         variables = home.variables_there(settings)
         log_file = f"{home.place(settings)}/logs/runners.log"
-        return script(settings.python or home.python, told, variables, log_file)
+        return script(settings.python or home.python, told, variables, log_file, program)
 
     def _verdict(self, spec: JobSpec) -> str | None:
         """Return what Slurm says against such a job; None where it takes it, or is away."""
@@ -206,3 +262,10 @@ class SlurmExecutor:
         if said is not None:
             del self._verdicts[key]
         return said
+
+
+def _may_share(spec: Mapping[str, Any]) -> bool:
+    """Whether a job is content with a part of what a pilot holds."""
+    cluster: Mapping[str, Any] = spec.get("cluster") or {}
+    own = cluster.get("sbatch") or cluster.get("pilot") is False
+    return not own and not (spec.get("worker") or {}).get("image")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List
 
 # Keys of job.config.yaml that become `JobSpec.cluster`.
-KEYS = ("partition", "account", "qos", "constraint", "sbatch")
+KEYS = ("partition", "account", "qos", "constraint", "sbatch", "pilot")
 
 # What the server says to sbatch itself, or what would let a job be somebody else: long names, and
 # the short ones of the same.
@@ -37,6 +37,11 @@ def read_cluster(values: Dict[str, Any], label: Any = str) -> Dict[str, Any]:
     for key in KEYS:
         value = values.get(key)
         if value is None or value == "" or value == []:
+            continue
+        if key == "pilot":
+            if not isinstance(value, bool):
+                raise ConfigError("{} must be true or false, not {!r}.".format(label(key), value))
+            found[key] = value
             continue
         found[key] = _words(value, label) if key == "sbatch" else _name(key, value, label)
     return found

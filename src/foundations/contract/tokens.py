@@ -8,6 +8,7 @@ PERSONAL = "atp_"
 RUNNER = "atr_"
 JOB = "atj_"
 SERVER = "atn_"
+PILOT = "atq_"
 
 # Beside the socket on which a job reaches the server's API.
 JOB_TOKEN_FILE = "journal/api.token"  # noqa: S105 - where it is
@@ -24,6 +25,14 @@ def job_token(attempt: int, runner_token: str) -> str:
 
     made = new(runner_token.encode(), b"job %d" % attempt, sha256).hexdigest()
     return "{}{}_{}".format(JOB, attempt, made)
+
+
+def pilot_token(secret: str, name: str) -> str:
+    """Return the token of a pilot, made of the server's secret: nothing has to be kept."""
+    from hashlib import sha256
+    from hmac import new
+
+    return PILOT + new(secret.encode(), "pilot {}".format(name).encode(), sha256).hexdigest()
 
 
 def attempt_of(token: str) -> int:
