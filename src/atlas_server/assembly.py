@@ -155,8 +155,11 @@ class Assembly:
             self._archives,
             config.home / "work",
             self._remove_orphans,
-            lambda: self._leadership.leads,
+            self._leads,
         )
+
+    def _leads(self) -> bool:
+        return self._leadership.leads
 
     def _remove_orphans(self, is_left_over: Callable[[str, int], bool]) -> int | None:
         return self._containers.remove_orphans(is_left_over)
@@ -220,14 +223,14 @@ class Assembly:
             assert fleet is not None
             return launcher.take_in(folder, fleet.local)
 
-        self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
+        self._arrivals = Arrivals(config.home, take_in, self._leads)
         self._archives.also_in_use = self._arrivals.bundles
 
     def _make_searches(self, guarded: Store) -> None:
         store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
         trials = Trials(guarded, feed, bundles, self._jobs, clock, read_spec)
         self._search_thread = SearchThread(
-            trials, feed, make_study, clock, self._machines.nodes, lambda: self._leadership.leads
+            trials, feed, make_study, clock, self._machines.nodes, self._leads
         )
         wake = self._search_thread.wake
         self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
@@ -255,11 +258,7 @@ class Assembly:
             limits=self._jobs.limits,
             searches=self._searches,
             access=self._gate.access,
-            pilots=PilotsHeard(
-                fleet.pilots if fleet is not None else {},
-                lambda: self._leadership.leads,
-                instance,
-            ),
+            pilots=PilotsHeard(fleet.pilots if fleet else {}, self._leads, instance),
         )
         self._boards = _tensorboards(config, self._synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)

@@ -11,14 +11,13 @@ import hmac
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from atlas_server.domain.berths import Kind, Need, Room
 from atlas_server.domain.ports import WAITING, Handle, Life, Observation
-from atlas_server.executor_settings import PilotSettings
-from foundations.contract.pilots import Berth, PilotNews, PilotOrders
+from atlas_server.executors.pilot import Pilot, Waiting
+from atlas_server.pilot_settings import PilotSettings
+from foundations.contract.pilots import PilotNews, PilotOrders
 from foundations.contract.states import StateReason
 from foundations.contract.tokens import pilot_token
 from foundations.errors import Fenced
@@ -34,46 +33,6 @@ _SILENT = "Nothing is heard of the pilot that the job was given to."
 _ENDED = "The job's runner ended in its pilot."
 _WITHDRAWN = "It was stopped before a pilot had it."
 _PILOT_ENDED = "The pilot that carried the job has ended."
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An attempt that waits for a pilot; `alone` has it run without one."""
-
-    handle: Handle
-    kind: Kind
-    need: Need
-    assignment: Mapping[str, Any]
-    alone: Callable[[], None]
-
-
-@dataclass(slots=True)
-class _Pilot:
-    name: str
-    kind: Kind
-    room: Room
-    takes: bool = True
-    node: str | None = None
-    heard: float | None = None
-    ends_at: float | None = None
-    promised: dict[Handle, Need] = field(default_factory=dict)
-    given: dict[Handle, Waiting] = field(default_factory=dict)
-    carried: dict[Handle, Need] = field(default_factory=dict)
-    gone: set[Handle] = field(default_factory=set)
-    stops: set[Handle] = field(default_factory=set)
-    listeners: list[Callable[[], None]] = field(default_factory=list)
-
-    def free(self, now: float) -> Room:
-        """Return what further attempts may use."""
-        left = self.room.left
-        if self.ends_at is not None:
-            left = max(0.0, self.ends_at - now)
-        return self.room.less(self.carried.values(), left)
-
-    def unpromised(self, now: float) -> Room:
-        """Return what nobody counts on."""
-        free = self.free(now)
-        return free.less(self.promised.values(), free.left)
 
 
 class Pilots:
@@ -101,7 +60,7 @@ class Pilots:
         self._is_short = is_short
         self._changed: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
-        self._pilots: dict[str, _Pilot] = {}
+        self._pilots: dict[str, Pilot] = {}
         self._backlog: dict[Handle, Waiting] = {}
         self._withdrawn: set[Handle] = set()
         self._expected: set[Handle] | None = None
@@ -150,7 +109,7 @@ class Pilots:
             for pilot in self._pilots.values():
                 if handle in pilot.carried:
                     pilot.stops.add(handle)
-                    self._call(pilot)
+                    pilot.wake()
                     return True
             return False
 
@@ -163,8 +122,8 @@ class Pilots:
                 self._take_out(handle)
             for name in set(named) - self._pilots.keys():
                 # Of an earlier server: it tells what it is when it asks.
-                self._pilots[name] = _Pilot(name, (), Room(0.0, 0, 0), takes=False)
-            freed = {pilot.kind for pilot in self._pilots.values() if _forget(pilot, handles)}
+                self._pilots[name] = Pilot(name, (), Room(0.0, 0, 0), takes=False)
+            freed = {pilot.kind for pilot in self._pilots.values() if pilot.forget(handles)}
             for kind in freed:
                 self._wake(kind)
             self._drop_ended()
@@ -181,7 +140,7 @@ class Pilots:
         """Take in what a pilot tells."""
         with self._lock:
             pilot = self._pilots.setdefault(
-                news.name, _Pilot(news.name, tuple(news.kind), Room(0.0, 0, 0))
+                news.name, Pilot(news.name, tuple(news.kind), Room(0.0, 0, 0))
             )
             was_taking, kind = pilot.takes, tuple(news.kind)
             now = time.monotonic()
@@ -220,7 +179,7 @@ class Pilots:
             end = idle and (not self._settings.most or self._is_short())
             if not (begin or stop or end):
                 return None
-            return PilotOrders([_berth(each) for each in begin], stop, end)
+            return PilotOrders([each.berth for each in begin], stop, end)
 
     def listen(self, name: str, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` when there may be orders for a pilot; returns the end of it."""
@@ -236,7 +195,7 @@ class Pilots:
 
     # -- inside, with the lock held
 
-    def _assign(self, pilot: _Pilot) -> list[Waiting]:
+    def _assign(self, pilot: Pilot) -> list[Waiting]:
         now, found = time.monotonic(), []
         for waiting in list(self._backlog.values()):
             if waiting.kind == pilot.kind and pilot.free(now).fits(waiting.need):
@@ -246,7 +205,7 @@ class Pilots:
                 found.append(waiting)
         return found
 
-    def _take_back(self, pilot: _Pilot, *, given: bool) -> None:
+    def _take_back(self, pilot: Pilot, *, given: bool) -> None:
         """Look for another place for what a pilot that takes no more does not carry.
 
         What it was `given` may have begun, unless it is known that it was not.
@@ -269,7 +228,7 @@ class Pilots:
             pilot.promised.pop(handle, None)
         return self._backlog.pop(handle, None)
 
-    def _place(self, waiting: Waiting) -> _Pilot | None:
+    def _place(self, waiting: Waiting) -> Pilot | None:
         """Promise room in a pilot that there is, or a new one; None where there cannot be any."""
         kind, now = waiting.kind, time.monotonic()
         takers = [each for each in self._pilots.values() if each.takes]
@@ -280,7 +239,7 @@ class Pilots:
             full = len(takers) >= self._settings.most
             if full or not size.fits(waiting.need) or self._fails(kind):
                 return None
-            found = _Pilot(self._new_name(), kind, size)
+            found = Pilot(self._new_name(), kind, size)
             self._pilots[found.name] = found
             self._start(found.name, waiting)
         found.promised[waiting.handle] = waiting.need
@@ -297,7 +256,7 @@ class Pilots:
         settings = self._settings
         return Room(settings.cpus, settings.memory, settings.gpus, self._spans.get(kind))
 
-    def _carried_by(self, pilot: _Pilot) -> Observation:
+    def _carried_by(self, pilot: Pilot) -> Observation:
         seen = self._seen(pilot.name)
         if seen.life is Life.GONE:
             return Observation(
@@ -328,24 +287,4 @@ class Pilots:
     def _wake(self, kind: Kind) -> None:
         for pilot in self._pilots.values():
             if pilot.kind == kind:
-                self._call(pilot)
-
-    def _call(self, pilot: _Pilot) -> None:
-        for wake in pilot.listeners:
-            wake()
-
-
-def _forget(pilot: _Pilot, expected: set[Handle]) -> bool:
-    """Let go of what is over; True where that has freed something."""
-    over = pilot.carried.keys() - expected
-    for handle in over:
-        del pilot.carried[handle]
-        pilot.given.pop(handle, None)
-    pilot.gone &= expected
-    pilot.stops &= expected
-    return bool(over)
-
-
-def _berth(waiting: Waiting) -> Berth:
-    need = waiting.need
-    return Berth(waiting.handle, dict(waiting.assignment), need.cpus, need.memory, need.gpus)
+                pilot.wake()
