@@ -6,6 +6,7 @@ is an interpreter of its own, and reading modules is most of what it does until 
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import select
@@ -35,6 +36,21 @@ _R = TypeVar("_R")
 _DISK_PAUSE = 3.0
 _SAME_SIGNAL = 0.5
 _OUT_OF_TIME = "The time limit of the job's place in the cluster was reached."
+
+
+# What is loaded late. Not later than this: files of another version may lie there by then.
+_LATE = (
+    *("atlas_runner.shipper", "atlas_runner.fetching", "atlas_runner.logdirs"),
+    *("atlas_runner.sysmetrics", "atlas_runner.distributions", "foundations.bundle.ignore"),
+    *("atlas_runner.requirements", "atlas_runner.installer", "atlas_runner.overlay"),
+    "psutil",
+)
+
+
+def load_the_rest() -> None:
+    """Import what an attempt needs once its worker runs, or to the end."""
+    for name in _LATE:
+        importlib.import_module(name)
 
 
 def run(assignment: Assignment, *, stop: bool = False) -> None:
@@ -183,6 +199,7 @@ class _Attempt:
         workspace.note_facts(facts)
         self._shipper(workspace).worker_started(facts)
         attendants.watch(worker)
+        load_the_rest()
         ended = worker.wait(
             timeout=self.spec["timeout"], stop_fd=self.stop_fd, grace=self.assignment.grace
         )

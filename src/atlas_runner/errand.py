@@ -50,9 +50,9 @@ def main() -> int:
     if not _is_ours(assignment, told):
         return 0
     if assignment.remote:
-        from atlas_runner.sdk_links import link_sdk  # noqa: PLC0415 - loads what few need
+        from atlas_runner.sdk_copies import provide_sdk  # noqa: PLC0415 - loads what few need
 
-        link_sdk(assignment.home)
+        provide_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
     return 0
 

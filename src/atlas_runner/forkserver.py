@@ -22,9 +22,6 @@ from foundations.contract.report import Assignment
 
 log = logging.getLogger(__name__)
 
-# What an attempt loads late, for where it is an interpreter of its own.
-_NEEDED = ("adoption", "shipper", "logdirs", "sysmetrics", "requirements", "installer", "overlay")
-
 
 def main() -> None:
     """Serve until the other side hangs up."""
@@ -34,8 +31,8 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Everything that every runner would otherwise do first.
-    for name in _NEEDED:
-        importlib.import_module(f"atlas_runner.{name}")
+    importlib.import_module("atlas_runner.adoption")
+    attempt.load_the_rest()
     identify(os.getpid())
     "".encode("ascii")
     gc.collect()
@@ -58,11 +55,18 @@ def main() -> None:
 
 
 def _load_what_it_needs(assignment: Assignment) -> None:
-    """Import the engine's SDK once there is a job for it, so that no runner has to."""
-    if assignment.spec["worker"].get("image") and "docker" not in sys.modules:
+    """Import what few jobs need once there is one that does, so that no runner has to.
+
+    A runner that loads something late may find another version of it by then.
+    """
+    worker = assignment.spec["worker"]
+    modules = ["foundations.contract.worker"] if worker else []
+    if worker.get("image"):
+        modules += ["docker", "atlas_runner.container_way", "atlas_runner.distributions"]
+    missing = [module for module in modules if module not in sys.modules]
+    if missing:
         try:
-            # Slow, and many machines never need it.
-            for module in ("docker", "atlas_runner.container_way"):
+            for module in missing:
                 importlib.import_module(module)
         except ImportError as error:
             log.warning("Containers cannot be used: %s", error)  # the runner tells the job

@@ -48,9 +48,9 @@ def main() -> int:
         format=f"%(asctime)s pilot {charge.name}: %(levelname)s: %(message)s",
     )
     if charge.remote:
-        from atlas_runner.sdk_links import link_sdk  # noqa: PLC0415 - loads what few need
+        from atlas_runner.sdk_copies import provide_sdk  # noqa: PLC0415 - loads what few need
 
-        link_sdk(charge.home)
+        provide_sdk(charge.home)
     return Pilot(charge, os.environ).run()
 
 
