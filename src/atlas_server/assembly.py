@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
@@ -32,9 +30,10 @@ from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.registry import make_fleet
+from atlas_server.kept import kept
 from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
-from atlas_server.scheduler.launch import Launcher, RunnerSettings
+from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.searches import Searches as SearchThread
@@ -42,7 +41,9 @@ from atlas_server.scheduler.shares import Shares
 from atlas_server.services.access import Access
 from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.archives import Archives
+from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.audit import AuditLog
+from atlas_server.services.claims import Claims
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.health import Health
@@ -92,7 +93,7 @@ class Assembly:
         self.closers: list[Callable[[], None]] = []
         self._around = around
         self._clock, self._feed, self._meters = SystemClock(), Feed(), Meters()
-        self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
+        self._instance = kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
         self._fleet = (
@@ -166,7 +167,7 @@ class Assembly:
 
     def _make_gate(self) -> None:
         config, store, clock = self.config, self._store, self._clock
-        own = _kept(config.database.parent / "key", clock.new_token)
+        own = kept(config.database.parent / "key", clock.new_token)
         enabled = bool(config.authentication)
         self._identification = Identification(store, clock, own, enabled=enabled)
         self._audit = AuditLog(store)
@@ -202,6 +203,7 @@ class Assembly:
         parts = (feed, self._bundles, clock, nodes, workers, limits, places)
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
+        self._claims = Claims(store, settings)
         launcher = Launcher(own_jobs, settings)
         self._leases = leases = Leases(guarded, clock, config.lease)
         whereabouts = Whereabouts(guarded, feed, clock, nodes)
@@ -252,6 +254,7 @@ class Assembly:
             jobs=jobs,
             executed=ExecutedJobs(store, feed, bundles, jobs, clock, terms),
             runners=Runners(store, feed, self._logs, self._samples, jobs, clock, config.lease),
+            claims=self._claims,
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,
@@ -334,17 +337,3 @@ def _runner_settings(around: Surroundings, instance: str, own_token: str) -> Run
         lease=config.lease,
         own_token=own_token,
     )
-
-
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    """What this home keeps from its first start on: its server's identity, its secret."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.touch(mode=0o600)
-        partial.write_text(make())
-        # Another process of this server may start at the same moment: the first one counts.
-        with suppress(FileExistsError):
-            path.hardlink_to(partial)
-        partial.unlink()
-    return path.read_text()

@@ -44,6 +44,8 @@ _JOB_KEYS = {
     "constraint": (str,),
     "sbatch": (str, list),
     "pilot": (bool,),
+    "node_labels": (dict,),
+    "node_resources": (dict,),
 }  # type: Dict[str, tuple[type, ...]]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

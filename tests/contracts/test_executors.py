@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.live import LiveServer, kill_process, make_folder
+from tests.slurm import free_ports
 
 from foundations.sending import new_job_id
 
@@ -41,35 +42,38 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-PILOTS = """
-executors:
-  slurm:
-    pilots: {most: 2, cpus: 16, gpus: 2, idle: 5}
-"""
+PILOTS = {"most": 2, "cpus": 16, "gpus": 2, "idle": 5}
+EXECUTORS = [
+    "local",
+    pytest.param("slurm", marks=pytest.mark.slurm),
+    pytest.param("slurm-pilots", marks=pytest.mark.slurm),
+    pytest.param("ray", marks=pytest.mark.ray),
+]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "local",
-        *(pytest.param(name, marks=pytest.mark.slurm) for name in ("slurm", "slurm-pilots")),
-    ],
-)
+@pytest.fixture(scope="module", params=EXECUTORS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """A server with one executor."""
-    environment: dict[str, str] = {}
-    executor = request.param.partition("-")[0]
+    name, environment = request.param.partition("-")[0], {}
     root = tmp_path_factory.mktemp(request.param)
-    if executor == "slurm":
+    settings: dict[str, object] = {"executors": name, "gpus": 2}
+    said: dict[str, object] = {}
+    if name == "slurm":
         environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
-    if request.param == "slurm-pilots":
-        (root / "home" / "config").mkdir(parents=True)
-        (root / "home" / "config" / "server.config.yaml").write_text(PILOTS)
-    settings: dict[str, object] = {"executors": executor, "gpus": 2}
-    with LiveServer(root, 16, settings, environment) as running:
-        yield running
+        said = {"pilots": PILOTS if request.param == "slurm-pilots" else False}
+    server = LiveServer(root, 16, settings, environment)
+    if name == "ray":
+        # Its nodes share no files with the server, which therefore stays where it is.
+        server.env |= {"ATLAS_EXECUTORS": "ray", "ATLAS_PORT": str(free_ports(1)[0])}
+        ray = request.getfixturevalue("ray")
+        said = {"address": ray.url, "token_file": str(ray.token_file), "cache": str(root / "cache")}
+    config = server.home / "config" / "server.config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"executors": {name: said}}))
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

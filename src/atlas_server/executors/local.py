@@ -25,10 +25,11 @@ from atlas_server.domain.ports import (
     Observation,
 )
 from atlas_server.domain.resources import Node
+from atlas_server.executors.cluster import not_for
 from atlas_server.executors.inventory import DeclaredInventory, Inventory
 from atlas_server.executors.usage import UsageMeter
 from foundations.contract.spec import JobSpec
-from foundations.errors import FoundationsError, Refused
+from foundations.errors import FoundationsError
 
 
 class LocalExecutor:
@@ -76,10 +77,7 @@ class LocalExecutor:
         key = next((each for each in spec.cluster if each != "pilot"), None)
         if key is None:
             return None
-        return Refused(
-            f"The job asks for a {key}, which this machine has not: that is for Slurm.",
-            f"Remove `{key}`, or name the executor that has it: --executor NAME.",
-        )
+        return not_for(key, "this machine has not")
 
     def handle_of(self, attempt: int, recoveries: int) -> Handle | None:
         """Return None: processes get their numbers when they start."""
