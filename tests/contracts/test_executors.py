@@ -42,9 +42,11 @@ sys.exit(int(sys.argv[1]))
 """
 
 
+PILOTS = {"most": 2, "cpus": 16, "gpus": 2, "idle": 5}
 EXECUTORS = [
     "local",
     pytest.param("slurm", marks=pytest.mark.slurm),
+    pytest.param("slurm-pilots", marks=pytest.mark.slurm),
     pytest.param("ray", marks=pytest.mark.ray),
 ]
 
@@ -54,20 +56,22 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """A server with one executor."""
-    name, environment = request.param, {}
-    root = tmp_path_factory.mktemp(name)
+    name, environment = request.param.partition("-")[0], {}
+    root = tmp_path_factory.mktemp(request.param)
     settings: dict[str, object] = {"executors": name, "gpus": 2}
+    said: dict[str, object] = {}
     if name == "slurm":
         environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
+        said = {"pilots": PILOTS if request.param == "slurm-pilots" else False}
     server = LiveServer(root, 16, settings, environment)
     if name == "ray":
         # Its nodes share no files with the server, which therefore stays where it is.
         server.env |= {"ATLAS_EXECUTORS": "ray", "ATLAS_PORT": str(free_ports(1)[0])}
         ray = request.getfixturevalue("ray")
         said = {"address": ray.url, "token_file": str(ray.token_file), "cache": str(root / "cache")}
-        config = server.home / "config" / "server.config.yaml"
-        config.parent.mkdir(parents=True)
-        config.write_text(json.dumps({"executors": {"ray": said}}))
+    config = server.home / "config" / "server.config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"executors": {name: said}}))
     with server:
         yield server
 
