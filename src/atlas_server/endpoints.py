@@ -99,7 +99,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         job_routes.router(),
         LogRoutes(views, content, Logs(LogLines(parts.logs)), feed).router(),
         FileRoutes(views, parts.archives, content, files).router(),
-        ProjectRoutes(Projects(store, feed, clock), removal).router(),
+        ProjectRoutes(Projects(store, feed, clock, parts.limits), removal).router(),
         TableRoutes(listings, Completions(store, queries)).router(),
         bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec, parts.access)),
         curves.routes(CurveReads(store)),
