@@ -40,6 +40,7 @@ from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.audit import AuditLog
 from atlas_server.services.claims import Claims
+from atlas_server.services.drains import Drains, OpenMachines
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.health import Health
@@ -97,7 +98,9 @@ class Assembly:
             if self.config.schedules
             else None
         )
-        self._leadership, self._machines, guarded = self._make_leadership()
+        self._leadership, machines, guarded = self._make_leadership()
+        self._drains = Drains(self._store, self._feed, self._clock)
+        self._machines = OpenMachines(machines, self._drains)
         self._make_scheduler(guarded)
         self._make_searches(guarded)
         self.app = self._make_app()
@@ -201,7 +204,7 @@ class Assembly:
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
         self._claims = Claims(store, settings)
-        launcher = Launcher(own_jobs, settings)
+        launcher = Launcher(own_jobs, settings, self._drains.by_node)
         self._leases = leases = Leases(guarded, clock, config.lease)
         whereabouts = Whereabouts(guarded, feed, clock, nodes)
         self._scheduler = Scheduler(
@@ -255,6 +258,7 @@ class Assembly:
             views=self._views,
             scheduler=self._scheduler,
             limits=self._jobs.limits,
+            drains=self._drains,
             searches=self._searches,
             access=self._gate.access,
             pilots=PilotsHeard(fleet.pilots if fleet else {}, self._leads, instance),

@@ -44,6 +44,7 @@ from atlas_server.services.completions import Completions
 from atlas_server.services.content import Content
 from atlas_server.services.curves import CurveReads
 from atlas_server.services.directories import Directories
+from atlas_server.services.drains import Drains
 from atlas_server.services.edits import Edits
 from atlas_server.services.executed import ExecutedJobs
 from atlas_server.services.exports import Exports
@@ -85,6 +86,7 @@ class Parts:
     views: Views
     scheduler: Scheduler
     limits: LimitBook
+    drains: Drains
     searches: Searches
     access: Access
     pilots: PilotsHeard
@@ -103,8 +105,9 @@ def routers(parts: Parts) -> list[APIRouter]:
         parts.scheduler, parts.access,
     )  # fmt: skip
     system_routes = SystemRoutes(
-        parts.identity, jobs, edits, views, parts.runners, parts.scheduler, parts.access
-    )
+        parts.identity, jobs, edits, views, parts.runners, parts.scheduler, parts.access,
+        parts.drains,
+    )  # fmt: skip
     claiming = claims.routes(parts.claims, parts.identity.instance)
     directories = Directories(store, parts.synced, parts.samples)
     return [

@@ -64,7 +64,7 @@ fetchers:           GET /blobs/{digest}
 whoever shows anything: POST /runner/report; PUT /runner/file; POST /runner/claim
                     POST /runner/pilot
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
-                    PATCH /limits; DELETE /limits/{kind}/{name}
+                    PATCH /limits; DELETE /limits/{kind}/{name}; PATCH /nodes
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def test_the_options_of_a_job_that_asks_for_everything() -> None:
         "--exclusive",
         "--mail-type=END",
     ]
+
+
+def test_drained_nodes_are_left_out() -> None:
+    request = replace(PLAIN, avoid=("n1", "n7"))
+    assert options(request, SlurmSettings())[-1] == "--exclude=n1,n7"
+    assert options(PLAIN, SlurmSettings(), ["--exclude=n1"])[-1] == "--exclude=n1"
 
 
 def test_the_settings_are_for_jobs_that_do_not_say() -> None:

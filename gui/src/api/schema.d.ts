@@ -797,7 +797,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change Node
+         * @description Keep new jobs from a node, or let it take some again; what runs there goes on.
+         */
+        patch: operations["change_node_api_v1_nodes_patch"];
         trace?: never;
     };
     "/api/v1/nodes/live": {
@@ -1978,6 +1982,21 @@ export interface components {
             before?: string | null;
             /** To */
             to?: ("front" | "back") | null;
+        };
+        /**
+         * NodeChange
+         * @description Whether a node is to take new jobs, and why it is not.
+         */
+        NodeChange: {
+            /** Name */
+            name: string;
+            /** Drained */
+            drained: boolean;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
         };
         /**
          * NoteWritten
@@ -3268,8 +3287,9 @@ export interface components {
          * NodeShown
          * @description A machine that jobs run on; `gpu_trouble` says why it has fewer GPUs than one might think.
          *
-         *     `executor` is whose machine it is, `condition` what that says of it (idle, drained: why), and
-         *     `pools` the partitions by which jobs may ask for it.
+         *     `drained` says who keeps new jobs from it and why; `executor` is whose machine it is,
+         *     `condition` what that says of it (idle, drained: why), and `pools` the partitions by which jobs
+         *     may ask for it.
          */
         NodeShown: {
             /** Name */
@@ -3282,6 +3302,8 @@ export interface components {
             gpus: components["schemas"]["GpuShown"][];
             /** Accepting */
             accepting: boolean;
+            /** Drained */
+            drained: string | null;
             /** Gpu Trouble */
             gpu_trouble: string | null;
             /** Executor */
@@ -3307,6 +3329,8 @@ export interface components {
             gpus: components["schemas"]["GpuShown"][];
             /** Accepting */
             accepting: boolean;
+            /** Drained */
+            drained: string | null;
             /** Gpu Trouble */
             gpu_trouble: string | null;
             /** Executor */
@@ -5509,6 +5533,39 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nodes"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_node_api_v1_nodes_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NodeChange"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

@@ -29,6 +29,7 @@ from atlas_server.domain.resources import Allocation, Node
 from atlas_server.domain.rights import Right
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.access import Access
+from atlas_server.services.drains import Drains
 from atlas_server.services.edits import Edits
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.runners import Runners
@@ -37,7 +38,7 @@ from foundations._version import __version__
 from foundations.contract.codec import plain
 from foundations.contract.report import Report
 from foundations.contract.version import API_VERSION
-from foundations.errors import Forbidden, InvalidRequest, Refused, WrongServer
+from foundations.errors import Forbidden, InvalidRequest, NotFound, Refused, WrongServer
 
 _SHOWN_WAITING = 1000
 _NODES_EVERY = 2.0  # seconds
@@ -63,6 +64,16 @@ class Move(BaseModel):
     to: Literal["front", "back"] | None = None
 
 
+class NodeChange(BaseModel):
+    """Whether a node is to take new jobs, and why it is not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    drained: bool
+    reason: str = ""
+
+
 class SystemRoutes:
     """The endpoints, and what they work with."""
 
@@ -75,6 +86,7 @@ class SystemRoutes:
         runners: Runners,
         scheduler: Scheduler,
         access: Access,
+        drains: Drains,
     ) -> None:
         self._identity = identity
         self._jobs = jobs
@@ -83,6 +95,7 @@ class SystemRoutes:
         self._runners = runners
         self._scheduler = scheduler
         self._access = access
+        self._drains = drains
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
@@ -91,6 +104,7 @@ class SystemRoutes:
         add("/health", self.health, methods=["GET"], **answers(Health))
         add("/server", self.server, methods=["GET"], **answers(ServerShown))
         add("/nodes", self.nodes, methods=["GET"], **answers(Nodes))
+        add("/nodes", self.change_node, methods=["PATCH"], **answers(Nodes))
         add("/nodes/live", self.nodes_live, methods=["GET"], response_class=Response)
         add("/queue", self.queue, methods=["GET"], **answers(Queue))
         add("/queue", self.clear_queue, methods=["DELETE"], **answers(Cleared))
@@ -127,6 +141,20 @@ class SystemRoutes:
     def nodes(self) -> Response:
         """Return nodes with what goes on there: what they do, and which jobs have what."""
         return JSONResponse(self._nodes())
+
+    @needs(Right.ADMIN)
+    def change_node(self, who: Who, targets: Targets, wanted: NodeChange) -> Response:
+        """Keep new jobs from a node, or let it take some again; what runs there goes on."""
+        targets.append(wanted.name)
+        if not wanted.drained:
+            self._drains.undrain(wanted.name, who.name)
+        elif any(node.name == wanted.name for node in self._scheduler.nodes()):
+            self._drains.drain(wanted.name, who.name, wanted.reason)
+        else:
+            raise NotFound(
+                f"There is no node '{wanted.name}'.", "Their names are shown by: foundations nodes"
+            )
+        return self.nodes()
 
     @needs(Right.READ)
     def nodes_live(self) -> Response:

@@ -102,6 +102,10 @@ def _nowhere(job: Waiting, demand: Demand, nodes: Sequence[Node]) -> str:
     broken = out_of_order(demand, nodes)
     if broken is not None:
         return f"waits for {broken}"
+    drained = [node for node in nodes if node.drained]
+    if drained and len(drained) == len([node for node in nodes if not node.accepting]):
+        told = ", ".join(f"{node.name} ({node.drained})" for node in drained[:3])
+        return f"waits for nodes that take no new jobs: {told}{', ...' if drained[3:] else ''}"
     several = job.wish.nodes > 1
     return f"waits for {'nodes' if several else 'a node'} large enough to accept jobs again"
 

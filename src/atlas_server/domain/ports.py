@@ -20,13 +20,17 @@ Handle = str
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One runner to start: what it needs to know, as JSON, and what it may use."""
+    """One runner to start: what it needs to know, as JSON, and what it may use.
+
+    `avoid` are names of nodes that it must not come to where its engine chooses the node.
+    """
 
     attempt: int
     job_id: str
     allocation: Allocation
     assignment: dict[str, Any]
     recoveries: int = 0
+    avoid: tuple[str, ...] = ()
 
 
 class Life(Enum):

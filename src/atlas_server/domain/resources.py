@@ -39,7 +39,8 @@ class Gpu:
 class Node:
     """A machine that jobs can be placed on: `cpus` in cores, `memory` in bytes.
 
-    A node that is not `accepting` keeps its running jobs and gets no new ones. `gpu_trouble` says
+    A node that is not `accepting` keeps its running jobs and gets no new ones; `drained` says who
+    wants it so, where that is a person's wish and not its engine's. `gpu_trouble` says
     why it has no GPUs, or fewer than one might think. `executor` is whose node it is; `condition`
     is what its engine says of it, where it has one. `pools` are names by which jobs may ask for
     it, such as partitions; `is_open` is for those that name none. `labels` are what else jobs may
@@ -60,6 +61,7 @@ class Node:
     containers: bool = True
     shares_gpus: bool = True
     labels: tuple[str, ...] = ()
+    drained: str | None = None
 
     def device(self, name: str) -> str | None:
         """The UUID of a device that an allocation names, by that or by its number; None: not here.

@@ -76,8 +76,8 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
 
     def _pilot(self, name: str, waiting: Waiting) -> Submission:
         size, grace, told = self._settings.pilots, self._home.grace, waiting.assignment
-        memory, cluster = size.memory or None, wishes_of(told)
-        request = Request(name, "pilot", size.cpus, memory, size.gpus, None, cluster, grace)
+        memory = size.memory or None
+        request = Request(name, "pilot", size.cpus, memory, size.gpus, None, {}, grace)
         charge = Charge(
             name=name,
             executor=self.name,
@@ -91,7 +91,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             grace=grace,
             **{key: told[key] for key in _OF_THE_SERVER},
         )
-        words = ("sbatch", *options(request, self._settings))
+        words = ("sbatch", *options(request, self._settings, waiting.kind))
         return Submission(name, words, self._script(plain(charge), "pilot"))
 
     def _meaning(self, entry: Row) -> Observation:
@@ -106,6 +106,8 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             where = {key: cluster[key] for key in ("partition", "account", "qos") if key in cluster}
             return Request(handle, launch.job_id, 1.0, None, 0.0, None, where, grace, node)
         gpus = sum(share for _, share in allocation.gpus)
+        prefix = f"{self.name}/"
+        avoid = [name.removeprefix(prefix) for name in launch.avoid if name.startswith(prefix)]
         return Request(
             handle,
             launch.job_id,
@@ -115,6 +117,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             spec["timeout"],
             cluster,
             grace,
+            avoid=tuple(avoid),
         )
 
     def _told(self, assignment: Mapping[str, Any], handle: Handle) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ _COLLECTING = 30.0
 class Request:
     """What an attempt asks of Slurm; `memory` in bytes, `timeout` in seconds.
 
-    `node` is where a dead runner has left something to take in.
+    `node` is where a dead runner has left something to take in; `avoid` are nodes to stay away
+    from.
     """
 
     name: str
@@ -33,10 +34,13 @@ class Request:
     cluster: Mapping[str, Any]
     grace: float
     node: str | None = None
+    avoid: tuple[str, ...] = ()
 
 
-def options(request: Request, settings: SlurmSettings) -> list[str]:
-    """Return the options of sbatch."""
+def options(
+    request: Request, settings: SlurmSettings, where: Iterable[str] | None = None
+) -> list[str]:
+    """Return the options of sbatch; `where` is what `wishes` has said before."""
     found = [
         f"--job-name={request.name}",
         f"--comment={request.job_id}",
@@ -55,7 +59,7 @@ def options(request: Request, settings: SlurmSettings) -> list[str]:
     if request.node is not None:
         # A node that takes no jobs any more is not waited for long.
         found += [f"--nodelist={request.node}", "--time=10", "--deadline=now+15minutes"]
-    return found + wishes(request, settings)
+    return [*found, *(wishes(request, settings) if where is None else where)]
 
 
 def amounts(request: Request, settings: SlurmSettings) -> list[str]:
@@ -78,6 +82,8 @@ def wishes(request: Request, settings: SlurmSettings) -> list[str]:
         value = request.cluster.get(key) or getattr(settings, key)
         if value:
             found.append(f"--{key}={value}")
+    if request.avoid:
+        found.append(f"--exclude={','.join(request.avoid)}")
     return [*found, *settings.sbatch, *request.cluster.get("sbatch", ())]
 
 

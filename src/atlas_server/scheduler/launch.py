@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
+from collections.abc import Callable, Collection, Set
 
 from atlas_server.domain.ports import Executor, Launch, LaunchFailed, Observation
 from atlas_server.domain.records import AttemptRecord, JobRecord
@@ -18,9 +18,13 @@ log = logging.getLogger(__name__)
 class Launcher:
     """Begins attempts in the store, then has the executor start their runners."""
 
-    def __init__(self, jobs: Jobs, settings: RunnerSettings) -> None:
+    def __init__(
+        self, jobs: Jobs, settings: RunnerSettings, avoided: Callable[[], Collection[str]]
+    ) -> None:
+        """`avoided` tells the nodes that get no new jobs."""
         self._jobs = jobs
         self._settings = settings
+        self._avoided = avoided
         # Handles that no report has written to the store yet, by attempt.
         self.handles: dict[int, str] = {}
 
@@ -39,7 +43,8 @@ class Launcher:
             return None
         job, attempt, secrets = begun
         assignment = self._settings.assignment(job, attempt, secrets)
-        launch = Launch(attempt.id, attempt.job_id, allocation, assignment)
+        avoid = tuple(sorted(self._avoided()))
+        launch = Launch(attempt.id, attempt.job_id, allocation, assignment, avoid=avoid)
         try:
             # Where no handle was known before, the runner's first report writes it down; until
             # then a server that comes back waits for that report or for the end of the lease.

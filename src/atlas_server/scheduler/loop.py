@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.explanation import explain, explain_many
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 # Even when nothing changes: backends may have lost a runner without a word.
 _LONGEST_SLEEP = 30.0
+# While nodes are drained: another process may let them take jobs again.
+_DRAINED_SLEEP = 5.0
 
 
 class Scheduler:
@@ -187,7 +189,7 @@ class Scheduler:
             decision = place(self._queue, nodes, running, now, self._policy, fairness)
         started = self._launch(decision, {node.name: node.executor for node in nodes})
         # What could not be launched has freed its place: place again at once.
-        return 0.0 if started < len(decision.starts) else self._pause(decision, now)
+        return 0.0 if started < len(decision.starts) else self._pause(decision, now, nodes)
 
     def _take_over(self) -> None:
         self._observe()
@@ -206,8 +208,9 @@ class Scheduler:
                 started += 1
         return started
 
-    def _pause(self, decision: Decision, now: float) -> float:
-        moments = [now + _LONGEST_SLEEP]
+    def _pause(self, decision: Decision, now: float, nodes: Sequence[Node]) -> float:
+        drained = any(node.drained for node in nodes) and len(self._queue)
+        moments = [now + (_DRAINED_SLEEP if drained else _LONGEST_SLEEP)]
         due = self._queue.next_due()
         if due is not None:
             moments.append(due)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from atlas_server.store import (
     account_tables,
     limit_tables,
+    node_tables,
     retention_tables,
     search_tables,
     tables,
@@ -13,5 +14,5 @@ from atlas_server.store import (
 metadata = tables.metadata
 assert all(
     each.metadata is metadata
-    for each in (account_tables, limit_tables, retention_tables, search_tables)
+    for each in (account_tables, limit_tables, node_tables, retention_tables, search_tables)
 )

@@ -71,7 +71,11 @@ def _print(nodes: List[Json]) -> None:
 def _row(node: Json, ids: Dict[str, str], with_pools: bool) -> List[Cell]:
     used = node["used"]
     gpus = len(node["gpus"])
-    state = node["condition"] or ("takes jobs" if node["accepting"] else "takes no jobs")
+    state = (
+        node.get("drained")
+        or node["condition"]
+        or ("takes jobs" if node["accepting"] else "takes no jobs")
+    )
     cells: List[Cell] = [
         node["name"],
         "{:g} of {:g}".format(used["cpus"], node["cpus"]),

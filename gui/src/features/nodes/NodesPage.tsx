@@ -40,7 +40,7 @@ export function NodesPage() {
 function NodePanel({ node }: { node: Node }) {
   const { live, used } = node;
   return (
-    <Panel title={node.name} tools={<span className={node.accepting ? styles["up"] : styles["down"]}>{node.condition ?? (node.accepting ? "takes jobs" : "takes no new jobs")}</span>}>
+    <Panel title={node.name} tools={<span className={node.accepting ? styles["up"] : styles["down"]}>{node.drained ?? node.condition ?? (node.accepting ? "takes jobs" : "takes no new jobs")}</span>}>
       {node.pools.length > 0 && <p style={{ color: "var(--ink-3)", margin: 0 }}>in {node.pools.join(", ")}</p>}
       <h3 className={styles["sub"]} style={{ marginTop: 0 }}>
         Given to jobs

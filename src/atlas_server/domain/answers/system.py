@@ -61,8 +61,9 @@ class GivenOut(TypedDict):
 class NodeShown(TypedDict):
     """A machine that jobs run on; `gpu_trouble` says why it has fewer GPUs than one might think.
 
-    `executor` is whose machine it is, `condition` what that says of it (idle, drained: why), and
-    `pools` the partitions by which jobs may ask for it.
+    `drained` says who keeps new jobs from it and why; `executor` is whose machine it is,
+    `condition` what that says of it (idle, drained: why), and `pools` the partitions by which jobs
+    may ask for it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class NodeShown(TypedDict):
     memory: int
     gpus: list[GpuShown]
     accepting: bool
+    drained: str | None
     gpu_trouble: str | None
     executor: str
     condition: str | None

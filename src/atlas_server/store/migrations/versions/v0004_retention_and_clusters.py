@@ -6,6 +6,7 @@ Revision ID: 0004
 from __future__ import annotations
 
 from atlas_server.store.migrations.logins import add_login_failures
+from atlas_server.store.migrations.nodes import add_drained_nodes
 from atlas_server.store.migrations.retention import add_retention
 
 revision = "0004"
@@ -16,3 +17,4 @@ def upgrade() -> None:
     """Add tables and columns, and fill them from what is there."""
     add_login_failures()
     add_retention()
+    add_drained_nodes()
