@@ -15,7 +15,7 @@ from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
 from atlas_runner.ending import WorkerExit, signal_name
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
-from atlas_runner.fetching import deliver, fetch_code
+from atlas_runner.fetching import code_kept, deliver, fetch_code
 from atlas_runner.process_way import ProcessWay
 from atlas_runner.shipper import Shipper
 from atlas_runner.way import Surroundings, Way, Worker
@@ -160,8 +160,11 @@ class _Attempt:
     def _execute(self, workspace: Workspace, shipper: Shipper) -> Result:
         if self.assignment.remote:
             shipper.start()  # what it fetches may take a while
-            fetch_code(self.assignment, self.blobs, self.spec["bundle"], self.stop_fd)
-        workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
+            with code_kept(self.assignment.home, self.stop_fd):
+                fetch_code(self.assignment, self.blobs, self.spec["bundle"], self.stop_fd)
+                workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
+        else:
+            workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
         way = self._way(workspace, shipper)
         way.prepare()
         attendants = self._attendants(workspace)

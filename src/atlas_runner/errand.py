@@ -21,6 +21,7 @@ from typing import Any
 
 from atlas_runner import attempt
 from atlas_runner.finding import server_now
+from atlas_runner.node_cache import Bounds, trim
 from atlas_runner.sdk_copies import provide_sdk
 from foundations.client.api import Api
 from foundations.contract import report
@@ -55,6 +56,9 @@ def main() -> int:
     if assignment.remote:
         provide_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
+    bounds = Bounds.told(os.environ)
+    if assignment.remote and bounds is not None:
+        trim(assignment.home, bounds)
     return 0
 
 
