@@ -99,19 +99,25 @@ def _attempts(home: Path, abandoned: float) -> Iterator[float]:
     """Yield when each attempt that lives here began; those nobody came back to are removed."""
     for folder in (home / "work").glob("*/*"):
         try:
-            began = (folder / "identity").stat().st_mtime
-            with (folder / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                if folder.stat().st_mtime < abandoned:
-                    remove_tree(str(folder))
-                    continue
+            began, changed_at = (folder / "identity").stat().st_mtime, folder.stat().st_mtime
         except FileNotFoundError:
             continue  # it has just ended
-        except BlockingIOError:
-            yield began
+        # One without a runner may have a worker, and somebody may come to recover it.
+        if changed_at < abandoned and not _has_runner(folder):
+            remove_tree(str(folder))
         else:
-            # Its runner is gone; it may have a worker, and somebody may come to recover it.
             yield began
+
+
+def _has_runner(folder: Path) -> bool:
+    try:
+        with (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def _used_at(kept: _Kept) -> float:
