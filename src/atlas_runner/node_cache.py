@@ -47,6 +47,13 @@ class _Kept:
     remove: Callable[[], object]
 
 
+def trim_as_told(home: str, variables: Mapping[str, str]) -> None:
+    """Bring what is below `home` within the bounds that the server has told."""
+    bounds = Bounds.told(variables)
+    if bounds is not None:
+        trim(home, bounds)
+
+
 def trim(home: str, bounds: Bounds) -> None:
     """Bring what is below `home` within its bounds, unless somebody is at it just now."""
     lock = os.open(cache_lock(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
@@ -29,16 +27,19 @@ from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.registry import make_fleet
+from atlas_server.kept import kept
 from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
-from atlas_server.scheduler.launch import Launcher, RunnerSettings
+from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.searches import Searches as SearchThread
 from atlas_server.scheduler.shares import Shares
 from atlas_server.services.access import Access
 from atlas_server.services.accounts import Accounts, check_somebody
+from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.audit import AuditLog
+from atlas_server.services.claims import Claims
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.health import Health
@@ -50,6 +51,7 @@ from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
 from atlas_server.services.meters import Meters
 from atlas_server.services.permissions import Permissions
+from atlas_server.services.pilots import PilotsHeard
 from atlas_server.services.places import Places
 from atlas_server.services.runners import Runners
 from atlas_server.services.searches import Searches
@@ -87,11 +89,13 @@ class Assembly:
         self.closers: list[Callable[[], None]] = []
         self._around = around
         self._clock, self._feed, self._meters = SystemClock(), Feed(), Meters()
-        self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
+        self._instance = kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
         self._fleet = (
-            make_fleet(self.config, around.umask, self._instance) if self.config.schedules else None
+            make_fleet(self.config, around.umask, self._instance, self._identification.own_token)
+            if self.config.schedules
+            else None
         )
         self._leadership, self._machines, guarded = self._make_leadership()
         self._make_scheduler(guarded)
@@ -147,15 +151,18 @@ class Assembly:
             self._archives,
             make_clearing(config, self._store, kept, *clearing),
             self._remove_orphans,
-            lambda: self._leadership.leads,
+            self._leads,
         )
+
+    def _leads(self) -> bool:
+        return self._leadership.leads
 
     def _remove_orphans(self, is_left_over: Callable[[str, int], bool]) -> int | None:
         return self._containers.remove_orphans(is_left_over)
 
     def _make_gate(self) -> None:
         config, store, clock = self.config, self._store, self._clock
-        own = _kept(config.database.parent / "key", clock.new_token)
+        own = kept(config.database.parent / "key", clock.new_token)
         enabled = bool(config.authentication)
         self._identification = Identification(store, clock, own, enabled=enabled)
         self._audit = AuditLog(store)
@@ -193,6 +200,7 @@ class Assembly:
         parts = (feed, self._bundles, clock, nodes, workers, limits, places)
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
+        self._claims = Claims(store, settings)
         launcher = Launcher(own_jobs, settings)
         self._leases = leases = Leases(guarded, clock, config.lease)
         whereabouts = Whereabouts(guarded, feed, clock, nodes)
@@ -214,13 +222,13 @@ class Assembly:
             assert fleet is not None
             return launcher.take_in(folder, fleet.local)
 
-        self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
+        self._arrivals = Arrivals(config.home, take_in, self._leads)
 
     def _make_searches(self, guarded: Store) -> None:
         store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
         trials = Trials(guarded, feed, bundles, self._jobs, clock, read_spec)
         self._search_thread = SearchThread(
-            trials, feed, make_study, clock, self._machines.nodes, lambda: self._leadership.leads
+            trials, feed, make_study, clock, self._machines.nodes, self._leads
         )
         wake = self._search_thread.wake
         self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
@@ -228,6 +236,7 @@ class Assembly:
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
         jobs, bundles, instance = self._jobs, self._bundles, self._instance
+        fleet = self._fleet
         terms = Terms(instance, config.heartbeat, config.grace, config.lease)
         parts = Parts(
             identity=Identity(str(config.home), instance, clock.now()),
@@ -241,12 +250,14 @@ class Assembly:
             jobs=jobs,
             executed=ExecutedJobs(store, feed, bundles, jobs, clock, terms),
             runners=Runners(store, feed, self._logs, self._kept.samples, jobs, clock, config.lease),
+            claims=self._claims,
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,
             limits=self._jobs.limits,
             searches=self._searches,
             access=self._gate.access,
+            pilots=PilotsHeard(fleet.pilots if fleet else {}, self._leads, instance),
         )
         self._boards = _tensorboards(config, self._kept.synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)
@@ -322,17 +333,3 @@ def _runner_settings(around: Surroundings, instance: str, own_token: str) -> Run
         lease=config.lease,
         own_token=own_token,
     )
-
-
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    """What this home keeps from its first start on: its server's identity, its secret."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.touch(mode=0o600)
-        partial.write_text(make())
-        # Another process of this server may start at the same moment: the first one counts.
-        with suppress(FileExistsError):
-            path.hardlink_to(partial)
-        partial.unlink()
-    return path.read_text()
