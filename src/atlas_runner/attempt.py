@@ -184,11 +184,15 @@ class _Attempt:
 
     def _execute(self, workspace: Workspace) -> Result:
         if self.assignment.remote:
-            from atlas_runner.fetching import fetch_code  # noqa: PLC0415 - loads what few need
+            # Late: it loads what few need.
+            from atlas_runner.fetching import code_kept, fetch_code  # noqa: PLC0415
 
             self._shipper(workspace).start()  # what it fetches may take a while
-            fetch_code(self.assignment, self.blobs, self.spec["bundle"], self.stop_fd)
-        workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
+            with code_kept(self.assignment.home, self.stop_fd):
+                fetch_code(self.assignment, self.blobs, self.spec["bundle"], self.stop_fd)
+                workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
+        else:
+            workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
         way = self._way(workspace)
         way.prepare()
         attendants = self._attendants(workspace)

@@ -85,6 +85,10 @@ def _carry_out(assignment: Assignment, told: _Told) -> None:
 
         provide_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
+    if assignment.remote:
+        from atlas_runner.node_cache import trim_as_told  # noqa: PLC0415 - as above
+
+        trim_as_told(assignment.home, os.environ)
 
 
 class _Told:

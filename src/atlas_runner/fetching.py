@@ -1,7 +1,7 @@
 """Content between a node and a server that share no files: code comes, results go.
 
 What a job's code consists of is kept on the node by its content, and is fetched once for all jobs
-of the same folder, by whichever is first; the others wait for it.
+of the same folder, by whichever is first; the others wait for it. `node_cache` bounds what is kept.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import fcntl
 import logging
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from atlas_runner.errors import PreparationStopped, StartFailed
@@ -29,6 +30,18 @@ _LONGEST_PAUSE = 5.0
 _LOOK_INTERVAL = 0.1
 _PASSING = (Unreachable, WrongServer, StorageFull)
 _WITH_CONTENT = (manifest.FILE, manifest.EXECUTABLE)
+
+
+def cache_lock(home: str) -> str:
+    """Return the lock of what a node keeps: held, shared, while somebody needs it to stay."""
+    return os.path.join(home, "cache.lock")
+
+
+@contextmanager
+def code_kept(home: str, stop_fd: int) -> Iterator[None]:
+    """Keep what is fetched on this node until it is laid out. Raises PreparationStopped."""
+    with _Turn(cache_lock(home), stop_fd, fcntl.LOCK_SH):
+        yield
 
 
 def fetch_code(assignment: Assignment, blobs: BlobDir, digest: str, stop_fd: int) -> None:
@@ -63,12 +76,12 @@ def deliver(assignment: Assignment, blobs: BlobDir, digest: str) -> bool:
 
 
 def _fetch(api: Api, blobs: BlobDir, digest: str) -> None:
-    if not blobs.has(digest):
+    if blobs.renew([digest]):
         blobs.put_stream(api.blob(digest), digest, durable=False)
     with blobs.open(digest) as file:
         entries = manifest.decode(file.read())
     wanted = [value for _, kind, value, _ in entries if kind in _WITH_CONTENT]
-    for each in blobs.missing(wanted):
+    for each in blobs.renew(wanted):
         blobs.put_stream(api.blob(each), each, durable=False)
 
 
@@ -93,8 +106,9 @@ def _pause(seconds: float, stop_fd: int | None) -> None:
 class _Turn:
     """Holds a lock of the node for as long as the `with` block lasts."""
 
-    def __init__(self, path: str, stop_fd: int) -> None:
+    def __init__(self, path: str, stop_fd: int, how: int = fcntl.LOCK_EX) -> None:
         self._path = path
+        self._how = how
         self._stop_fd = stop_fd
         self._descriptor = -1
 
@@ -103,7 +117,7 @@ class _Turn:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         while True:
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._descriptor, self._how | fcntl.LOCK_NB)
             except BlockingIOError:
                 try:
                     _pause(_LOOK_INTERVAL, self._stop_fd)

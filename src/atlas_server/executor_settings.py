@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 from atlas_server.pilot_settings import NO_PILOTS, PilotSettings, read_pilots
-from foundations.contract.request import parse_memory, suggestion, words
+from foundations.contract.request import parse_duration, parse_memory, suggestion, words
 from foundations.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -28,7 +28,8 @@ class ClusterSettings:
     `python` is the interpreter on the nodes that has Atlas, `server` the address at which they
     reach this server; None: our own. Times are in seconds: between two looks (`poll`), and for the
     engine to answer (`patience`). Where the nodes do not see the server's home they are not
-    `shared`, and work below the folder `cache`, which each has for itself.
+    `shared`, and work below the folder `cache`, which each has for itself; of code and environments
+    there stay `cache_size` bytes, and what was used in the last `cache_age` seconds.
     """
 
     name: str
@@ -38,6 +39,8 @@ class ClusterSettings:
     patience: float = 20.0
     shared: bool = True
     cache: str = "/var/tmp/atlas"  # noqa: S108 - closed to others by the runner
+    cache_size: int = 20 << 30
+    cache_age: float = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +168,12 @@ def _read(name: str, said: Any) -> Settings:
     return settings
 
 
+_WITH_UNITS: Mapping[str, Callable[[Any], float]] = {
+    "cache_size": parse_memory,
+    "cache_age": parse_duration,
+}
+
+
 def _value(name: str, key: str, value: Any) -> Any:
     if key == "pilots":
         return read_pilots(name, value)
@@ -176,6 +185,11 @@ def _value(name: str, key: str, value: Any) -> Any:
             return number
     except (TypeError, ValueError) as error:
         raise ConfigError(f"executors: {name}: {key} cannot be {value!r}.") from error
+    if key in _WITH_UNITS:
+        try:
+            return _WITH_UNITS[key](value)
+        except ConfigError as error:
+            raise ConfigError(f"executors: {name}: {key}: {error.message}", error.hint) from error
     if key == "autoscaling":
         return _kinds(name, value)
     if key == "shared":

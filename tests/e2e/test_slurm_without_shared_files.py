@@ -50,9 +50,14 @@ class Site:
         environment = {"SLURM_CONF": str(self.cluster.conf)}
         settings: dict[str, object] = {"port": free_ports(1)[0]}
         self.server = LiveServer(self.hidden, 2, settings, environment)
+        self.configure("poll: 1")
+
+    def configure(self, setting: str) -> None:
+        """Say one thing more of the executor; counts from the server's next start on."""
         config = self.server.home / "config" / "server.config.yaml"
-        config.parent.mkdir(parents=True)
-        config.write_text(f"executors: {{slurm: {{shared: false, cache: {self.cache}}}}}\n")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        said = f"shared: false, cache: {self.cache}, {setting}"
+        config.write_text(f"executors: {{slurm: {{{said}}}}}\n")
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +92,11 @@ def test_code_comes_once_a_node_and_everything_comes_back(site: Site, folder: Pa
     # Both nodes have one disk here, so what one has fetched the other has, too.
     blobs = list(site.cache.glob("*/blobs/??/*"))
     assert len(blobs) == 4, "the manifest and three files, and nothing that the job made"
-    times = {path: path.stat().st_mtime_ns for path in blobs}
+    files = {path: path.stat().st_ino for path in blobs}
     jobs = [server.send(folder, "main.py", home) for _ in range(4)]
     for job in jobs:
         server.completed(job)
-    assert {path: path.stat().st_mtime_ns for path in site.cache.glob("*/blobs/??/*")} == times
+    assert {path: path.stat().st_ino for path in site.cache.glob("*/blobs/??/*")} == files
     # Nothing is left of jobs that are over.
     site.cluster.wait(lambda: not list(site.cache.glob("*/work/*")))
 
@@ -106,11 +111,15 @@ def test_a_node_keeps_its_journal_while_the_server_is_away(
     flag.touch()
     (root,) = site.cache.glob(f"*/work/{job}/1")
     site.cluster.wait((root / "result").exists)
+    site.configure("cache_size: 1B")
     server.restart()
     ended = server.completed(job)
     assert ended["attempts"] == 1
     assert b"down" in server.job_log(job)
     assert ended["metrics"]["step"]["value"] == 2
+    # From now on nothing may stay on the node that nobody uses.
+    server.completed(server.send(folder, "main.py", str(server.home)))
+    site.cluster.wait(lambda: not list(site.cache.glob("*/blobs/??/*")))
 
 
 def test_what_a_dead_runner_left_is_taken_in_on_its_node(

@@ -106,7 +106,9 @@ class Home:
 
     def variables_there(self, settings: ClusterSettings) -> dict[str, str]:
         """Return the environment variables of runners."""
-        return {**self.variables, "FOUNDATIONS_HOME": self.place(settings)}
+        bounds = {"ATLAS_CACHE_SIZE": settings.cache_size, "ATLAS_CACHE_AGE": settings.cache_age}
+        there = {} if settings.shared else {name: str(value) for name, value in bounds.items()}
+        return {**self.variables, **there, "FOUNDATIONS_HOME": self.place(settings)}
 
     def told_there(self, settings: ClusterSettings, handle: Handle) -> dict[str, Any]:
         """Return what in a runner's assignment is different there."""
