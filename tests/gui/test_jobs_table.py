@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -163,3 +165,29 @@ def test_brushing_an_axis_chooses_jobs(visit: Visit) -> None:
     expect(page.get_by_test_id("job-row")).to_have_count(3)
     page.get_by_role("button", name="Choose all in the plot").click()
     expect(page.get_by_test_id("job-row")).to_have_count(9)
+
+
+def test_only_columns_in_sight_exist(visit: Visit, demo: Demo) -> None:
+    params = {f"p{number:03}": number for number in range(300)}
+    demo.server.completed(trained(demo.server, project="wide", **params))
+    shown = quote(json.dumps([f"params.{name}" for name in params]))
+    page = visit.open(f'/projects/wide/jobs?cols={shown}&pin=["params.p007"]')
+    row, heads = page.get_by_test_id("job-row").first, page.get_by_role("columnheader")
+    expect(row.get_by_role("gridcell")).not_to_have_count(302)
+    assert heads.count() == row.get_by_role("gridcell").count() < 40
+    page.get_by_test_id("jobs-scroll").evaluate("table => table.scrollLeft = table.scrollWidth")
+    last = heads.filter(has_text="p299")
+    expect(last).to_be_in_viewport()
+    cell = row.locator(f"[aria-colindex='{last.get_attribute('aria-colindex')}']")
+    expect(cell).to_have_text("299")
+    at, head = cell.bounding_box(), last.bounding_box()
+    assert at
+    assert head
+    assert (at["x"], at["width"]) == (head["x"], head["width"])
+    # What is pinned stays; what is left out is reached from the keyboard.
+    expect(heads.filter(has_text="p007")).to_be_in_viewport()
+    expect(heads.filter(has_text="p150")).to_have_count(0)
+    heads.filter(has_text="p294").get_by_role("button", name="p294", exact=True).focus()
+    for _ in range(20):
+        page.keyboard.press("Shift+Tab")
+    expect(heads.filter(has_text="p284")).to_be_in_viewport()

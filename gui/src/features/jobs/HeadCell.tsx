@@ -37,6 +37,7 @@ const DRAGGED = "application/x-atlas-column";
 export function HeadCell({
   column,
   index,
+  gap,
   direction,
   edge,
   last,
@@ -44,6 +45,8 @@ export function HeadCell({
 }: {
   column: Placed;
   index: number;
+  /** The width of what is left out before it. */
+  gap: number;
   direction: Direction;
   edge: boolean;
   last: boolean;
@@ -76,7 +79,7 @@ export function HeadCell({
       aria-colindex={index}
       aria-sort={column.sortable ? direction : undefined}
       className={classes.filter(Boolean).join(" ")}
-      style={{ width: column.width, ...(column.left === null ? {} : { left: column.left }) }}
+      style={{ width: column.width, ...(column.left === null ? { marginLeft: gap } : { left: column.left }) }}
       data-over={over}
       onDragOver={dragged}
       onDragLeave={() => setOver(undefined)}

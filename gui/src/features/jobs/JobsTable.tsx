@@ -9,8 +9,9 @@ import { shortId } from "@/lib/format";
 
 import { type Direction, Grip, type HeadActions, HeadCell } from "./HeadCell";
 import styles from "./JobsTable.module.css";
-import { type Layout, type Placed, SELECT_WIDTH } from "./layout";
+import { type Layout, SELECT_WIDTH } from "./layout";
 import type { Chosen } from "./useChosen";
+import { type InSight, useColumnsInSight } from "./useColumnsInSight";
 import type { Rows } from "./useRows";
 
 const ROW = 34;
@@ -26,7 +27,7 @@ interface Props {
   label: string;
 }
 
-/** The table: only rows in sight exist. Arrow keys move, Enter opens, Space selects. */
+/** The table: only rows and columns in sight exist. Arrow keys move, Enter opens, Space selects. */
 export function JobsTable({ rows, layout, sort, actions, chosen, onWindow, label }: Props) {
   const scroll = useRef<HTMLDivElement>(null);
   const [at, setAt] = useState(0);
@@ -39,6 +40,7 @@ export function JobsTable({ rows, layout, sort, actions, chosen, onWindow, label
     overscan: 8,
     scrollPaddingStart: HEAD,
   });
+  const columns = useColumnsInSight(scroll, layout);
   const items = virtual.getVirtualItems();
   const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? 0;
@@ -81,7 +83,7 @@ export function JobsTable({ rows, layout, sort, actions, chosen, onWindow, label
         className={styles["table"]}
         style={{ width: layout.total, height: HEAD + virtual.getTotalSize() }}
       >
-        <Head layout={layout} sort={sort} actions={actions} chosen={chosen} rows={rows} lastPinned={lastPinned} />
+        <Head layout={layout} columns={columns} sort={sort} actions={actions} chosen={chosen} rows={rows} lastPinned={lastPinned} />
         {items.map(({ index, start }) => {
           const job = rows.row(index);
           return (
@@ -91,6 +93,7 @@ export function JobsTable({ rows, layout, sort, actions, chosen, onWindow, label
               top={start + HEAD}
               job={job}
               layout={layout}
+              columns={columns}
               lastPinned={lastPinned}
               selected={job !== undefined && chosen.has(job.job_id)}
               focusable={index === at || (at > last && index === first) || (at < first && index === first)}
@@ -107,12 +110,13 @@ export function JobsTable({ rows, layout, sort, actions, chosen, onWindow, label
 
 function Head({
   layout,
+  columns,
   sort,
   actions,
   chosen,
   rows,
   lastPinned,
-}: Pick<Props, "layout" | "sort" | "actions" | "chosen" | "rows"> & { lastPinned: string | null }) {
+}: Pick<Props, "layout" | "sort" | "actions" | "chosen" | "rows"> & { columns: readonly InSight[]; lastPinned: string | null }) {
   const fixed = SELECT_WIDTH + layout.nameWidth;
   const all = chosen.everything || (rows.loaded.length > 0 && rows.loaded.every((job) => chosen.has(job.job_id)));
   let left = fixed;
@@ -148,13 +152,14 @@ function Head({
           <span className={styles["sorter"]}>Name</span>
           <Grip width={layout.nameWidth} onResize={(width) => layout.resize("name", width)} />
         </div>
-        {layout.shown.map((column, index) => (
+        {columns.map(({ column, position, gap, edge }) => (
           <HeadCell
             key={column.id}
             column={column}
-            index={index + 3}
+            index={position + 3}
+            gap={gap}
             direction={directionOf(column.id, sort)}
-            edge={index > 0 && layout.shown[index - 1]?.group !== column.group}
+            edge={edge}
             last={column.id === lastPinned}
             actions={actions}
           />
@@ -174,6 +179,7 @@ interface RowProps {
   top: number;
   job: JobRow | undefined;
   layout: Layout;
+  columns: readonly InSight[];
   lastPinned: string | null;
   selected: boolean;
   focusable: boolean;
@@ -182,7 +188,7 @@ interface RowProps {
   rows: Rows;
 }
 
-const Row = memo(function Row({ index, top, job, layout, lastPinned, selected, focusable, onFocus, chosen, rows }: RowProps) {
+const Row = memo(function Row({ index, top, job, layout, columns, lastPinned, selected, focusable, onFocus, chosen, rows }: RowProps) {
   const tick = (event: MouseEvent<HTMLInputElement>) => {
     if (job === undefined) return;
     if (event.shiftKey) chosen.extendTo(index, rows);
@@ -218,21 +224,14 @@ const Row = memo(function Row({ index, top, job, layout, lastPinned, selected, f
           </>
         )}
       </div>
-      {layout.shown.map((column, position) => (
-        <Cell
-          key={column.id}
-          column={column}
-          position={position}
-          job={job}
-          edge={position > 0 && layout.shown[position - 1]?.group !== column.group}
-          last={column.id === lastPinned}
-        />
+      {columns.map((place) => (
+        <Cell key={place.column.id} {...place} job={job} last={place.column.id === lastPinned} />
       ))}
     </div>
   );
 });
 
-function Cell({ column, position, job, edge, last }: { column: Placed; position: number; job: JobRow | undefined; edge: boolean; last: boolean }) {
+function Cell({ column, position, gap, job, edge, last }: InSight & { job: JobRow | undefined; last: boolean }) {
   const content = job === undefined ? <div className={styles["bone"]} /> : column.cell(job);
   const empty = content === null || content === undefined || content === false || content === "";
   const classes = [
@@ -247,7 +246,7 @@ function Cell({ column, position, job, edge, last }: { column: Placed; position:
       role="gridcell"
       aria-colindex={position + 3}
       className={classes.filter(Boolean).join(" ")}
-      style={{ width: column.width, ...(column.left === null ? {} : { left: column.left }) }}
+      style={{ width: column.width, ...(column.left === null ? { marginLeft: gap } : { left: column.left }) }}
     >
       {empty ? <span className={styles["none"]}>–</span> : typeof content === "string" || typeof content === "number" ? <span className={styles["text"]}>{content}</span> : content}
     </div>
