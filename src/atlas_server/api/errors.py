@@ -11,14 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from foundations import errors
+from foundations._version import __version__
+from foundations.contract.version import SERVER_HEADER
 
 log = logging.getLogger(__name__)
 
-_STATUS: dict[type[errors.FoundationsError], int] = {
+_STATUS: dict[type[Exception], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.TooManyAttempts: 429,
     errors.NotFound: 404,
+    errors.Removed: 410,
     errors.Ambiguous: 409,
     errors.Refused: 409,
     errors.Fenced: 410,
@@ -34,8 +37,12 @@ _STATUS: dict[type[errors.FoundationsError], int] = {
 }
 
 
-def status_of(error: errors.FoundationsError) -> int:
+def status_of(error: Exception) -> int:
     """Return the status that `error` is answered with."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, RequestValidationError):
+        return _STATUS[errors.InvalidRequest]
     return next((_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS), 500)
 
 
@@ -53,11 +60,12 @@ def error_response(error: errors.FoundationsError) -> Response:
 
 
 def _headers(error: errors.FoundationsError) -> dict[str, str]:
+    headers = {SERVER_HEADER: __version__}
     if isinstance(error, errors.Unauthenticated):
-        return {"WWW-Authenticate": "Bearer"}
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.TooManyAttempts):
-        return {"Retry-After": str(error.details.get("wait", 1))}
-    return {}
+        headers["Retry-After"] = str(error.details.get("wait", 1))
+    return headers
 
 
 def install(app: FastAPI) -> None:

@@ -7,10 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from atlas_server.api.lasting import streamed
 from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.api.streams import JobStream
 from atlas_server.domain.answers.logs import LogLines, LogMatches
+from atlas_server.domain.records import JobRecord
+from atlas_server.domain.retention import LOG
 from atlas_server.domain.rights import Right
 from atlas_server.services.content import Content
 from atlas_server.services.feed import Feed
@@ -53,6 +56,7 @@ class LogRoutes:
         job = self._views.resolve(reference)
         attempt = attempt_of(job, attempt)
         size = self._content.log_size(job.job_id, attempt)
+        self._check(job, size)
         begin = offset if tail is None else self._content.log_tail(job, attempt, tail)
         end = size if limit is None else min(size, begin + limit)
         headers = {
@@ -85,12 +89,7 @@ class LogRoutes:
         if tail is not None:
             offset = self._content.log_tail(job, attempt or job.attempts, tail)
         stream = JobStream(self._views, self._content, self._feed, job.job_id, text=text)
-        events = stream.events(attempt, offset)
-        return StreamingResponse(
-            events,
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return streamed(stream.events(attempt, offset))
 
     @needs(Right.READ_JOB)
     def lines(
@@ -102,7 +101,9 @@ class LogRoutes:
     ) -> Response:
         """Return lines by number, from 0; a negative `first` counts from the end."""
         job = self._views.resolve(reference)
-        return JSONResponse(self._logs.lines(job, attempt, first, count))
+        found = self._logs.lines(job, attempt, first, count)
+        self._check(job, found["size"])
+        return JSONResponse(found)
 
     @needs(Right.READ_JOB)
     def search(
@@ -120,4 +121,10 @@ class LogRoutes:
         found = self._logs.search(
             job, attempt, text, is_pattern=regex, case=case, offset=offset, limit=limit
         )
+        self._check(job, len(found["matches"]))
         return JSONResponse(found)
+
+    def _check(self, job: JobRecord, found: int) -> None:
+        """Where nothing is found, say so if it is because there is no log any more."""
+        if not found:
+            self._views.refuse_removed(job, LOG)

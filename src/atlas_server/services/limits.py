@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
 from atlas_server.archive.bundles import Bundles
 from atlas_server.domain.allowance import Start, beyond, counted
 from atlas_server.domain.limits import (
+    NO_LIMITS,
     NO_RULES,
     PROJECT,
     USER,
@@ -21,6 +22,7 @@ from atlas_server.domain.limits import (
 )
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.resources import demand_of
+from atlas_server.services.archives import JobFiles
 from atlas_server.services.feed import Feed
 from atlas_server.store import events, limits
 from atlas_server.store.engine import Store
@@ -47,13 +49,21 @@ class LimitBook:
     """The limits of a server: those that were set, over those of its configuration."""
 
     def __init__(
-        self, store: Store, feed: Feed, bundles: Bundles, clock: Clock, configured: Rules = NO_RULES
+        self,
+        store: Store,
+        feed: Feed,
+        bundles: Bundles,
+        clock: Clock,
+        configured: Rules = NO_RULES,
+        files: Iterable[JobFiles] = (),
     ) -> None:
+        """Jobs have `files` besides contents, which count, too."""
         self._store = store
         self._feed = feed
         self._bundles = bundles
         self._clock = clock
         self._configured = configured
+        self._files = tuple(files)
         self._kept: tuple[float, Rules] | None = None
 
     def rules(self) -> Rules:
@@ -98,13 +108,28 @@ class LimitBook:
         """Take back all limits of a user or project."""
         self.change(scope, dict.fromkeys(self._given(scope)))
 
+    def follow(self, connection: Connection, old: str, new: str) -> None:
+        """Let a project that is renamed keep its limits; of what its new name has the lower count.
+
+        In the transaction that renames it: nobody gets out of a limit by another name.
+        """
+        had = self._read(connection).given(PROJECT)
+        here, there = (had.get(name, NO_LIMITS).given() for name in (old, new))
+        both = {name: min(each.get(name, most) for each in (here, there))
+                for name, most in {**there, **here}.items()}  # fmt: skip
+        for name, given in ((old, {}), (new, both)):
+            limits.put(connection, Scope(PROJECT, name), given)
+            payload = {"kind": PROJECT, "name": name, "limits": given}
+            events.append(connection, self._clock.now(), "limits.changed", None, payload)
+        self._kept = None
+
     def check(self, spec: JobSpec) -> None:
         """Refuse a job that its user or project may not have at all. Raises Refused."""
         rules = self.rules()
         if rules.empty:
             return
         start = Start(spec.user or "unknown", spec.project)
-        too_much = beyond(rules, start, demand_of(spec.resources))
+        too_much = beyond(rules, start, demand_of(spec.resources).times(spec.num_nodes))
         if too_much is not None:
             whose = f"{too_much.scope.words()}'s limit"
             raise Refused(
@@ -163,18 +188,27 @@ class LimitBook:
             return limits.waiting_by_scope(connection)
 
     def stored(self, scope: Scope) -> int:
-        """Return the bytes of a user's or project's code, results and artifacts.
+        """Return the bytes of a user's or project's code, results, artifacts, logs and the like.
 
-        What several jobs have in common counts once. Logs do not count.
+        What several jobs have in common counts once.
         """
         with self._store.read() as connection:
             unknown = limits.unsized(connection, scope)
-        if unknown:
+            unmeasured = limits.unmeasured(connection, scope)
+        if unknown or unmeasured:
             sizes = {digest: self._size_of(digest) for digest in unknown}
+            measured = {key: self._files_size(job_id) for key, job_id in unmeasured.items()}
             with self._store.write() as connection:
                 limits.add_sizes(connection, sizes)
+                limits.add_file_sizes(connection, measured)
         with self._store.read() as connection:
-            return limits.stored(connection, scope)
+            total = limits.stored(connection, scope)
+            growing = limits.unfinished(connection, scope)
+        return total + sum(map(self._files_size, growing))
+
+    def _files_size(self, job_id: str) -> int:
+        """What a job has besides contents."""
+        return sum(files.size(job_id) for files in self._files)
 
     def _size_of(self, digest: str) -> int:
         try:

@@ -5,6 +5,8 @@ Revision ID: 0004
 
 from __future__ import annotations
 
+from atlas_server.store.migrations.logins import add_login_failures
+from atlas_server.store.migrations.retention import add_retention
 from atlas_server.store.migrations.value_columns import add_value_columns
 
 revision = "0004"
@@ -13,4 +15,6 @@ down_revision = "0003"
 
 def upgrade() -> None:
     """Add tables and columns, and fill them from what is there."""
+    add_login_failures()
+    add_retention()
     add_value_columns()
