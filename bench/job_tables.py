@@ -56,19 +56,25 @@ def main() -> None:
     options = parser.parse_args()
     with temporary_folder() as scratch:
         home = scratch / "home"
-        database = home / "database" / "atlas.db"
-        database.parent.mkdir(parents=True)
-        kept = options.keep and options.keep / f"jobs-{options.jobs}-{options.points}.db"
-        if kept and kept.exists():
-            shutil.copyfile(kept, database)
-        else:
-            fill(database, options.jobs, options.points)
-            if kept:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(database, kept)
+        database = database_of(home, options.jobs, options.points, options.keep)
         if options.plans:
             plans(database)
         measure(Server(home), options.rounds)
+
+
+def database_of(home: Path, jobs: int, points: int, keep: Path | None) -> Path:
+    """Return the database of a home that has these jobs: a copy of the one kept, or a new one."""
+    database = home / "database" / "atlas.db"
+    database.parent.mkdir(parents=True)
+    kept = keep and keep / f"jobs-{jobs}-{points}.db"
+    if kept and kept.exists():
+        shutil.copyfile(kept, database)
+        return database
+    fill(database, jobs, points)
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(database, kept)
+    return database
 
 
 def fill(path: Path, count: int, points: int) -> None:
@@ -169,8 +175,14 @@ def measure(server: Server, rounds: int) -> None:
         server.end_everything()
 
 
+def job_ids(api: Api, project: str) -> list[str]:
+    """Return the IDs of a project's newest jobs."""
+    found = api.connection.call("GET", f"/api/v1/listing?project={project}")
+    return [job["job_id"] for job in found["jobs"]]
+
+
 def curves(api: Api) -> dict[str, Callable[[], float]]:
-    job = api.connection.call("GET", "/api/v1/listing?project=curve")["jobs"][0]["job_id"]
+    [job] = job_ids(api, "curve")
     body = {"curves": [{"job": job, "metric": "loss"}], "points": 2000}
     part = {**body, "axis": "step", "from": 500_000, "to": 520_000}
     fifty = {"curves": body["curves"] * 50, "points": 500}

@@ -9,6 +9,7 @@ gets them, with all that checks the sources installed: `python gui/build.py run 
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import os
 import re
@@ -65,7 +66,15 @@ def build() -> None:
         _captured([*npm, "run", "--silent", "build", "--", "--logLevel", "error"], environment)
         if not (DIST / "index.html").is_file():
             sys.exit(f"The build of the web pages left no index.html in {DIST}.")
+        _compress()
         (DIST / _STAMP).write_text(digest)
+
+
+def _compress() -> None:
+    """Put scripts and styles beside themselves as they are sent to browsers."""
+    for path in [*DIST.glob("assets/*.js"), *DIST.glob("assets/*.css")]:
+        packed = gzip.compress(path.read_bytes(), mtime=0)
+        path.with_name(f"{path.name}.gz").write_bytes(packed)
 
 
 def _run_npm(arguments: list[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import expect
@@ -79,6 +81,19 @@ def test_files_outside_the_pages_are_not_served(demo: Demo) -> None:
         except OSError:
             continue
         assert "<!doctype html>" in body.lower(), path
+
+
+def test_scripts_are_sent_compressed_to_those_who_take_it(demo: Demo) -> None:
+    with urlopen(demo.url + "/projects") as answer:
+        [script] = re.findall(r'src="([^"]*/index-[^"]*.js)"', answer.read().decode())
+    with urlopen(demo.url + script) as answer:
+        plain = answer.read()
+    with urlopen(Request(demo.url + script, headers={"Accept-Encoding": "br, gzip"})) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert "javascript" in answer.headers["Content-Type"]
+        packed = answer.read()
+    assert len(packed) < len(plain) / 2
+    assert gzip.decompress(packed) == plain
 
 
 def test_answers_of_the_api_are_not_pages(demo: Demo) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from atlas_server.domain.query.goals import goal_of
 from atlas_server.domain.query.parser import parse
@@ -39,7 +40,9 @@ from atlas_server.store import jobs as rows
 from atlas_server.store.engine import Store
 from atlas_server.store.listing import Selection
 from atlas_server.store.selection import Reading
+from atlas_server.store.tables import latest_metrics, params
 from atlas_server.store.tracking import Point
+from atlas_server.store.value_columns import metric_values, param_keys, param_values
 
 NOW = 1_790_000_000.0
 DAY = 86400.0
@@ -387,6 +390,30 @@ def test_columns_are_counted_as_jobs_change(store, given_jobs, later, removed, d
         for project in (None, "vision", "speech"):
             here = [job for job in left if project in (None, job.project)]
             assert set(catalogue.of_project(connection, project)) == set(counted(here))
+        if connection.dialect.name == "sqlite":
+            for ours, theirs in BY_COLUMN:
+                found = [
+                    [tuple(row) for row in connection.execute(query)] for query in (ours, theirs)
+                ]
+                assert found[0] == found[1]
+
+
+# What SQLite has a second time, column by column, as it is and as it is to be.
+_PLACE = latest_metrics.c.key * (1 << 40) + latest_metrics.c.job
+_PARAM_PLACE = param_keys.c.id * (1 << 40) + params.c.job
+_COUNTED = [latest_metrics.c[name] for name in ("count", "number", "text", "lowest", "highest")]
+BY_COLUMN = [
+    (
+        select(param_values).order_by(param_values.c.id),
+        select(_PARAM_PLACE, params.c.number, params.c.text)
+        .join_from(params, param_keys, param_keys.c.name == params.c.key)
+        .order_by(_PARAM_PLACE),
+    ),
+    (
+        select(metric_values).order_by(metric_values.c.id),
+        select(_PLACE, *_COUNTED).order_by(_PLACE),
+    ),
+]
 
 
 def counted(made: list[Made]) -> list[catalogue.Counted]:

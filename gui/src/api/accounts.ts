@@ -1,16 +1,25 @@
 /** People: who is logged in, and what admins look after. */
 
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 
 import { get, part, send } from "./client";
 import type { AuditPage, Me, Role, Scope, SignedIn, Token, TokenMade, User } from "./types";
 
-export function useMe() {
-  return useQuery({
+export function meOptions() {
+  return queryOptions({
     queryKey: ["me"],
     queryFn: ({ signal }) => get<SignedIn>("/auth/me", {}, signal),
     staleTime: Infinity,
   });
+}
+
+export function useMe() {
+  return useQuery(meOptions());
+}
+
+/** Whether the pages are for whoever is there: somebody logged in, or anybody where no one has to. */
+export function isInside(me: SignedIn): boolean {
+  return !me.authentication || me.user !== null;
 }
 
 export function useTokens() {

@@ -50,12 +50,16 @@ export function useProjects(archived: "all" | "true" | undefined = undefined) {
   });
 }
 
-export function useProject(name: string) {
-  useRefresh(["project", name], (change) => change.kind === "projects" || change.kind === "jobs", 1500);
-  return useQuery({
+export function projectOptions(name: string) {
+  return queryOptions({
     queryKey: ["project", name],
     queryFn: ({ signal }) => get<Project>(`/projects/${part(name)}`, {}, signal),
   });
+}
+
+export function useProject(name: string) {
+  useRefresh(["project", name], (change) => change.kind === "projects" || change.kind === "jobs", 1500);
+  return useQuery(projectOptions(name));
 }
 
 export function useNotes(project: string) {
@@ -66,13 +70,16 @@ export function useNotes(project: string) {
   });
 }
 
-export function useColumns(project: string | undefined) {
-  useRefresh(["columns", project ?? null], (change) => change.kind === "jobs" || change.kind === "recorded", 3000);
-  return useQuery({
+export function columnsOptions(project: string | undefined) {
+  return queryOptions({
     queryKey: ["columns", project ?? null],
     queryFn: ({ signal }) => get<Columns>("/columns", { project }, signal),
-    placeholderData: keepPreviousData,
   });
+}
+
+export function useColumns(project: string | undefined) {
+  useRefresh(["columns", project ?? null], (change) => change.kind === "jobs" || change.kind === "recorded", 3000);
+  return useQuery({ ...columnsOptions(project), placeholderData: keepPreviousData });
 }
 
 export function useColumnValues(project: string | undefined, column: string, enabled = true) {

@@ -3,7 +3,7 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { FolderKanban, ListOrdered, Monitor, Moon, Search, Server, Sun, Unplug } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 
-import { useMe } from "@/api/accounts";
+import { isInside, useMe } from "@/api/accounts";
 import { openFeed, useConnection } from "@/api/feed";
 import { useServer } from "@/api/queries";
 import type { Me } from "@/api/types";
@@ -22,7 +22,7 @@ import styles from "./Shell.module.css";
 /** The pages, for those who may see them: where the server asks who is there, a login stands before. */
 export function Shell() {
   const { data, error, refetch } = useMe();
-  const inside = data !== undefined && (!data.authentication || data.user !== null);
+  const inside = data !== undefined && isInside(data);
   useEffect(() => {
     if (inside) openFeed();
   }, [inside]);

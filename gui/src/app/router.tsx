@@ -1,5 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 
+import { columnsOptions, jobOptions, projectOptions } from "@/api/queries";
 import { parseCompareSearch } from "@/features/compare/search";
 import { parseJobSearch } from "@/features/job/search";
 import { parseJobsSearch } from "@/features/jobs/search";
@@ -7,6 +8,7 @@ import { parseProjectsSearch } from "@/features/projects/search";
 import { ROOT } from "@/lib/root";
 
 import { Missing, PageTrouble } from "./Missing";
+import { readAhead } from "./reading";
 import { Shell } from "./Shell";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: Missing, errorComponent: PageTrouble });
@@ -29,6 +31,7 @@ const projects = createRoute({
 const project = createRoute({
   getParentRoute: () => root,
   path: "/projects/$project",
+  loader: ({ params }) => readAhead(projectOptions(params.project)),
   component: lazyRouteComponent(() => import("@/features/project/ProjectLayout"), "ProjectLayout"),
 });
 
@@ -53,6 +56,7 @@ const jobs = createRoute({
   getParentRoute: () => project,
   path: "jobs",
   validateSearch: parseJobsSearch,
+  loader: ({ params }) => readAhead(columnsOptions(params.project)),
   component: lazyRouteComponent(() => import("@/features/jobs/JobsPage"), "JobsPage"),
 });
 
@@ -78,6 +82,7 @@ const job = createRoute({
   getParentRoute: () => root,
   path: "/jobs/$jobId",
   validateSearch: parseJobSearch,
+  loader: ({ params }) => readAhead(jobOptions(params.jobId)),
   component: lazyRouteComponent(() => import("@/features/job/JobPage"), "JobPage"),
 });
 

@@ -51,9 +51,7 @@ def routes() -> APIRouter:
             raise HTTPException(404, "Not Found")
         found = _file(path)
         if found is not None:
-            lasting = path.startswith("assets/")
-            caching = _FOREVER if lasting else _ASK_AGAIN
-            return FileResponse(found, headers={**_HEADERS, "Cache-Control": caching})
+            return _answer(found, request, lasting=path.startswith("assets/"))
         is_page = path.partition("/")[0] in _PAGES or _is_browser(request)
         if path.startswith("assets/") or not is_page:
             raise HTTPException(404, "Not Found")
@@ -65,6 +63,18 @@ def routes() -> APIRouter:
         return HTMLResponse(text, headers={**_HEADERS, "Cache-Control": _ASK_AGAIN})
 
     return router
+
+
+def _answer(found: Path, request: Request, *, lasting: bool) -> Response:
+    headers = {**_HEADERS, "Cache-Control": _FOREVER if lasting else _ASK_AGAIN}
+    packed = found.with_name(f"{found.name}.gz")
+    if not packed.is_file():
+        return FileResponse(found, headers=headers)
+    headers["Vary"] = "Accept-Encoding"
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return FileResponse(found, headers=headers)
+    # Its type is that of what is in it, also by its name.
+    return FileResponse(packed, headers={**headers, "Content-Encoding": "gzip"})
 
 
 def _is_browser(request: Request) -> bool:

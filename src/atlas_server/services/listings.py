@@ -155,15 +155,14 @@ class Listings:
         with self._store.read() as connection:
             selection, _ = self._queries.selection(connection, asked)
             wanted = self._queries.columns(connection, columns, asked.project)
-            rows = list(listing.columns_of(connection, selection, wanted, limit))
-            total = listing.total(connection, selection) if len(rows) == limit else len(rows)
-        cells = list(zip(*(row[3] for row in rows), strict=True)) or [() for _ in wanted]
+            ids, names, states, cells = listing.columns_of(connection, selection, wanted, limit)
+            total = listing.total(connection, selection) if len(ids) == limit else len(ids)
         return {
             "total": total,
-            "jobs": [row[0] for row in rows],
-            "names": [row[1] for row in rows],
-            "states": [row[2] for row in rows],
-            "columns": {str(column): list(c) for column, c in zip(wanted, cells, strict=True)},
+            "jobs": ids,
+            "names": names,
+            "states": states,
+            "columns": {str(column): own for column, own in zip(wanted, cells, strict=True)},
         }
 
     def groups(self, asked: Asked, by: Sequence[str], metrics: Sequence[str], limit: int) -> Groups:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Text, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.types import TypeEngine
 
+from atlas_server.store import value_columns
 from atlas_server.store.column_types import Json
 from atlas_server.store.schema import metadata
 from atlas_server.store.sqlite import SqliteDatabase
@@ -226,7 +227,11 @@ def same_schema(connection: Connection) -> list[object]:
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
     options = {"compare_type": _is_other_type}
-    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+    context = MigrationContext.configure(connection, opts=options)
+    meant: Any = [metadata]
+    if connection.dialect.name == "sqlite":
+        meant.append(value_columns.metadata)
+    return list(compare_metadata(context, meant))
 
 
 def _is_other_type(

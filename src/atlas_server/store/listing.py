@@ -47,6 +47,8 @@ def window(
     selection = _settled(connection, selection)
     if not selection.sort or not _is_narrowed(selection):
         keys = list(connection.execute(_ordered(selection, offset, limit)).scalars())
+        if len(keys) < limit and (keys or not offset):
+            return offset + len(keys), keys
         return total(connection, selection), keys
     # Deciding on every job is the dear part, and sorting needs all that fit: once for both.
     query = _ordered(selection, offset, limit).add_columns(func.count().over())
@@ -72,22 +74,25 @@ def keys_of(
 
 def columns_of(
     connection: Connection, selection: Selection, columns: Sequence[Column], limit: int
-) -> Iterator[tuple[str, str | None, str, list[Any]]]:
-    """Yield (job ID, name, state, values) of the selected jobs; a value is None, number or text."""
+) -> tuple[list[str], list[str | None], list[str], list[list[Any]]]:
+    """Return (job IDs, names, states, values by columns) of the selected jobs.
+
+    A value is None, number or text.
+    """
     selection = _settled(connection, selection)
     query = select(jobs.c.job_id, jobs.c.name, jobs.c.state)
     query, given = _with_columns(query, columns, selection.reading)
     for values in given:
         query = query.add_columns(*_both(values))
-    rows: Any = connection.execute(_ordered(selection, 0, limit, query))
-    for job_id, name, state, *cells in rows:
-        pairs = zip(cells[::2], cells[1::2], strict=True)
-        yield (
-            job_id,
-            name,
-            state,
-            [text if number is None else number for number, text in pairs],
-        )
+    rows: Any = connection.execute(_ordered(selection, 0, limit, query)).all()
+    ids, names, states, *cells = [list(column) for column in zip(*rows, strict=True)] or [
+        [] for _ in range(3 + 2 * len(columns))
+    ]
+    by_columns = [
+        [text if number is None else number for number, text in zip(*both, strict=True)]
+        for both in _pairs(cells)
+    ]
+    return ids, names, states, by_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ def values(
 
 
 def _settled(connection: Connection, selection: Selection) -> Selection:
-    reading = settled(connection, selection.condition, selection.reading, selection.project)
+    reading = replace(selection.reading, by_column=connection.dialect.name == "sqlite")
+    reading = settled(connection, selection.condition, reading, selection.project)
     return replace(selection, reading=reading)
 
 

@@ -55,6 +55,7 @@ from atlas_server.store.tables import (
     projects,
     tags,
 )
+from atlas_server.store.value_columns import metric_of_job, param_of_job
 
 Sql = ColumnElement[Any]
 
@@ -64,11 +65,13 @@ class Reading:
     """What a query is read with: what time it is, and which metrics are best high or low.
 
     `found`: which texts each pattern matches, where it is not for the database to say.
+    `by_column`: whether the database has `value_columns`.
     """
 
     now: float
     goals: Mapping[str, str] = field(default_factory=dict)
     found: Mapping[Matches, Sequence[str]] | None = None
+    by_column: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +105,32 @@ def values_of(column: Column, reading: Reading) -> tuple[Values, Any]:
     """
     match column.source:
         case Source.PARAM:
-            table = params.alias()
-            joined = and_(table.c.job == jobs.c.id, table.c.key == column.name)
+            table, joined = _params(column.name, reading)
             return Values(table.c.number, table.c.text), (table, joined)
         case Source.TAG:
             table = tags.alias()
             joined = and_(table.c.job == jobs.c.id, table.c.key == column.name)
             return Values(text=table.c.value), (table, joined)
         case Source.METRIC:
-            table = latest_metrics.alias()
-            key = select(metric_keys.c.id).where(metric_keys.c.name == column.name)
-            joined = and_(table.c.job == jobs.c.id, table.c.key == key.scalar_subquery())
+            table, joined = _metrics(column.name, reading)
             return _aggregated(table, column, reading), (table, joined)
         case _:
             return _field(column.name, reading)
+
+
+def _params(name: str, reading: Reading) -> tuple[Any, Any]:
+    if reading.by_column:
+        return param_of_job(name)
+    table = params.alias()
+    return table, and_(table.c.job == jobs.c.id, table.c.key == name)
+
+
+def _metrics(name: str, reading: Reading) -> tuple[Any, Any]:
+    if reading.by_column:
+        return metric_of_job(name)
+    table = latest_metrics.alias()
+    key = select(metric_keys.c.id).where(metric_keys.c.name == name).scalar_subquery()
+    return table, and_(table.c.job == jobs.c.id, table.c.key == key)
 
 
 def is_there(values: Values) -> ColumnElement[bool]:

@@ -131,6 +131,7 @@ jobs = Table(
         "finished_at",
         "kind",
         "search",
+        "job_id",
     ),
     Index(None, "bundle"),
     sqlite_autoincrement=True,

@@ -20,7 +20,8 @@ import { Overview } from "./Overview";
 import { RemovedPart, removedPart } from "./RemovedParts";
 import type { JobTab } from "./search";
 
-const MetricsTab = lazy(() => import("./metrics/MetricsTab").then((module) => ({ default: module.MetricsTab })));
+const metrics = () => import("./metrics/MetricsTab");
+const MetricsTab = lazy(() => metrics().then((module) => ({ default: module.MetricsTab })));
 const LogsTab = lazy(() => import("./logs/LogsTab").then((module) => ({ default: module.LogsTab })));
 const ArtifactsTab = lazy(() => import("./artifacts/ArtifactsTab").then((module) => ({ default: module.ArtifactsTab })));
 const CodeTab = lazy(() => import("./code/CodeTab").then((module) => ({ default: module.CodeTab })));
@@ -34,6 +35,8 @@ export function JobPage() {
   const { tab = "overview" } = useSearch({ from: "/jobs/$jobId" });
   const { data, error, refetch } = useJob(jobId);
   const deleted = useDeleted(data?.job_id);
+  // While the job is on its way; most of those who come look at its curves sooner or later.
+  useEffect(() => void metrics(), []);
   useTitle(data ? `${data.name ?? shortId(data.job_id)}: ${tab}` : "Job");
   if (deleted || (error instanceof ApiError && error.status === 404)) return <Gone deleted={deleted} jobId={jobId} />;
   if (data === undefined) {

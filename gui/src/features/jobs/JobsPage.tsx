@@ -1,6 +1,6 @@
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Activity, ChartScatter, Download, FlaskConical, type LucideIcon, Rows3, SearchX, Sigma, Waypoints, X } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 
 import { type Selection, useColumns, useProject } from "@/api/queries";
 import { Button } from "@/components/Button";
@@ -21,17 +21,19 @@ import styles from "./JobsPage.module.css";
 import tableStyles from "./JobsTable.module.css";
 import { JobsTable } from "./JobsTable";
 import { exportedColumns, usualColumns, useLayout } from "./layout";
-import { CurvesPanel } from "./panels/CurvesPanel";
-import { GroupsPanel } from "./panels/GroupsPanel";
 import type { PanelProps } from "./panels/panel";
-import { ParallelPanel } from "./panels/ParallelPanel";
-import { ScatterPanel } from "./panels/ScatterPanel";
 import { QueryBox } from "./QueryBox";
 import { type JobsSearch, type PanelKind, parseJobsSearch } from "./search";
 import { SelectionBar } from "./SelectionBar";
 import { useChosen } from "./useChosen";
 import { useHeadActions } from "./useHeadActions";
 import { useRows } from "./useRows";
+
+// The table is there at once; what draws plots comes with the first of them.
+const ParallelPanel = lazy(() => import("./panels/ParallelPanel").then((module) => ({ default: module.ParallelPanel })));
+const ScatterPanel = lazy(() => import("./panels/ScatterPanel").then((module) => ({ default: module.ScatterPanel })));
+const CurvesPanel = lazy(() => import("./panels/CurvesPanel").then((module) => ({ default: module.CurvesPanel })));
+const GroupsPanel = lazy(() => import("./panels/GroupsPanel").then((module) => ({ default: module.GroupsPanel })));
 
 const VIEWS = [
   ["none", <View key="v" icon={Rows3} name="Table" />],
@@ -74,7 +76,7 @@ export function JobsPage() {
   const readColumns = useReadColumns(wanted, layout.shown, search.panel);
   const [inSight, setInSight] = useState<[number, number]>([0, 30]);
   const onWindow = useCallback((first: number, last: number) => setInSight([first, last]), []);
-  const rows = useRows(selection, readColumns, ...inSight);
+  const rows = useRows(selection, readColumns, ...inSight, known.data !== undefined || known.isError);
   const chosen = useChosen();
   const [filtering, setFiltering] = useState<Column | null>(null);
   const actions = useHeadActions(search, columns, change, layout.resize, setFiltering);
@@ -93,10 +95,12 @@ export function JobsPage() {
         </ExportMenu>
       </div>
       <Chips project={project} query={q} onQuery={(query) => change({ q: query })} total={rows.total} brushed={brushes.size > 0} onUnbrush={() => setBrushes(new Map())} />
-      {search.panel === "parallel" && <ParallelPanel {...panel} brushes={brushes} onBrushes={setBrushes} />}
-      {search.panel === "scatter" && <ScatterPanel {...panel} onBrushes={setBrushes} />}
-      {search.panel === "curves" && <CurvesPanel {...panel} />}
-      {search.panel === "groups" && <GroupsPanel {...panel} />}
+      <Suspense fallback={<Skeleton height={300} />}>
+        {search.panel === "parallel" && <ParallelPanel {...panel} brushes={brushes} onBrushes={setBrushes} />}
+        {search.panel === "scatter" && <ScatterPanel {...panel} onBrushes={setBrushes} />}
+        {search.panel === "curves" && <CurvesPanel {...panel} />}
+        {search.panel === "groups" && <GroupsPanel {...panel} />}
+      </Suspense>
       <div className={styles["holder"]}>
         <div className={tableStyles["frame"]} style={{ flex: 1 }}>
           {rows.error !== null && rows.total === undefined ? (

@@ -8,7 +8,7 @@ import { SearchInput } from "@/components/Field";
 
 import styles from "./QueryBox.module.css";
 
-const PAUSE = 180;
+const PAUSE = 100;
 
 /** The query language with completions and errors under one's hands. Text that is valid counts at once. */
 export function QueryBox({ project, value, onChange }: { project: string | undefined; value: string; onChange: (query: string) => void }) {

@@ -20,8 +20,8 @@ export interface Rows {
   retry: () => void;
 }
 
-/** `first` and `last` are places of rows in sight; `columns` what of params, metrics and tags to read. */
-export function useRows(selection: Selection, columns: readonly string[] | undefined, first: number, last: number): Rows {
+/** `first` and `last` are places of rows in sight; `columns` what of params, metrics and tags to read, once that is `known`. */
+export function useRows(selection: Selection, columns: readonly string[] | undefined, first: number, last: number, known: boolean): Rows {
   const client = useQueryClient();
   const key = useMemo(() => ["rows", selection, columns ?? null], [selection, columns]);
   const windows = useMemo(() => {
@@ -35,6 +35,7 @@ export function useRows(selection: Selection, columns: readonly string[] | undef
       queryFn: ({ signal }: { signal: AbortSignal }) =>
         listing(selection, { offset: window * WINDOW, limit: WINDOW, ...(columns ? { columns } : {}) }, signal),
       staleTime: 5_000,
+      enabled: known,
     })),
   });
   useLiveRows(key, selection, columns);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 Goal = Literal["min", "max"]
@@ -25,6 +26,11 @@ def goal_of(metric: str, goals: Mapping[str, str]) -> Goal:
     said = goals.get(metric)
     if said in ("min", "max"):
         return "min" if said == "min" else "max"
+    return _suggested(metric)
+
+
+@lru_cache(maxsize=10_000)
+def _suggested(metric: str) -> Goal:
     parts = {part.lower() for part in _PART.findall(metric)}
     return "min" if parts & _LOW else "max"
 

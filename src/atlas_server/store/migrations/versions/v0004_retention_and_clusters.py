@@ -8,6 +8,7 @@ from __future__ import annotations
 from atlas_server.store.migrations.logins import add_login_failures
 from atlas_server.store.migrations.nodes import add_drained_nodes
 from atlas_server.store.migrations.retention import add_retention
+from atlas_server.store.migrations.value_columns import add_value_columns
 
 revision = "0004"
 down_revision = "0003"
@@ -18,3 +19,4 @@ def upgrade() -> None:
     add_login_failures()
     add_retention()
     add_drained_nodes()
+    add_value_columns()
