@@ -57,7 +57,7 @@ class LiveServer:
     """A server with a home of its own below `root`; a context manager that leaves nothing behind.
 
     `settings` are the server's, as in ATLAS_<NAME>; `environment` is what every process gets
-    besides; `at` is what commands begin with.
+    besides; `at` is what commands begin with, `python` has the Atlas that they are of.
     """
 
     def __init__(
@@ -68,8 +68,10 @@ class LiveServer:
         environment: dict[str, str] | None = None,
         home: Path | None = None,
         at: list[str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.root = root
+        self.python = python
         self._at = at or []
         self.home = home or root / "home"
         own = {"port": 0, "gui_port": 0, "cpus": cpus, "heartbeat": 1, "lease": 8, "grace": 5}
@@ -156,7 +158,7 @@ class LiveServer:
 
     def server_command(self, *arguments: str, stdin: str = "") -> Done:
         """Run `atlas-server`."""
-        return self._run([sys.executable, "-m", "atlas_server.main", *arguments], stdin=stdin)
+        return self._run([self.python, "-m", "atlas_server.main", *arguments], stdin=stdin)
 
     def cli(
         self,
@@ -166,7 +168,7 @@ class LiveServer:
         stdin: str = "",
     ) -> Done:
         """Run `foundations` to its end."""
-        command = [sys.executable, "-m", "foundations", *arguments]
+        command = [self.python, "-m", "foundations", *arguments]
         return self._run(command, cwd=cwd, env=env, stdin=stdin)
 
     def spawn(self, *arguments: str, cwd: Path | None = None) -> Spawned:
@@ -175,7 +177,7 @@ class LiveServer:
         output = self.root / f"output-{number}"
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "foundations", *arguments],
+                [self.python, "-m", "foundations", *arguments],
                 cwd=cwd or self.root,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -344,9 +346,9 @@ class LiveServer:
         return self.wait_for(number, "runner")
 
     def workers(self, job_id: str) -> list[int]:
-        """The processes that run a job's code."""
+        """The processes that run a job's code; nodes that share nothing have another home."""
         found = []
-        for process in self.processes():
+        for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.environ().get("FOUNDATIONS_JOB_ID") == job_id:
                     found.append(process.pid)

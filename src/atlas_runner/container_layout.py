@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from atlas_runner.sdk_copies import sdk_for
 from atlas_runner.workspace import Workspace
 from foundations.contract import environment as names
 
@@ -51,7 +52,7 @@ class Layout:
             Bind(str(self.workspace.journal_dir), f"{ATTEMPT}/journal"),
             Bind(str(self.workspace.artifacts_dir), f"{ATTEMPT}/artifacts"),
             Bind(str(self.workspace.home_dir), HOME),
-            *sdk_binds(self.home),
+            *sdk_binds(self.home, self.workspace.root),
         ]
         if self.environment is not None:
             here, inside = self.environment
@@ -59,15 +60,14 @@ class Layout:
         return found
 
 
-def sdk_binds(home: Path) -> list[Bind]:
+def sdk_binds(home: Path, attempt: Path) -> list[Bind]:
     """Return how a container sees the SDK, and the YAML reader that it may need."""
-    found = []
-    for folder in ("sdk", "sdk-vendor"):
-        for package in sorted((home / "run" / folder).iterdir()):
-            # Links: inside of a container they would lead nowhere.
-            source = os.path.realpath(package)
-            found.append(Bind(source, f"{ROOT}/run/{folder}/{package.name}", read_only=True))
-    return found
+    copy = sdk_for(str(home), attempt).parent
+    return [
+        Bind(str(package), f"{ROOT}/run/{folder}/{package.name}", read_only=True)
+        for folder in ("sdk", "sdk-vendor")
+        for package in sorted((copy / folder).iterdir())
+    ]
 
 
 def code_and_start(working_dir: str | None) -> tuple[str, str]:

@@ -52,11 +52,18 @@ def main() -> None:
 
 
 def _load_what_it_needs(assignment: Assignment) -> None:
-    """Import the engine's SDK once there is a job for it, so that no runner has to."""
-    if assignment.spec["worker"].get("image") and "docker" not in sys.modules:
+    """Import what few jobs need once there is one that does, so that no runner has to.
+
+    A runner that loads something late may find another version of it by then.
+    """
+    worker = assignment.spec["worker"]
+    modules = ["foundations.contract.worker"] if worker else []
+    if worker.get("image"):
+        modules += ["docker", "atlas_runner.container_way", "atlas_runner.distributions"]
+    missing = [module for module in modules if module not in sys.modules]
+    if missing:
         try:
-            # Slow, and many machines never need it.
-            for module in ("docker", "atlas_runner.container_way"):
+            for module in missing:
                 importlib.import_module(module)
         except ImportError as error:
             log.warning("Containers cannot be used: %s", error)  # the runner tells the job

@@ -18,6 +18,7 @@ from atlas_runner.environment import (
 )
 from atlas_runner.interpreter import interpreter_identity, packages
 from atlas_runner.process import WorkerProcess, become_subreaper
+from atlas_runner.sdk_copies import sdk_for
 from atlas_runner.way import Surroundings, fixed_variables, wants_requirements
 from foundations.contract.report import Assignment
 
@@ -108,7 +109,7 @@ class ProcessWay:
             for name, value in os.environ.items()
             if not name.startswith(("ATLAS_", "FOUNDATIONS_"))
         }
-        sdk = Path(self._assignment.home) / "run" / "sdk"
+        sdk = sdk_for(self._assignment.home, self._workspace.root)
         python_path = [str(sdk), str(self._workspace.job_dir), inherited.get("PYTHONPATH", "")]
         own = {
             "PATH": os.pathsep.join([prepared.path_prefix, inherited.get("PATH", os.defpath)]),

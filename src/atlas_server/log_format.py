@@ -54,7 +54,17 @@ def configure(log_format: str) -> None:
     """Write the log to standard error, which is the log file of a server in the background."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(log_format))
+    handler.addFilter(_is_trouble)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _is_trouble(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn says of streams that end because the server does."""
+    if record.name != "uvicorn.error":
+        return True
+    raised = record.exc_info[0] if record.exc_info else None
+    cancelled = raised is not None and raised.__name__ == "CancelledError"
+    return not cancelled and "timeout graceful shutdown exceeded" not in str(record.msg)
 
 
 def formatter(log_format: str) -> logging.Formatter:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import logging
 import os
-import shutil
 import socket
 import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
-import foundations
-import foundations_contrib
+from atlas_runner.sdk_copies import provide_sdk
 from atlas_server import signpost
 from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
@@ -205,33 +201,4 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
 def _prepare_home(config: ServerConfig) -> None:
     for folder in (config.run_dir, config.home / "work", config.logs, config.blobs):
         folder.mkdir(parents=True, exist_ok=True)
-    _link_sdk(config.run_dir)
-
-
-def _link_sdk(run_dir: Path) -> None:
-    """Put the SDK, and the YAML reader it may need, where any interpreter can import them.
-
-    Links to this installation's own packages: jobs see these and nothing else of it.
-    """
-    import yaml  # noqa: PLC0415 - only to know where it is
-
-    with (run_dir / "links.lock").open("w") as lock:
-        # Another process of this server may start at the same moment.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for folder, packages in (
-            ("sdk", (foundations, foundations_contrib)),
-            ("sdk-vendor", (yaml,)),
-        ):
-            links = {each.__name__: str(Path(each.__file__ or "").parent) for each in packages}
-            _link(run_dir / folder, links)
-
-
-def _link(place: Path, links: dict[str, str]) -> None:
-    if place.is_dir():
-        found = {each.name: os.readlink(each) for each in place.iterdir() if each.is_symlink()}
-        if found == links:
-            return  # jobs may be reading it
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    for name, target in links.items():
-        (place / name).symlink_to(target)
+    provide_sdk(str(config.home))

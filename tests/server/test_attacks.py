@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.guarded import PASSWORDS, GuardedServer, guarded
-from tests.live import LiveServer
+from tests.live import Answer, LiveServer
 
 from atlas_server.api import rights
 from atlas_server.api.rights import Router, needs
@@ -13,6 +13,7 @@ from atlas_server.domain.rights import Right, Role
 from atlas_server.services.accounts import Accounts
 from atlas_server.services.attempts_at_login import LoginAttempts
 from atlas_server.store import accounts
+from foundations.contract.tokens import claim_token
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +305,31 @@ def test_endpoint_that_says_nothing_keeps_the_server_from_starting():
     plain.add_api_route("/open", lambda: None, methods=["GET"])
     with pytest.raises(TypeError, match="does not say what right"):
         rights.check_declared(plain)
+
+
+def test_who_reads_how_a_runner_was_started_is_too_late(lab):
+    job_id = lab.submit("mia", "wait", environment={"API_KEY": "word"})
+    lab.server.has_logged(job_id, b"begun")
+    number, token = lab.attempt(job_id)
+    instance = (lab.server.home / "database" / "instance").read_text()
+    claim, own, other = claim_token(number, token), "o" * 32, "t" * 32
+
+    def claimed(shown: str, token: str) -> Answer:
+        return lab.ask("POST", "/runner/claim", {"instance": instance, "token": token}, shown)
+
+    for wrong in (claim[:-1] + "x", "atc_1_", "x", token, lab.job_token(job_id)):
+        assert claimed(wrong, own).status == 410
+    assert claimed(claim, "short").status == 400
+    assert claimed("", own).status == 401
+    given = claimed(claim, own).json
+    assert (given["token"], given["environment"]["API_KEY"]) == (own, "word")
+    # The answer may be lost; another one gets none, and what was claimed is good for no more.
+    assert claimed(claim, own).json == given
+    assert claimed(claim, other).status == 410
+    report = {"attempt": number, "instance": instance, "phase": "running"}
+    assert [lab.ask("POST", "/runner/report", report, who).status for who in (claim, token)] == [
+        410, 410,
+    ]  # fmt: skip
+    end = {**report, "phase": "finished", "result": {"exit_code": 0}}
+    assert lab.ask("POST", "/runner/report", end, own).status == 200
+    assert claimed(claim, own).status == 410

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from foundations import errors
+from foundations._version import __version__
+from foundations.contract.version import SERVER_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +59,12 @@ def error_response(error: errors.FoundationsError) -> Response:
 
 
 def _headers(error: errors.FoundationsError) -> dict[str, str]:
+    headers = {SERVER_HEADER: __version__}
     if isinstance(error, errors.Unauthenticated):
-        return {"WWW-Authenticate": "Bearer"}
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.TooManyAttempts):
-        return {"Retry-After": str(error.details.get("wait", 1))}
-    return {}
+        headers["Retry-After"] = str(error.details.get("wait", 1))
+    return headers
 
 
 def install(app: FastAPI) -> None:

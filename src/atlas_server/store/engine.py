@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -15,9 +16,12 @@ from sqlalchemy.types import TypeEngine
 from atlas_server.store.column_types import Json
 from atlas_server.store.schema import metadata
 from atlas_server.store.sqlite import SqliteDatabase
-from foundations.errors import ServerError
+from foundations.errors import Refused, ServerError
 
 SCHEMA_VERSION = "0004"
+# So long a process waits for another that upgrades the database.
+_PATIENCE = 3.0
+_PAUSE = 0.1
 _T = TypeVar("_T")
 _MOST_ASKED = 500  # values in one query; SQLite takes some 30,000
 
@@ -155,10 +159,33 @@ class Store:
         if found is not None and found > SCHEMA_VERSION:
             message = f"The database {self.name} was made by a newer Atlas (schema {found})."
             raise ServerError(message, "Install that version again, or a newer one.")
-        if found is not None:
+        if found is None:
+            with self.write(durable=True) as connection:
+                _upgrade(connection)
+            return
+        with self._without_older_servers():
             self._database.keep_copy(f"before-{SCHEMA_VERSION}")
-        with self.write(durable=True) as connection:
-            _upgrade(connection)
+            with self.write(durable=True) as connection:
+                _upgrade(connection)
+
+    @contextmanager
+    def _without_older_servers(self) -> Iterator[None]:
+        """Keep all others out while the schema changes; waits for one that is changing it."""
+        deadline = time.monotonic() + _PATIENCE
+        with ExitStack() as lock:
+            while True:
+                try:
+                    lock.enter_context(self.alone())
+                    break
+                except Refused as error:
+                    if time.monotonic() > deadline:
+                        raise Refused(
+                            f"The database {self.name} has to be upgraded to schema "
+                            f"{SCHEMA_VERSION}, and servers of an older version work on it.",
+                            "Stop all of them, then start this one. Jobs go on meanwhile.",
+                        ) from error
+                time.sleep(_PAUSE)
+            yield
 
 
 def parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -9,7 +9,9 @@ events, too, and is told that something may have been missed.
 from __future__ import annotations
 
 import logging
+import os
 import queue
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +20,7 @@ from typing import Any
 from psycopg import Error
 
 from atlas_server.database_url import nameable
+from atlas_server.store.engine import SCHEMA_VERSION
 from atlas_server.store.postgresql import SERVERS, connect
 from foundations.errors import FoundationsError, Refused
 
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 _CHANNEL = "atlas"
 FAREWELL = "[]"
 """Says nothing."""
+_STATE = "SELECT (SELECT max(seq) FROM events), (SELECT version_num FROM alembic_version)"
 _LONGEST = 7000  # bytes; PostgreSQL takes 8000
 # Between two looks at the numbers of events.
 _LOOK = 1.0
@@ -111,7 +115,15 @@ class Signals:
             self._look(connection)
 
     def _look(self, connection: Any) -> None:
-        (seq,) = connection.execute("SELECT max(seq) FROM events").fetchone()
+        seq, schema = connection.execute(_STATE).fetchone()
+        if schema > SCHEMA_VERSION:
+            log.error(
+                "A newer Atlas has upgraded the database (schema %s): this one stops. Install "
+                "that version, or a newer one. Jobs that run go on.", schema,
+            )  # fmt: skip
+            self._stopping.set()
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         if seq != self._seq:
             self._seq = seq
             self._missed()

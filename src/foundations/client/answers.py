@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import json
 
+from foundations._version import __version__
 from foundations.client.address import proxy_refusal
-from foundations.errors import ConfigError, ServerError, StorageFull, Unreachable, from_wire
+from foundations.contract.version import SERVER_HEADER, UNKNOWN_ROUTES
+from foundations.errors import (
+    ConfigError,
+    InvalidRequest,
+    NotFound,
+    ServerError,
+    StorageFull,
+    Unreachable,
+    VersionMismatch,
+    from_wire,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +38,7 @@ def error_of(
     except ValueError:
         payload = {}
     if isinstance(payload, dict) and "error" in payload:
-        return from_wire(payload)
+        return _about_versions(from_wire(payload), headers, address)
     who = _who(headers)
     proxy = address.through()
     if proxy is not None and (status == 407 or status in _AWAY):
@@ -50,6 +61,28 @@ def error_of(
         "{} answers with HTTP status {}.".format(address.url, status),
         "Is it the address of an Atlas server? Look: foundations config check",
     )
+
+
+def _about_versions(
+    error: FoundationsError, headers: Dict[str, str], address: Address
+) -> FoundationsError:
+    """Say of what only another version knows that it is so."""
+    there = headers.get(SERVER_HEADER.lower())
+    if there == __version__:
+        return error
+    server = "Atlas {}".format(there) if there else "an older Atlas"
+    hint = "Here it is Atlas {}: install the same foundations-atlas on both sides.".format(
+        __version__
+    )
+    if isinstance(error, NotFound) and error.message.endswith(UNKNOWN_ROUTES):
+        what = error.message.rpartition(":")[0]
+        return VersionMismatch(
+            "The server at {} is {} and does not have {}.".format(address.url, server, what),
+            hint,
+        )
+    if isinstance(error, InvalidRequest) and not error.hint:
+        error.hint = "The server is {}. {}".format(server, hint)
+    return error
 
 
 def moved_to(location: str, address: Address) -> FoundationsError:
