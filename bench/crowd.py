@@ -53,8 +53,8 @@ def main() -> None:
 class Writer:
     """A job that runs somewhere, as the server sees it."""
 
-    def __init__(self, url: str) -> None:
-        self.api = Api(url)
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.api = Api(url, token)
         digest, _ = self.api.send_manifest(encode([]))
         spec = {"project": "crowd", "bundle": digest, "command": ["main.py"], "user": "bench"}
         taken = self.api.take(

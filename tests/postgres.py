@@ -12,6 +12,10 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -26,16 +30,20 @@ def programs() -> Path | None:
     """The folder of PostgreSQL's programs; Debian keeps them out of PATH."""
     known = shutil.which("initdb")
     found = [known] if known else sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
-    return Path(found[-1]).parent if found else None
+    return Path(os.path.realpath(found[-1])).parent if found else None
 
 
 class Cluster:
     """A cluster that only its own socket leads to. A context manager that leaves nothing behind.
 
+    With a `primary` it is a standby of that one; `settings` are some of postgresql.conf.
+
     PostgreSQL refuses to run as root: it runs as `postgres` then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, primary: Cluster | None = None, **settings: str) -> None:
+        self._primary = primary
+        self._settings = {**_SETTINGS, **settings}
         self._programs = programs()
         self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self.folder = Path(tempfile.mkdtemp(prefix="atlas-postgres-"))
@@ -46,8 +54,13 @@ class Cluster:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Cluster:
-        options = ["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        self._run("initdb", "-D", str(self._data), "-U", self.user, *options)
+        if self._primary is not None:
+            source = ["-h", str(self._primary.folder), "-U", self.user]
+            options = ["-R", "-X", "stream", "-c", "fast", "--no-sync"]
+            self._run("pg_basebackup", "-D", str(self._data), *source, *options)
+        else:
+            options = ["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+            self._run("initdb", "-D", str(self._data), "-U", self.user, *options)
         self.start()
         return self
 
@@ -58,7 +71,7 @@ class Cluster:
     def start(self) -> None:
         """Start it, for the first time or again, and wait until it answers."""
         settings = " ".join(
-            f"-c {name}={value or chr(39) * 2}" for name, value in _SETTINGS.items()
+            f"-c {name}={value or chr(39) * 2}" for name, value in self._settings.items()
         )
         log = str(self.folder / "log")
         self._run(
@@ -70,18 +83,29 @@ class Cluster:
         """Stop it as its owner would."""
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
 
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._run("pg_ctl", "-D", str(self._data), "-w", "promote")
+
     def kill(self) -> None:
         """Kill it with SIGKILL; returns when all of its processes are gone."""
         import psutil
 
+        psutil.wait_procs(self.signal(signal.SIGKILL), timeout=30)
+
+    def signal(self, number: int) -> list[psutil.Process]:
+        """Send all of its processes a signal (SIGSTOP: it stands still); returns them."""
+        import psutil
+
+        everything: list[psutil.Process] = []
         with contextlib.suppress(OSError, psutil.Error):
-            number = int((self._data / "postmaster.pid").read_text().split("\n")[0])
-            server = psutil.Process(number)
+            pid = int((self._data / "postmaster.pid").read_text().split("\n")[0])
+            server = psutil.Process(pid)
             everything = [server, *server.children(recursive=True)]
             for process in everything:
                 with contextlib.suppress(psutil.Error):
-                    process.send_signal(signal.SIGKILL)
-            psutil.wait_procs(everything, timeout=30)
+                    process.send_signal(number)
+        return everything
 
     def url(self, database: str) -> str:
         """The address of a database."""

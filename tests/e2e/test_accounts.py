@@ -112,6 +112,7 @@ def test_login_is_kept_for_its_owner_alone_and_ends(lab, tmp_path):
     assert type_("token", "revoke", "ci", "--host", "lab").code == 0
     done = type_("list", "--scheduler", "lab", FOUNDATIONS_TOKEN=made)
     assert "Token is not valid" in done.err
+    assert "FOUNDATIONS_TOKEN, which counts before a login" in done.err
 
     assert type_("logout", "lab").code == 0
     secret = json.loads(kept.read_text() or "{}")
@@ -203,8 +204,8 @@ def test_users_are_changed_while_the_server_runs(lab):
     assert any(d["user"] == "mia" and d["action"] == "jobs.submit" for d in deeds)
 
 
-def test_login_lives_on_while_it_is_used(tmp_path):
-    server = guarded(tmp_path, session_lifetime=3)
+def test_login_lives_on_while_it_is_used_at_names_of_the_server(tmp_path):
+    server = guarded(tmp_path, session_lifetime=3, hosts="lab.example.org")
     try:
         lab = GuardedServer(server, people=("mia", "vera"))
         born = lab.ask("GET", "/auth/me", who="mia").json["user"]["expires_at"]
@@ -218,12 +219,30 @@ def test_login_lives_on_while_it_is_used(tmp_path):
         # The others, who did nothing, have to log in again.
         assert lab.ask("GET", "/jobs", who="vera").status == 401
         assert lab.ask("GET", "/jobs", who="mia").status == 200
+        named = lab.ask("GET", "/jobs", None, "mia", {"Host": "lab.example.org:80"})
+        assert named.status == 200
+        assert lab.ask("GET", "/jobs", None, "mia", {"Host": "rebound.example"}).status == 409
     finally:
         server.close()
 
 
-def test_socket_of_a_job_asks_for_its_token_without_authentication_too(tmp_path):
+def test_server_without_authentication_answers_to_this_machine_and_to_jobs_by_token(tmp_path):
     with LiveServer(tmp_path, cpus=3) as server:
+        lab = GuardedServer.__new__(GuardedServer)
+        lab.address, lab.tokens = server.url.partition("://")[2], {}
+        assert lab.ask("GET", "/jobs", headers={"Host": "rebound.example"}).status == 409
+        assert lab.ask("GET", "/jobs", headers={"Host": "localhost"}).status == 200
+        # Another program's page on this machine.
+        answer = lab.ask("POST", "/bulk", {}, headers={"Origin": "http://127.0.0.1:8888"})
+        assert answer.status == 409
+        # A proxy would let the world in.
+        answer = lab.ask("GET", "/jobs", headers={"X-Forwarded-For": "203.0.113.5"})
+        assert answer.status == 403
+        assert "authentication: true" in answer.error["hint"]
+        assert lab.ask("GET", "/auth/me").json == {"authentication": False, "user": None}
+        # A token for another server is no harm.
+        assert lab.ask("GET", "/jobs", who="atp_of_another_server").status == 200
+
         stranger = server.send(make_folder(tmp_path / "other", main=CHILD), "main.py")
         server.completed(stranger)
         folder = nested_folder(tmp_path)

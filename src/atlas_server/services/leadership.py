@@ -168,7 +168,7 @@ class Elected:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            led = self._epoch is not None
+            led, was_sure = self._epoch is not None, self.leads
             try:
                 self._renew() if led else self._try_to_take()
             except FoundationsError as error:
@@ -178,6 +178,8 @@ class Elected:
             if led != (self._epoch is not None):
                 word = "schedules from now on" if self._epoch is not None else "schedules no more"
                 log.info("This process (%s) %s.", self._holder, word)
+            # Also where the lease had run out, and nobody else has taken it.
+            if self.leads != was_sure:
                 self._changed()
             self._tried.set()
             self._stopping.wait(self._seconds / _RENEWALS)

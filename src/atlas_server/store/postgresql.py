@@ -20,7 +20,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from atlas_server.database_url import nameable
-from atlas_server.store.postgresql_errors import in_words, is_away, no_answer, shortened
+from atlas_server.store.postgresql_errors import (
+    in_words,
+    is_away,
+    is_read_only,
+    no_answer,
+    shortened,
+)
 from foundations.errors import ConfigError, Refused, Unavailable
 
 _CONNECTIONS = 10
@@ -40,7 +46,9 @@ _SETTINGS = {
     "statement_timeout": "120s",
     "idle_in_transaction_session_timeout": "10min",
 }
-_WIRE = {
+# Of several hosts the one that can be written to; a standby alone is no database for a server.
+_WIRE: dict[str, int | str] = {
+    "target_session_attrs": "read-write",
     "connect_timeout": 10,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -161,7 +169,7 @@ def _connected(engine: Engine, name: str) -> Iterator[Connection]:
 
 def connect(url: str) -> Any:
     """Return a connection of the driver itself, on which every statement is its own transaction."""
-    return _set_up(_driver().connect(url, autocommit=True, **_wire(url)))
+    return _set_up(_driver().opened(url, **_wire(url)))
 
 
 def _engine(url: str) -> Engine:
@@ -169,7 +177,7 @@ def _engine(url: str) -> Engine:
     engine = create_engine(
         "postgresql+psycopg://",
         # As it was given: libpq knows services, password files, several hosts.
-        creator=lambda: _set_up(driver.connect(url, autocommit=True, **wire), False),
+        creator=lambda: _set_up(driver.opened(url, **wire), False),
         pool_size=_CONNECTIONS,
         max_overflow=_MORE_CONNECTIONS,
         pool_pre_ping=True,
@@ -180,12 +188,23 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "handle_error")
     def shorten(context: ExceptionContext) -> None:
         shortened(context.original_exception, context.sqlalchemy_exception)
+        if is_read_only(context.original_exception):
+            context.is_disconnect = True  # another host may be the one to write to by now
+
+    @event.listens_for(engine, "checkout")
+    def work(connection: Any, *_: Any) -> None:
+        connection.work()
+
+    @event.listens_for(engine, "checkin")
+    def rest(connection: Any, *_: Any) -> None:
+        if connection is not None and not connection.closed:
+            connection.rest()
 
     return engine
 
 
-def _wire(url: str) -> dict[str, int]:
-    """How soon a peer that is silent counts as gone, as far as the address says nothing of it."""
+def _wire(url: str) -> dict[str, int | str]:
+    """Which peer is wanted, and how soon a silent one is gone, where the address does not say."""
     return {name: value for name, value in _WIRE.items() if f"{name}=" not in url}
 
 
@@ -206,7 +225,7 @@ def _text_dumper() -> Any:
 
 def _driver() -> Any:
     try:
-        return import_module("psycopg")
+        return import_module("atlas_server.store.postgresql_connection").Connection
     except ImportError as error:
         raise ConfigError(
             "database_url names a PostgreSQL database, and the driver for it is not installed.",

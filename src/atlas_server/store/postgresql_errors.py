@@ -13,6 +13,7 @@ _SHUTTING_DOWN = ("57P01", "57P02", "57P03")
 _IDLE_TOO_LONG = ("25P03", "57P05")
 _TOO_MANY = ("53300",)
 _TOO_SLOW = "57014"
+_READ_ONLY = "25006"
 _BUSY = ("55P03", "40P01", "40001")
 
 
@@ -33,6 +34,11 @@ def is_away(error: DBAPIError) -> bool:
     )
 
 
+def is_read_only(error: BaseException | None) -> bool:
+    """Whether a database refused to write because it is a standby, or was made to refuse."""
+    return getattr(error, "sqlstate", None) == _READ_ONLY
+
+
 def in_words(error: DBAPIError, name: str) -> Exception:
     """Return what to raise instead of an error of the driver; itself where that is a fault."""
     state = _state(error) or ""
@@ -48,6 +54,11 @@ def in_words(error: DBAPIError, name: str) -> Exception:
         )
     elif state in _BUSY:
         found = Unavailable("The database is busy; nothing was changed.", "Try again.")
+    elif state == _READ_ONLY:
+        found = Unavailable(
+            f"The database {name} can only be read at the moment; nothing was changed.",
+            "A standby has to be promoted, or database_url to name the other hosts, too.",
+        )
     elif state in _IDLE_TOO_LONG or error.connection_invalidated or is_away(error):
         hint = "What was under way may or may not have been written; the same may be asked again."
         found = Unavailable(no_answer(error, name), hint)

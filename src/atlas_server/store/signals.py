@@ -88,16 +88,20 @@ class Signals:
         return connection
 
     def _listen(self) -> None:
+        told = False
         while not self._stopping.is_set():
             try:
                 if self._connection is None:
                     self._connection = self._open()
                 with closing(self._connection) as connection:
+                    told = False
                     self._missed()
                     self._hear(connection)
             except (Error, FoundationsError, OSError) as error:
-                if not self._stopping.is_set():
+                # Once for each time that it is away.
+                if not told and not self._stopping.is_set():
                     log.warning("Other processes are not heard at the moment: %s", _short(error))
+                    told = True
             self._connection = None
             self._stopping.wait(_PAUSE)
 

@@ -157,6 +157,8 @@ class Connection:
         error.hint = error.hint.replace(
             "foundations login URL", "foundations login " + self.address.url
         )
+        if response.status == 401 and self.token and self.token == _named_token():
+            error.hint = "It is that of FOUNDATIONS_TOKEN, which counts before a login: unset it."
         return error
 
     def _exchange(
@@ -306,3 +308,9 @@ class Connection:
             if here
             else "Find out why: foundations config check",
         )
+
+
+def _named_token() -> Optional[str]:
+    from foundations import config  # rarely needed
+
+    return config.environment_value("FOUNDATIONS_TOKEN")
