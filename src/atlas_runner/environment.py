@@ -94,7 +94,9 @@ def find_prepared(
     asked = read(requirements, job_dir)
     if asked.empty:
         return _submitters(info)
-    return _ready(home / "envs" / _key(asked, info, job_dir, job_key), info)
+    place = home / "envs" / _key(asked, info, job_dir, job_key)
+    with used(place) as is_there:
+        return _ready(place, info) if is_there else None
 
 
 def prepare(
@@ -205,6 +207,25 @@ def touch(path: Path) -> None:
     # A read-only home still serves what it holds.
     with contextlib.suppress(OSError):
         os.utime(path)
+
+
+@contextlib.contextmanager
+def used(place: Path) -> Iterator[bool]:
+    """Keep an environment from being removed while its use is noted; False: it is just changing."""
+    try:
+        fd = os.open(f"{place}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True  # nobody ever built it, nor removes it
+        return
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

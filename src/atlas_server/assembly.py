@@ -16,10 +16,7 @@ from atlas_server.api.gate import Gate
 from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
-from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
-from atlas_server.archive.logs import LogArchive
-from atlas_server.archive.samples import SampleArchive
 from atlas_server.clock import SystemClock
 from atlas_server.config import ServerConfig, engine_sockets
 from atlas_server.domain.placement import Policy
@@ -40,7 +37,6 @@ from atlas_server.scheduler.searches import Searches as SearchThread
 from atlas_server.scheduler.shares import Shares
 from atlas_server.services.access import Access
 from atlas_server.services.accounts import Accounts, check_somebody
-from atlas_server.services.archives import Archives
 from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.audit import AuditLog
 from atlas_server.services.claims import Claims
@@ -68,7 +64,7 @@ from atlas_server.services.views import Views
 from atlas_server.services.whereabouts import Whereabouts
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
-from foundations.blobs import BlobDir
+from atlas_server.upkeep import Kept, make_archives, make_clearing
 
 
 @dataclass
@@ -145,16 +141,15 @@ class Assembly:
     def _make_stores(self) -> None:
         config = self.config
         self._store = open_store(config)
-        self._logs, self._bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
-        self._synced = DirectoryArchive(config.archive)
-        self._samples = SampleArchive(config.samples)
+        self._kept = kept = Kept.of(config)
+        self._logs, self._bundles = kept.logs, kept.bundles
         self._views = Views(self._store, self._logs)
-        kept = (self._logs, self._synced, self._samples)
-        self._archives = Archives(self._store, self._bundles, kept)
+        self._archives = make_archives(config, self._store, kept)
+        clearing = (self._archives, self._feed, self._clock)
         self._housekeeping = Housekeeping(
             self._store,
             self._archives,
-            config.home / "work",
+            make_clearing(config, self._store, kept, *clearing),
             self._remove_orphans,
             self._leads,
         )
@@ -198,7 +193,9 @@ class Assembly:
         clusters = [each.name for each in config.executors if isinstance(each, SlurmSettings)]
         places = Places(nodes, fleet.offered if fleet is not None else {}, clusters)
         rules = configured(config.limits)
-        limits = LimitBook(store, self._feed, self._bundles, clock, rules)
+        limits = LimitBook(
+            store, self._feed, self._bundles, clock, rules, self._kept.files.values()
+        )
         feed = self._feed
         parts = (feed, self._bundles, clock, nodes, workers, limits, places)
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
@@ -226,7 +223,6 @@ class Assembly:
             return launcher.take_in(folder, fleet.local)
 
         self._arrivals = Arrivals(config.home, take_in, self._leads)
-        self._archives.also_in_use = self._arrivals.bundles
 
     def _make_searches(self, guarded: Store) -> None:
         store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
@@ -249,11 +245,11 @@ class Assembly:
             clock=clock,
             logs=self._logs,
             bundles=bundles,
-            synced=self._synced,
-            samples=self._samples,
+            synced=self._kept.synced,
+            samples=self._kept.samples,
             jobs=jobs,
             executed=ExecutedJobs(store, feed, bundles, jobs, clock, terms),
-            runners=Runners(store, feed, self._logs, self._samples, jobs, clock, config.lease),
+            runners=Runners(store, feed, self._logs, self._kept.samples, jobs, clock, config.lease),
             claims=self._claims,
             archives=self._archives,
             views=self._views,
@@ -263,7 +259,7 @@ class Assembly:
             access=self._gate.access,
             pilots=PilotsHeard(fleet.pilots if fleet else {}, self._leads, instance),
         )
-        self._boards = _tensorboards(config, self._synced)
+        self._boards = _tensorboards(config, self._kept.synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)
         tokens = Tokens(store, clock, config.session_lifetime, self._identification.forget)
         account_routes = AccountRoutes(

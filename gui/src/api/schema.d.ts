@@ -1819,7 +1819,8 @@ export interface components {
          *     attempts after the first. `worker` has the image, where the job runs in a container, and the
          *     container's options, as `foundations.contract.worker` reads them. `executor` names where it is
          *     to run, None: wherever there is room; `cluster` has partition, account and the like, as
-         *     `foundations.contract.cluster` reads them. `search` is what the job is seen and stopped with:
+         *     `foundations.contract.cluster` reads them. `num_nodes` is on how many nodes it runs at once, on
+         *     each with `resources`. `search` is what the job is seen and stopped with:
          *     its search, or the program that submits many jobs.
          */
         JobSpec: {
@@ -1884,6 +1885,11 @@ export interface components {
             };
             /** Search */
             search?: string | null;
+            /**
+             * Num Nodes
+             * @default 1
+             */
+            num_nodes: number;
         };
         /**
          * JournalBatch
@@ -2849,6 +2855,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -2911,6 +2919,8 @@ export interface components {
             attempt_list: components["schemas"]["AttemptShown"][];
             /** Log Size */
             log_size: number;
+            /** Removed */
+            removed: components["schemas"]["RemovedPart"][];
             /** Error */
             error?: {
                 [key: string]: unknown;
@@ -2983,6 +2993,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -3371,6 +3383,8 @@ export interface components {
         /**
          * PlainJob
          * @description A job without what it recorded; `params` are those that it was submitted with.
+         *
+         *     `resources` is what it has on each of its `num_nodes`.
          */
         PlainJob: {
             /** Job Id */
@@ -3397,6 +3411,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -3550,6 +3566,22 @@ export interface components {
             job_id: string;
             /** Message */
             message: string;
+        };
+        /**
+         * RemovedPart
+         * @description What a job had (`what`: log, artifacts, results ...) and when which rule removed it.
+         */
+        RemovedPart: {
+            /** What */
+            what: string;
+            /** Rule */
+            rule: string;
+            /** Time */
+            time: number;
+            /** Files */
+            files: number;
+            /** Size */
+            size: number;
         };
         /**
          * Reproduction
@@ -3949,6 +3981,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;

@@ -29,7 +29,7 @@ from atlas_server.executors.cluster import not_for
 from atlas_server.executors.inventory import DeclaredInventory, Inventory
 from atlas_server.executors.usage import UsageMeter
 from foundations.contract.spec import JobSpec
-from foundations.errors import FoundationsError
+from foundations.errors import FoundationsError, Refused
 
 
 class LocalExecutor:
@@ -74,6 +74,11 @@ class LocalExecutor:
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Refuse what only a cluster understands."""
+        if spec.num_nodes > 1:
+            return Refused(
+                f"The job asks for {spec.num_nodes} nodes, and this machine is one.",
+                "Leave `num_nodes` out, or submit it to a server with a cluster.",
+            )
         key = next((each for each in spec.cluster if each != "pilot"), None)
         if key is None:
             return None

@@ -44,7 +44,12 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Return why Slurm would refuse such a job, as Slurm itself says."""
-        said = self._no_image(spec) or self._not_for_us(spec) or whole_gpus(spec, self.name)
+        said = (
+            self._no_image(spec)
+            or self._one_node(spec)
+            or self._not_for_us(spec)
+            or whole_gpus(spec, self.name)
+        )
         if said is not None:
             return said
         verdict = self._verdict(spec)
@@ -152,5 +157,5 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
 def _may_share(spec: Mapping[str, Any]) -> bool:
     """Whether a job is content with a part of what a pilot holds."""
     cluster: Mapping[str, Any] = spec.get("cluster") or {}
-    own = cluster.get("sbatch") or cluster.get("pilot") is False
+    own = cluster.get("sbatch") or cluster.get("pilot") is False or spec.get("num_nodes", 1) > 1
     return not own and not (spec.get("worker") or {}).get("image")
