@@ -33,7 +33,7 @@ MAIN = "import sys, time\nopen(sys.argv[1], 'w').write(str(time.time()))\n"
 PILOTS = """
 executors:
   slurm:
-    pilots: {most: 2, cpus: 16, idle: 5}
+    pilots: {most: 2, cpus: 16, idle: 15}
 """
 
 
@@ -98,6 +98,7 @@ def many(
     cluster: SlurmCluster, servers: dict[str, LiveServer], folder: Path, root: Path, count: int
 ) -> None:
     """Many short jobs at once, from the first submission to the last one's first statement."""
+    time.sleep(20)  # pilots of before make room
     place = root / f"many-{count}"
     place.mkdir()
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -60,8 +62,7 @@ class Pilot:
     def __init__(self, charge: Charge, variables: Mapping[str, str]) -> None:
         self._charge = charge
         self._node = variables.get("SLURMD_NODENAME") or socket.gethostname()
-        ends = variables.get("SLURM_JOB_END_TIME", "")
-        self._ends_at = float(ends) if ends.isdigit() else None
+        self._ends_at = _end_of_place(variables)
         self._wake = threading.Event()
         self._is_told_to_end = False
         self._is_idle = False
@@ -169,6 +170,22 @@ class Pilot:
             asks=asks,
             patience=min(_PATIENCE, idle_in) if takes else 0.0,
         )
+
+
+def _end_of_place(variables: Mapping[str, str]) -> float | None:
+    """Return when the engine takes the pilot's place away, as seconds since the epoch."""
+    told = variables.get("SLURM_JOB_END_TIME", "")
+    if told.isdigit():
+        return float(told)
+    number, squeue = variables.get("SLURM_JOB_ID"), shutil.which("squeue")
+    if number is None or squeue is None:
+        return None  # unknown; the engine gives warning
+    try:
+        words = [squeue, "-h", "-j", number, "-O", "EndTime"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        return time.mktime(time.strptime(done.stdout.strip(), "%Y-%m-%dT%H:%M:%S"))
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
 
 
 class _Line:

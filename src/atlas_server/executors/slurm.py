@@ -160,5 +160,5 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
 def _may_share(spec: Mapping[str, Any]) -> bool:
     """Whether a job is content with a part of what a pilot holds."""
     cluster: Mapping[str, Any] = spec.get("cluster") or {}
-    own = cluster.get("sbatch") or cluster.get("pilot") is False
+    own = cluster.get("sbatch") or cluster.get("pilot") is False or spec.get("num_nodes", 1) > 1
     return not own and not (spec.get("worker") or {}).get("image")
