@@ -34,6 +34,7 @@ _JOB_KEYS = {
     "install_requirements": (bool,),
     "num_gpus": (int, float),
     "num_cpus": (int, float),
+    "num_nodes": (int,),
     "ram": (int, float, str),
     "entrypoint": (str, list),
     "worker": (dict,),

@@ -89,6 +89,8 @@ def job_spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]
 def _destination(values: Dict[str, Any]) -> Dict[str, Any]:
     """Return where the job asks to run; nothing where it does not: older servers do not ask."""
     found: Dict[str, Any] = {}
+    if (values.get("num_nodes") or 1) != 1:
+        found["num_nodes"] = values["num_nodes"]
     if values.get("executor"):
         found["executor"] = str(values["executor"])
     if any(values.get(key) for key in _CLUSTER):

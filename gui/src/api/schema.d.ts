@@ -1799,7 +1799,8 @@ export interface components {
          *     attempts after the first. `worker` has the image, where the job runs in a container, and the
          *     container's options, as `foundations.contract.worker` reads them. `executor` names where it is
          *     to run, None: wherever there is room; `cluster` has partition, account and the like, as
-         *     `foundations.contract.cluster` reads them. `search` is what the job is seen and stopped with:
+         *     `foundations.contract.cluster` reads them. `num_nodes` is on how many nodes it runs at once, on
+         *     each with `resources`. `search` is what the job is seen and stopped with:
          *     its search, or the program that submits many jobs.
          */
         JobSpec: {
@@ -1864,6 +1865,11 @@ export interface components {
             };
             /** Search */
             search?: string | null;
+            /**
+             * Num Nodes
+             * @default 1
+             */
+            num_nodes: number;
         };
         /**
          * JournalBatch
@@ -2780,6 +2786,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -2914,6 +2922,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -3302,6 +3312,8 @@ export interface components {
         /**
          * PlainJob
          * @description A job without what it recorded; `params` are those that it was submitted with.
+         *
+         *     `resources` is what it has on each of its `num_nodes`.
          */
         PlainJob: {
             /** Job Id */
@@ -3328,6 +3340,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -3880,6 +3894,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;

@@ -14,12 +14,14 @@ class Wish(NamedTuple):
     """Equal for jobs that may run in the same places.
 
     `executor` and `pool` (a partition, say) are names, None where any will do; `container` means
-    that the nodes must have a container engine; `labels` are those that they must all have.
+    that the nodes must have a container engine, `nodes` on how many of one executor the job runs
+    at once: on each with all that it asks for. `labels` are those that they must all have.
     """
 
     executor: str | None = None
     pool: str | None = None
     container: bool = False
+    nodes: int = 1
     labels: tuple[str, ...] = ()
 
     def allows(self, node: Node) -> bool:
@@ -59,6 +61,7 @@ def wish_of(spec: Mapping[str, Any]) -> Wish:
         spec.get("executor"),
         cluster.get("partition"),
         bool(worker.get("image")),
+        spec.get("num_nodes", 1),
         tuple(sorted(labels)),
     )
 
@@ -66,5 +69,6 @@ def wish_of(spec: Mapping[str, Any]) -> Wish:
 # Very many waiting jobs have very few different wishes.
 @lru_cache(maxsize=1024)
 def _read(text: str) -> Wish:
-    executor, pool, container, *rest = json.loads(text)
-    return Wish(executor, pool, container, tuple(rest[0]) if rest else ())
+    told = json.loads(text)
+    # Older ones are shorter.
+    return Wish(*told[:4], *(tuple(labels) for labels in told[4:]))

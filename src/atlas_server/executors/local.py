@@ -34,7 +34,7 @@ from atlas_server.executors.cluster import not_for
 from atlas_server.executors.inventory import DeclaredInventory, Inventory
 from atlas_server.executors.usage import UsageMeter
 from foundations.contract.spec import JobSpec
-from foundations.errors import FoundationsError
+from foundations.errors import FoundationsError, Refused
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,11 @@ class LocalExecutor:
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Refuse what only a cluster understands."""
+        if spec.num_nodes > 1:
+            return Refused(
+                f"The job asks for {spec.num_nodes} nodes, and this machine is one.",
+                "Leave `num_nodes` out, or submit it to a server with a cluster.",
+            )
         if not spec.cluster:
             return None
         return not_for(next(iter(spec.cluster)), "this machine has not")

@@ -35,7 +35,12 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Return why Slurm would refuse such a job, as Slurm itself says."""
-        said = self._no_image(spec) or self._not_for_us(spec) or whole_gpus(spec, self.name)
+        said = (
+            self._no_image(spec)
+            or self._one_node(spec)
+            or self._not_for_us(spec)
+            or whole_gpus(spec, self.name)
+        )
         if said is not None:
             return said
         verdict = self._verdict(spec)

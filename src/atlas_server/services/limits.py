@@ -120,7 +120,7 @@ class LimitBook:
         if rules.empty:
             return
         start = Start(spec.user or "unknown", spec.project)
-        too_much = beyond(rules, start, demand_of(spec.resources))
+        too_much = beyond(rules, start, demand_of(spec.resources).times(spec.num_nodes))
         if too_much is not None:
             whose = f"{too_much.scope.words()}'s limit"
             raise Refused(

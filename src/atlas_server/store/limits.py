@@ -102,13 +102,14 @@ def stored(connection: Connection, scope: Scope) -> int:
 
 
 def held_since(connection: Connection, since: float) -> Iterable[Any]:
-    """Yield (user, cpus, memory, gpus, began, ended) of the attempts that ended after `since`."""
+    """Yield (user, cpus, memory, gpus, wish, began, ended) of attempts that ended after `since`."""
     query = (
         select(
             jobs.c.user,
             jobs.c.cpus,
             jobs.c.memory,
             jobs.c.gpus,
+            jobs.c.wish,
             func.coalesce(attempts.c.started_at, attempts.c.created_at),
             attempts.c.ended_at,
         )

@@ -88,6 +88,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
 
 
 def _add_destination(add: Any) -> None:
+    add("--num-nodes", type=int, metavar="N", help="nodes that run it at once (default 1)")
     add("--executor", metavar="NAME", help="where to run, where the server has several")
     for key in ("partition", "account", "qos", "constraint"):
         add("--" + key, metavar="NAME", help="Slurm's, as in sbatch --{}".format(key))
@@ -223,6 +224,7 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "entrypoint": arguments.entrypoint,
         "num_gpus": arguments.num_gpus,
         "num_cpus": arguments.num_cpus,
+        "num_nodes": arguments.num_nodes,
         "ram": arguments.ram,
         "worker": options.image(arguments.image),
         "params": options.params(arguments.params),

@@ -31,7 +31,10 @@ class Metric(TypedDict):
 
 
 class PlainJob(TypedDict):
-    """A job without what it recorded; `params` are those that it was submitted with."""
+    """A job without what it recorded; `params` are those that it was submitted with.
+
+    `resources` is what it has on each of its `num_nodes`.
+    """
 
     job_id: str
     kind: str
@@ -44,6 +47,7 @@ class PlainJob(TypedDict):
     exit_code: int | None
     priority: int
     resources: ResourcesAsked
+    num_nodes: int
     params: dict[str, Any]
     command: list[str]
     entrypoint: list[str] | None
