@@ -44,6 +44,7 @@ _JOB_KEYS = {
     "qos": (str,),
     "constraint": (str,),
     "sbatch": (str, list),
+    "pilot": (bool,),
     "node_labels": (dict,),
     "node_resources": (dict,),
 }  # type: Dict[str, tuple[type, ...]]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Of foundations.contract.cluster, which few jobs need.
 _CLUSTER = (
-    "partition", "account", "qos", "constraint", "sbatch", "node_labels", "node_resources",
+    "partition", "account", "qos", "constraint", "sbatch", "pilot", "node_labels", "node_resources",
 )  # fmt: skip
 
 

@@ -42,9 +42,11 @@ sys.exit(int(sys.argv[1]))
 """
 
 
+PILOTS = {"most": 2, "cpus": 16, "gpus": 2, "idle": 5}
 EXECUTORS = [
     "local",
     pytest.param("slurm", marks=pytest.mark.slurm),
+    pytest.param("slurm-pilots", marks=pytest.mark.slurm),
     pytest.param("ray", marks=pytest.mark.ray),
 ]
 
@@ -54,14 +56,19 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """A server with one executor."""
-    name, root = request.param, tmp_path_factory.mktemp(request.param)
+    name, root = request.param.partition("-")[0], tmp_path_factory.mktemp(request.param)
     if name == "ray":
         server = serving(request.getfixturevalue("ray"), root)
     else:
         environment: dict[str, str] = {}
+        said: dict[str, object] = {}
         if name == "slurm":
             environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
+            said = {"pilots": PILOTS if request.param == "slurm-pilots" else False}
         server = LiveServer(root, 16, {"executors": name, "gpus": 2}, environment)
+        config = server.home / "config" / "server.config.yaml"
+        config.parent.mkdir(parents=True)
+        config.write_text(json.dumps({"executors": {name: said}}))
     with server:
         yield server
 

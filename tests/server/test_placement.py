@@ -521,16 +521,20 @@ def test_a_share_begins_a_device_only_where_no_other_has_room(cluster: Cluster) 
 
     for held in cluster.held():
         use(held)
-    for held in (part for start in cluster.decide().starts for part in start.allocation.parts()):
-        for uuid, share in held.gpus:
-            # Memory may be what the other node lacks.
-            if share < 1 and free[held.node, uuid] == 1000 and not held.memory:
-                assert not [
-                    device
-                    for device, left in free.items()
-                    if round(share * 1000) <= left < 1000 and cpus[device[0]] >= held.cpus
-                ]
-        use(held)
+    for start in cluster.decide().starts:
+        nodes = {part.node for part in start.allocation.parts()}
+        for held in start.allocation.parts():
+            for uuid, share in held.gpus:
+                # Memory may be what the other node lacks, and a job has a node only once.
+                if share < 1 and free[held.node, uuid] == 1000 and not held.memory:
+                    assert not [
+                        device
+                        for device, left in free.items()
+                        if round(share * 1000) <= left < 1000
+                        and cpus[device[0]] >= held.cpus
+                        and device[0] not in nodes - {held.node}
+                    ]
+            use(held)
 
 
 class LifeOfGpus(RuleBasedStateMachine):

@@ -14,15 +14,15 @@ class Wish(NamedTuple):
     """Equal for jobs that may run in the same places.
 
     `executor` and `pool` (a partition, say) are names, None where any will do; `container` means
-    that the nodes must have a container engine, `nodes` on how many of one executor the job runs
-    at once: on each with all that it asks for. `labels` are those that they must all have.
+    that the nodes must have a container engine; `labels` are those that they must all have;
+    `nodes` is on how many of one executor the job runs at once: on each with all that it asks for.
     """
 
     executor: str | None = None
     pool: str | None = None
     container: bool = False
-    nodes: int = 1
     labels: tuple[str, ...] = ()
+    nodes: int = 1
 
     def allows(self, node: Node) -> bool:
         """Whether the job may run on this node, were it free."""
@@ -61,14 +61,14 @@ def wish_of(spec: Mapping[str, Any]) -> Wish:
         spec.get("executor"),
         cluster.get("partition"),
         bool(worker.get("image")),
-        spec.get("num_nodes", 1),
         tuple(sorted(labels)),
+        spec.get("num_nodes", 1),
     )
 
 
 # Very many waiting jobs have very few different wishes.
 @lru_cache(maxsize=1024)
 def _read(text: str) -> Wish:
-    told = json.loads(text)
-    # Older ones are shorter.
-    return Wish(*told[:4], *(tuple(labels) for labels in told[4:]))
+    # Older versions have written fewer of them.
+    wish = Wish(*json.loads(text))
+    return wish._replace(labels=tuple(wish.labels))

@@ -116,7 +116,14 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
             "Tags",
             ", ".join(key + ("=" + text if text else "") for key, text in job["tags"].items()),
         ),
+        ("Not kept", _not_kept(job)),
     ]
+
+
+def _not_kept(job: Json) -> str:
+    # Servers of older versions do not tell.
+    removed = job.get("removed", ())
+    return "; ".join("{}, {}".format(each["what"], wording.gone(each)) for each in removed)
 
 
 def _state(job: Json) -> Cell:

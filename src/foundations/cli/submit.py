@@ -99,6 +99,13 @@ def _add_destination(add: Any) -> None:
         metavar="OPTION",
         help="one more of sbatch, as in --sbatch=--exclusive; may be repeated",
     )
+    add(
+        "--no-pilot",
+        dest="pilot",
+        action="store_const",
+        const=False,
+        help="a batch job of its own, not in a pilot among others",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -241,6 +248,7 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "qos": arguments.qos,
         "constraint": arguments.constraint,
         "sbatch": arguments.sbatch or None,
+        "pilot": arguments.pilot,
     }
 
 

@@ -11,6 +11,7 @@ import page from "@/styles/page.module.css";
 
 import { NotesPanel } from "./NotesPanel";
 import styles from "./Overview.module.css";
+import { RemovedParts } from "./RemovedParts";
 import { TagsPanel } from "./TagsPanel";
 import { Timeline } from "./Timeline";
 
@@ -20,6 +21,7 @@ export function Overview({ job }: { job: JobDetails }) {
     <div className={page["columns"]}>
       <div className={page["stack"]}>
         <Standing job={job} />
+        <RemovedParts job={job} />
         <MetricsPanel job={job} />
         <ParamsPanel job={job} />
         <NotesPanel job={job} />

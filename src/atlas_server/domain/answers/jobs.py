@@ -140,6 +140,16 @@ class AttemptShown(TypedDict):
     error: NotRequired[dict[str, Any] | None]
 
 
+class RemovedPart(TypedDict):
+    """What a job had (`what`: log, artifacts, results ...) and when which rule removed it."""
+
+    what: str
+    rule: str
+    time: float
+    files: int
+    size: int
+
+
 class JobDetails(JobRow):
     """Everything about a job."""
 
@@ -150,6 +160,7 @@ class JobDetails(JobRow):
     outputs: str | None
     attempt_list: list[AttemptShown]
     log_size: int
+    removed: list[RemovedPart]
     error: NotRequired[dict[str, Any] | None]
     jobs_ahead: NotRequired[int | None]
     waits_because: NotRequired[str]
