@@ -46,7 +46,10 @@ def main() -> int:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     _begin(assignment)
-    _carry_out(assignment, _Told())
+    told = _Told()
+    assignment = settled(assignment, os.environ)
+    if _is_ours(assignment, told):
+        _carry_out(assignment, told)
     return 0
 
 
@@ -66,7 +69,7 @@ def run_claimed(text: str, listens: Callable[[], object]) -> None:
     asked = plain(Claim(instance=partial.instance, token=token))
     given = _answer(partial, claim, lambda api: api.claim(asked), told)
     if given is not None:
-        _carry_out(Assignment(**{**given, **known}), told)
+        _carry_out(settled(Assignment(**{**given, **known}), os.environ), told)
 
 
 def _begin(assignment: Assignment) -> None:
@@ -77,9 +80,6 @@ def _begin(assignment: Assignment) -> None:
 
 
 def _carry_out(assignment: Assignment, told: _Told) -> None:
-    assignment = settled(assignment, os.environ)
-    if not _is_ours(assignment, told):
-        return
     if assignment.remote:
         from atlas_runner.sdk_copies import provide_sdk  # noqa: PLC0415 - loads what few need
 

@@ -1,0 +1,99 @@
+"""Atlas on Ray beside Ray alone: how much later a job starts, and how long several take.
+
+    .venv/bin/python bench/ray.py [--each 10] [--many 40]
+
+Starts a cluster of two nodes on this machine (tests/ray.py; scripts/ray-environment makes its Ray),
+and takes turns, so that whatever else the machine does meets both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.live import LiveServer
+from tests.ray import RayCluster, serving
+
+from foundations.sending import new_job_id
+
+MAIN = "import sys, time\nopen(sys.argv[1], 'w').write(str(time.time()))\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--each", type=int, default=10)
+    parser.add_argument("--many", type=int, default=40)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place, RayCluster() as ray:
+        root = Path(place)
+        folder = root / "project"
+        folder.mkdir()
+        (folder / "main.py").write_text(MAIN)
+        (root / "atlas").mkdir()
+        with serving(ray, root / "atlas") as server:
+            one_by_one(ray, server, folder, root, arguments.each)
+            many(ray, server, folder, root, arguments.many)
+
+
+def one_by_one(ray: RayCluster, server: LiveServer, folder: Path, root: Path, count: int) -> None:
+    """From submitting to the first statement of the program, by turns."""
+    taken: dict[str, list[float]] = {"ray": [], "atlas": []}
+    for number in range(count + 1):
+        for kind, waits in taken.items():
+            mark = root / f"{kind}-{number}"
+            begun = time.time()
+            if kind == "ray":
+                alone(ray, folder, mark)
+            else:
+                server.send(folder, "main.py", str(mark))
+            while not mark.exists() or not mark.read_text():
+                time.sleep(0.005)
+            if number:  # the first one of each finds nothing ready
+                waits.append(float(mark.read_text()) - begun)
+            time.sleep(1.0)
+    for kind, waits in taken.items():
+        spread = f"{min(waits):.2f} to {max(waits):.2f}"
+        print(f"{kind}: submitted to first statement {statistics.median(waits):.2f} s ({spread})")
+    added = statistics.median(taken["atlas"]) - statistics.median(taken["ray"])
+    print(f"Atlas adds {1000 * added:.0f} ms (medians of {count})")
+
+
+def many(ray: RayCluster, server: LiveServer, folder: Path, root: Path, count: int) -> None:
+    """Several short jobs at once, from the first submission to the last one's start."""
+    begun = time.time()
+    for number in range(count):
+        alone(ray, folder, root / f"alone-{number}")
+    await_files(root, "alone-*", count)
+    print(f"{count} Ray jobs: {time.time() - begun:.1f} s")
+    bundle = server.job(server.send(folder, "main.py", f"{root}/first"))["bundle"]
+    await_files(root, "first", 1)
+    begun = time.time()
+    program = f'exec {sys.executable} main.py "{root}/job-$FOUNDATIONS_JOB_ID"'
+    spec = {
+        "project": "many", "bundle": bundle, "entrypoint": ["sh", "-c", program],
+        "interpreter": sys.executable, "user": "bench", "resources": {"cpus": 1},
+    }  # fmt: skip
+    jobs = [{"job_id": new_job_id(), "params": None} for _ in range(count)]
+    server.api().submit_batch(spec, jobs)
+    await_files(root, "job-*", count)
+    print(f"{count} jobs through Atlas: {time.time() - begun:.1f} s")
+
+
+def alone(ray: RayCluster, folder: Path, mark: Path) -> None:
+    words = f"exec {sys.executable} {folder}/main.py {mark}"
+    assert ray.ask("POST", "/api/jobs/", {"entrypoint": words, "entrypoint_num_cpus": 1})
+
+
+def await_files(root: Path, pattern: str, count: int) -> None:
+    while sum(1 for _ in root.glob(pattern)) < count:
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()
