@@ -14,7 +14,8 @@ LATE_IN_SDK = {
 }
 
 # What the server may know of the SDK: the wire, and the rules of folders and contents.
-SDK_FOR_SERVER = ("_version", "blobs", "disk", "bundle", "contract", "errors")
+_OF_THIS_MACHINE = ("arrivals", "containers", "local", "surroundings")
+SDK_FOR_SERVER = ("_version", "blobs", "disk", "bundle", "contract", "errors", "host_settings")
 
 # Everything `foundations submit` loads starts within a few interpreter starts: these cost too much.
 HOT_PATH = (
@@ -103,7 +104,7 @@ def test_only_the_executor_of_this_machine_knows_the_runner(modules):
     # SDK that jobs import.
     of_this_machine = {
         "atlas_server/serve.py",
-        *(f"atlas_server/executors/{name}.py" for name in ("arrivals", "containers", "local")),
+        *(f"atlas_server/executors/{name}.py" for name in _OF_THIS_MACHINE),
     }
     offenders = [
         f"{module.path}:{line} imports {name}"
