@@ -28,12 +28,13 @@ from atlas_server.clock import SystemClock
 from atlas_server.domain.limits import NO_RULES
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.ports import ALIVE, Launch
-from atlas_server.scheduler.launch import Launcher, RunnerSettings
+from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.shares import Shares
 from atlas_server.services.batches import Batches, Member
 from atlas_server.services.feed import Feed
+from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leadership import Alone
 from atlas_server.services.leases import Leases

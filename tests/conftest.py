@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import glob
-import importlib.util
 import os
 import shutil
 import signal
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from tests.engines import PrivateEngine
     from tests.nvml.fake import FakeNvml
     from tests.postgres import Cluster
+    from tests.ray import RayCluster
     from tests.registry import Registry
     from tests.slurm import SlurmCluster
 
@@ -48,8 +48,8 @@ def has_slurm() -> bool:
 
 
 def has_ray() -> bool:
-    """Whether the ray package is installed."""
-    return importlib.util.find_spec("ray") is not None
+    """Whether scripts/ray-environment has been run."""
+    return (Path(__file__).parents[1] / "build" / "ray" / "bin" / "ray").exists()
 
 
 def has_postgres() -> bool:
@@ -218,6 +218,20 @@ def _cluster(folders: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
     if not slurm.can_start():
         is_absent("root, who makes the device files of Slurm's GPUs,")
     with slurm.SlurmCluster(folders.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+    """A Ray cluster of two nodes with two GPUs each. For tests marked `ray`.
+
+    It takes ten seconds to start: all processes of a run have the same one.
+    """
+    from tests.ray import shared_cluster
+
+    parallel = bool(os.environ.get("PYTEST_XDIST_WORKER"))
+    base = tmp_path_factory.getbasetemp()
+    with shared_cluster(base.parent if parallel else base) as cluster:
         yield cluster
 
 

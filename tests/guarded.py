@@ -85,6 +85,24 @@ class GuardedServer:
         finally:
             connection.close()
 
+    def watch(
+        self, path: str, who: str = "", headers: dict[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        """Open a stream that does not end by itself."""
+        shown = {"Authorization": "Bearer " + self.tokens.get(who, who)} if who else {}
+        # The response has the connection to itself, and closes it.
+        shown["Connection"] = "close"
+        connection = http.client.HTTPConnection(self.address, timeout=60)
+        connection.request("GET", "/api/v1" + path, headers={**shown, **(headers or {})})
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        return response
+
+    @property
+    def own_page(self) -> dict[str, str]:
+        """What a browser says of requests that the server's own pages send."""
+        return {"Origin": "http://" + self.address}
+
     def api(self, who: str) -> Api:
         """A connection as one of the people."""
         return Api(self.server.url, self.tokens.get(who, who))
@@ -131,7 +149,7 @@ class GuardedServer:
         answer = self.ask("POST", "/auth/login", wanted)
         assert answer.status == 200, answer
         cookie = answer.headers["set-cookie"].partition(";")[0]
-        return {"Cookie": cookie, "Origin": "http://" + self.address}
+        return {"Cookie": cookie, **self.own_page}
 
 
 def guarded(

@@ -346,9 +346,9 @@ class LiveServer:
         return self.wait_for(number, "runner")
 
     def workers(self, job_id: str) -> list[int]:
-        """The processes that run a job's code."""
+        """The processes that run a job's code; nodes that share nothing have another home."""
         found = []
-        for process in self.processes():
+        for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.environ().get("FOUNDATIONS_JOB_ID") == job_id:
                     found.append(process.pid)

@@ -1,6 +1,7 @@
 """Environments of requirements for images: built inside of the image, kept outside, used read-only.
 
-They lie below `image-envs/` of the home, each as
+They lie below `image-envs/` of the home, in a folder for each user: what is installed may run
+programs of its own, and these can write there. In each are
 
     <key>/              the environment; complete when it holds the file `.atlas-complete`
     <key>.satisfied     the image has everything: no environment is needed
@@ -51,6 +52,7 @@ class ImageEnvironments:
     """The environments for one image.
 
     `options` are those of the job's container that decide what it can reach (network, DNS).
+    Nobody but jobs of `user` gets what a job of theirs has built.
     """
 
     engine: Engine
@@ -58,6 +60,7 @@ class ImageEnvironments:
     python: ImagePython
     home: Path
     options: dict[str, Any]
+    user: str
 
     def find(self, requirements: Path, job_dir: Path, job_key: str) -> Path | str | None:
         """Return the environment that fits; "" where the image has everything; None: not built."""
@@ -85,11 +88,13 @@ class ImageEnvironments:
         return ready
 
     def _place(self, asked: Requirements, job_key: str) -> Path:
-        parts = [asked.digest, self.image.id, self.python.executable, self.python.version]
+        python = self.python
+        parts = [asked.digest, self.image.id, python.executable, python.version, self.user]
         if asked.local:
             parts.append(job_key)
         key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-        return self.home / "image-envs" / key
+        owner = hashlib.sha256(self.user.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return self.home / "image-envs" / owner / key
 
     def _ready(self, place: Path) -> Path | str | None:
         if (place / overlay.COMPLETE).exists():

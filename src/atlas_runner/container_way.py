@@ -132,7 +132,8 @@ class ContainerWay:
             )
         network = {name: self._given[name] for name in _NETWORK if name in self._given}
         options = {**network, **self._user(engine)}
-        environments = ImageEnvironments(engine, image, self._python, self._layout.home, options)
+        home, user = self._layout.home, self._spec["user"]
+        environments = ImageEnvironments(engine, image, self._python, home, options, user)
         key = self._spec["bundle"]
         place = environments.find(requirements, self._workspace.job_dir, key)
         if place is None:

@@ -3,7 +3,9 @@
     python -m atlas_runner.errand < ASSIGNMENT
 
 The engine, Slurm say, starts it with the attempt's assignment on its standard input and tells it to
-end with SIGTERM, or with SIGUSR1 where the time that it gave is nearly over.
+end with SIGTERM, or with SIGUSR1 where the time that it gave is nearly over. Where others can read
+how an engine was told to start it, it is told no secret (`anchor`), and asks the server for the
+rest.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +28,7 @@ from atlas_runner.sdk_copies import provide_sdk
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
-from foundations.contract.report import Assignment, Report
+from foundations.contract.report import Assignment, Claim, Report
 from foundations.contract.states import StateReason
 from foundations.errors import Fenced, ServerError, Unreachable, WrongServer
 
@@ -40,22 +43,48 @@ _AGAIN = {
 
 
 def main() -> int:
-    """Carry out the attempt."""
+    """Carry out the attempt that standard input tells."""
     assignment = Assignment(**json.loads(sys.stdin.buffer.readline()))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
+    _begin(assignment)
+    _carry_out(assignment, _Told())
+    return 0
+
+
+def run_claimed(text: str, listens: Callable[[], object]) -> None:
+    """Carry out the attempt of which `text` tells what all may know, and that it is ours.
+
+    `listens` is called once signals are heard.
+    """
+    known = json.loads(text)
+    claim = known.pop("claim")
+    # Nobody knows it but us, and the server from now on: who reads the claim later is too late.
+    token = secrets.token_urlsafe(24)
+    partial = Assignment(token=token, spec={}, **known)
+    _begin(partial)
+    told = _Told()
+    listens()
+    asked = plain(Claim(instance=partial.instance, token=token))
+    given = _answer(partial, claim, lambda api: api.claim(asked), told)
+    if given is not None:
+        _carry_out(Assignment(**{**given, **known}), told)
+
+
+def _begin(assignment: Assignment) -> None:
     logging.basicConfig(
         level=logging.WARNING,
         format=f"%(asctime)s runner of {assignment.job_id}: %(levelname)s: %(message)s",
     )
+
+
+def _carry_out(assignment: Assignment, told: _Told) -> None:
     assignment = settled(assignment, os.environ)
-    told = _Told()
     if not _is_ours(assignment, told):
-        return 0
+        return
     if assignment.remote:
         provide_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
-    return 0
 
 
 class _Told:
@@ -106,29 +135,37 @@ def _is_ours(assignment: Assignment, told: _Told) -> bool:
             runner=assignment.handle,
         )
     )
-    api = Api(assignment.server, assignment.token)
+    reply = _answer(assignment, assignment.token, lambda api: api.report(first), told)
+    if reply is None:
+        return False
+    told.to_stop = told.to_stop or bool(reply["stop"])
+    return True
+
+
+def _answer(
+    assignment: Assignment, shown: str, ask: Callable[[Api], dict[str, Any]], told: _Told
+) -> dict[str, Any] | None:
+    """Return what the server says, whenever it does; None: it is not for us any more."""
+    api = Api(assignment.server, shown)
     pause = _FIRST_PAUSE
     try:
         while True:
             try:
-                reply = api.report(first)
+                return ask(api)
             except Fenced as error:
                 log.warning("%s", error)
-                return False
+                return None
             except (Unreachable, WrongServer, ServerError) as error:
                 if pause == _FIRST_PAUSE:
                     log.warning("%s It is asked again until it answers.", error)
                 if told.to_stop:
-                    return False
+                    return None
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 url = server_now(assignment, api.url)
                 if url != api.url:
                     api.close()
-                    api = Api(url, assignment.token)
-            else:
-                told.to_stop = told.to_stop or bool(reply["stop"])
-                return True
+                    api = Api(url, shown)
     finally:
         api.close()
 

@@ -34,7 +34,7 @@ from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.registry import make_fleet
 from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
-from atlas_server.scheduler.launch import Launcher, RunnerSettings
+from atlas_server.scheduler.launch import Launcher
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.scheduler.reconcile import Reconciler
 from atlas_server.scheduler.searches import Searches as SearchThread
@@ -42,7 +42,9 @@ from atlas_server.scheduler.shares import Shares
 from atlas_server.services.access import Access
 from atlas_server.services.accounts import Accounts, check_somebody
 from atlas_server.services.archives import Archives
+from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.audit import AuditLog
+from atlas_server.services.claims import Claims
 from atlas_server.services.executed import ExecutedJobs, Terms
 from atlas_server.services.feed import Feed
 from atlas_server.services.health import Health
@@ -196,6 +198,7 @@ class Assembly:
         parts = (feed, self._bundles, clock, nodes, workers, limits, places)
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
         settings = _runner_settings(self._around, self._instance, self._identification.own_token)
+        self._claims = Claims(store, settings)
         launcher = Launcher(own_jobs, settings)
         self._leases = leases = Leases(guarded, clock, config.lease)
         whereabouts = Whereabouts(guarded, feed, clock, nodes)
@@ -245,6 +248,7 @@ class Assembly:
             jobs=jobs,
             executed=ExecutedJobs(store, feed, bundles, jobs, clock, terms),
             runners=Runners(store, feed, self._logs, self._samples, jobs, clock, config.lease),
+            claims=self._claims,
             archives=self._archives,
             views=self._views,
             scheduler=self._scheduler,

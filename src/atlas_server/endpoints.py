@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from atlas_server.api import bulk, bundles, curves, exports, incoming, live, results
+from atlas_server.api import bulk, bundles, claims, curves, exports, incoming, live, results
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.files import FileRoutes
 from atlas_server.api.jobs import JobRoutes
@@ -29,6 +29,7 @@ from atlas_server.services.archives import Archives
 from atlas_server.services.batches import Batches
 from atlas_server.services.bulk import Bulk
 from atlas_server.services.changes import Changes
+from atlas_server.services.claims import Claims
 from atlas_server.services.completions import Completions
 from atlas_server.services.content import Content
 from atlas_server.services.curves import CurveReads
@@ -68,6 +69,7 @@ class Parts:
     jobs: Jobs
     executed: ExecutedJobs
     runners: Runners
+    claims: Claims
     archives: Archives
     views: Views
     scheduler: Scheduler
@@ -91,17 +93,19 @@ def routers(parts: Parts) -> list[APIRouter]:
     system_routes = SystemRoutes(
         parts.identity, jobs, edits, views, parts.runners, parts.scheduler, parts.access
     )
+    claiming = claims.routes(parts.claims, parts.identity.instance)
     directories = Directories(store, parts.synced, parts.samples)
     return [
         job_routes.router(),
         LogRoutes(views, content, Logs(LogLines(parts.logs)), feed).router(),
         FileRoutes(views, parts.archives, content, files).router(),
-        ProjectRoutes(Projects(store, feed, clock), removal).router(),
+        ProjectRoutes(Projects(store, feed, clock, parts.limits), removal).router(),
         TableRoutes(listings, Completions(store, queries)).router(),
         bulk.routes(Bulk(store, queries, jobs, edits, removal, read_spec, parts.access)),
         curves.routes(CurveReads(store)),
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
+        claiming,
         bundles.routes(content),
         LimitRoutes(parts.limits, parts.scheduler).router(),
         incoming.routes(content),

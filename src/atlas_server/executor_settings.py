@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
-from foundations.contract.request import suggestion, words
+from foundations.contract.request import parse_memory, suggestion, words
 from foundations.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -58,10 +58,38 @@ class SlurmSettings(ClusterSettings):
     margin: float = 600.0
 
 
-Settings = LocalSettings | SlurmSettings
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Machines of one kind: how many there may be in all, and what each has, memory in bytes."""
+
+    nodes: int
+    cpus: float
+    memory: int = 0
+    gpus: int = 0
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaySettings(ClusterSettings):
+    """A Ray cluster, reached through the dashboard's HTTP API at `address`.
+
+    `token_file` holds its token, where Ray's own variables and file do not; `ca_file` certificates
+    to trust besides the system's. `autoscaling` is what the cluster's autoscaler may add.
+    """
+
+    name: str = "ray"
+    address: str = "http://127.0.0.1:8265"
+    token_file: str | None = None
+    ca_file: str | None = None
+    shared: bool = False
+    autoscaling: tuple[Kind, ...] = ()
+
+
+Settings = LocalSettings | SlurmSettings | RaySettings
 _KINDS: Mapping[str, type[Settings]] = {
     "local": LocalSettings,
     "slurm": SlurmSettings,
+    "ray": RaySettings,
 }
 DEFAULT: tuple[Settings, ...] = (LocalSettings(),)
 
@@ -94,12 +122,22 @@ def chosen(named: Any, told: Any) -> tuple[Settings, ...]:
     by_name = {settings.name: settings for settings in known}
     words = named.split(",") if isinstance(named, str) else list(named)
     return tuple(
-        by_name[name] if name in by_name else _executor(name, None)
-        for name in dict.fromkeys(word.strip() for word in words)
+        _executor(name, None, by_name) for name in dict.fromkeys(word.strip() for word in words)
     )
 
 
-def _executor(name: str, said: Any) -> Settings:
+def _executor(name: str, said: Any, known: Mapping[str, Settings] | None = None) -> Settings:
+    """Return what is `known` of an executor, else what is `said`; `ray=ADDRESS` also says where."""
+    name, _, address = name.partition("=")
+    settings = (known or {}).get(name) or _read(name, said)
+    if not address:
+        return settings
+    if not isinstance(settings, RaySettings):
+        raise ConfigError(f"The executor {name} has no address, and {address!r} is given as one.")
+    return replace(settings, address=_address(name, address))
+
+
+def _read(name: str, said: Any) -> Settings:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"An executor cannot be called {name!r}.")
     given = {} if said is None else said
@@ -134,6 +172,8 @@ def _value(name: str, key: str, value: Any) -> Any:
             return number
     except (TypeError, ValueError) as error:
         raise ConfigError(f"executors: {name}: {key} cannot be {value!r}.") from error
+    if key == "autoscaling":
+        return _kinds(name, value)
     if key == "shared":
         if not isinstance(value, bool):
             raise ConfigError(f"executors: {name}: shared must be true or false, not {value!r}.")
@@ -142,4 +182,46 @@ def _value(name: str, key: str, value: Any) -> Any:
         return tuple(words("sbatch", value))
     if not isinstance(value, str):
         raise ConfigError(f"executors: {name}: {key} must be text, not {value!r}.")
-    return value
+    return _address(name, value) if key == "address" else value
+
+
+def _address(name: str, text: str) -> str:
+    """Return the address of Ray's dashboard, http and its usual port where they are left out."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "http", text
+    host, _, path = rest.partition("/")
+    if scheme not in ("http", "https") or not host or "@" in host:
+        raise ConfigError(
+            f"executors: {name}: {text!r} is not the address of Ray's dashboard.",
+            "Write it as http://HEAD:8265 or https://HOST/PREFIX.",
+        )
+    if not separator and ":" not in host:
+        host = f"{host}:8265"
+    return f"{scheme}://{host}/{path}".rstrip("/")
+
+
+def _kinds(name: str, value: Any) -> tuple[Kind, ...]:
+    listed = value if isinstance(value, list) else [value]
+    found: list[Kind] = []
+    for said in cast("list[Any]", listed):
+        try:
+            told = dict(said)
+            memory = told.pop("ram", 0)
+            labels = told.pop("labels", {})
+            kind = Kind(
+                int(told.pop("nodes")),
+                float(told.pop("cpus")),
+                parse_memory(memory) if memory else 0,
+                int(told.pop("gpus", 0)),
+                tuple(sorted(f"{label}={text}" for label, text in labels.items())),
+            )
+            if told or not 0 < kind.nodes <= 10_000 or kind.cpus <= 0 or kind.gpus < 0:
+                raise ValueError(said)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ConfigError(
+                f"executors: {name}: autoscaling cannot be {said!r}.",
+                "Write: autoscaling: {nodes: 8, cpus: 16, gpus: 4, ram: 64}.",
+            ) from error
+        found.append(kind)
+    return tuple(found)

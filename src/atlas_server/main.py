@@ -153,7 +153,7 @@ def _add_places(start: Any) -> None:
         dest="executors",
         action="append",
         metavar="NAME",
-        help="where jobs run: local (this machine), slurm; may be repeated",
+        help="where jobs run: local, slurm, ray=ADDRESS; may be repeated",
     )
 
 

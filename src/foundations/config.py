@@ -43,6 +43,8 @@ _JOB_KEYS = {
     "qos": (str,),
     "constraint": (str,),
     "sbatch": (str, list),
+    "node_labels": (dict,),
+    "node_resources": (dict,),
 }  # type: Dict[str, tuple[type, ...]]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

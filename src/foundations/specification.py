@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
 # Of foundations.contract.cluster, which few jobs need.
-_CLUSTER = ("partition", "account", "qos", "constraint", "sbatch")
+_CLUSTER = (
+    "partition", "account", "qos", "constraint", "sbatch", "node_labels", "node_resources",
+)  # fmt: skip
 
 
 class _NoWorker:

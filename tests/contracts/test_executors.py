@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.live import LiveServer, kill_process, make_folder
+from tests.slurm import free_ports
 
 from foundations.sending import new_job_id
 
@@ -41,18 +42,34 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-@pytest.fixture(scope="module", params=["local", pytest.param("slurm", marks=pytest.mark.slurm)])
+EXECUTORS = [
+    "local",
+    pytest.param("slurm", marks=pytest.mark.slurm),
+    pytest.param("ray", marks=pytest.mark.ray),
+]
+
+
+@pytest.fixture(scope="module", params=EXECUTORS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """A server with one executor."""
-    environment: dict[str, str] = {}
-    if request.param == "slurm":
+    name, environment = request.param, {}
+    root = tmp_path_factory.mktemp(name)
+    settings: dict[str, object] = {"executors": name, "gpus": 2}
+    if name == "slurm":
         environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
-    settings: dict[str, object] = {"executors": request.param, "gpus": 2}
-    root = tmp_path_factory.mktemp(request.param)
-    with LiveServer(root, 16, settings, environment) as running:
-        yield running
+    server = LiveServer(root, 16, settings, environment)
+    if name == "ray":
+        # Its nodes share no files with the server, which therefore stays where it is.
+        server.env |= {"ATLAS_EXECUTORS": "ray", "ATLAS_PORT": str(free_ports(1)[0])}
+        ray = request.getfixturevalue("ray")
+        said = {"address": ray.url, "token_file": str(ray.token_file), "cache": str(root / "cache")}
+        config = server.home / "config" / "server.config.yaml"
+        config.parent.mkdir(parents=True)
+        config.write_text(json.dumps({"executors": {"ray": said}}))
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

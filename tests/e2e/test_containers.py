@@ -273,6 +273,11 @@ def test_requirements_are_installed_once(
     second = project.run("main.py")
     assert "User requirements already installed." in second
     assert "Resolved" not in second
+    # What is installed may be anything: nobody runs what others have installed.
+    other = project.atlas(
+        "submit", "scheduler", str(project.folder), "main.py", env={"FOUNDATIONS_USER": "another"}
+    )
+    assert "Installing user requirements" in other.stdout
     off = project.configure({"image": image("entrypoint")}, install_requirements=False)
     assert "ModuleNotFoundError" in off.failed("main.py")[1]
 

@@ -21,7 +21,7 @@ from tests.postgres import Cluster
 from atlas_server.config import ServerConfig
 from atlas_server.doctor import database, home, machine, network
 from atlas_server.doctor.findings import Finding, examined
-from atlas_server.executor_settings import SlurmSettings
+from atlas_server.executor_settings import RaySettings, SlurmSettings
 
 WORKS = """
 import foundations
@@ -175,12 +175,15 @@ def test_what_jobs_need_and_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     monkeypatch.setenv("PIP_INDEX_URL", "http://ada:secret@127.0.0.1:9/simple")
     monkeypatch.setenv("NO_PROXY", "*")
+    nowhere = "http://127.0.0.1:9"
     monkeypatch.setenv("PATH", str(tmp_path))
-    config = ServerConfig(home=tmp_path, executors=(SlurmSettings(),))
+    config = ServerConfig(home=tmp_path, executors=(SlurmSettings(), RaySettings(address=nowhere)))
     found = seen(machine.checks(config))
     assert found["Containers"].verdict == "none"
     assert found["Package index"].text.startswith("http://127.0.0.1:9/simple does not answer")
-    assert seen(places.checks(config))["slurm"].text == "there is no sbatch on this machine"
+    clusters = seen(places.checks(config))
+    assert clusters["slurm"].text == "there is no sbatch on this machine"
+    assert (clusters["ray"].verdict, nowhere in clusters["ray"].text) == ("failure", True)
     wanted = replace(config, default_image="python:3.11")
     assert "Jobs run in python:3.11" in seen(machine.checks(wanted))["Containers"].hint
 

@@ -61,7 +61,14 @@ def test_limits_from_front_to_back(tmp_path: Path) -> None:
             "submit", "--project-name", "tests", "scheduler", str(folder), "big.py", env=alice
         )
         _check_refused(refused, "project tests has")
-        assert server.cli("limits", "remove", "--project", "tests").code == 0
+        # Another name is no way out, and another project of the old one begins anew.
+        assert server.cli("projects", "rename", "tests", "renamed").code == 0
+        refused = server.cli(
+            "submit", "--project-name", "renamed", "scheduler", str(folder), "big.py", env=alice
+        )
+        _check_refused(refused, "project renamed has")
+        assert json.loads(server.cli("limits", "--project", "tests", "--json").out) == []
+        assert server.cli("limits", "remove", "--project", "renamed").code == 0
         assert server.ended(server.send(folder, "big.py"))["state"] == "completed"
 
 

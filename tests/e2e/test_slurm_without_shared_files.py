@@ -119,7 +119,7 @@ def test_what_a_dead_runner_left_is_taken_in_on_its_node(
     server, flag = site.server, tmp_path / "flag"
     job = server.send(folder, "wait.py", str(flag))
     server.has_logged(job, b"up")
-    (worker,) = [process.pid for process in psutil.process_iter() if _job_of(process) == job]
+    (worker,) = server.workers(job)
     kill_process(psutil.Process(worker).ppid())
     ended = server.ended(job)
     assert (ended["state"], ended["reason"]) == ("failed", "lost")
@@ -130,10 +130,3 @@ def test_what_a_dead_runner_left_is_taken_in_on_its_node(
     (recovery,) = [name for name in names if name.endswith("-r1")]
     assert names[recovery] == names[recovery.removesuffix("-r1")]
     assert names[recovery] in NODES
-
-
-def _job_of(process: psutil.Process) -> str:
-    try:
-        return process.environ().get("FOUNDATIONS_JOB_ID", "")
-    except psutil.Error:
-        return ""

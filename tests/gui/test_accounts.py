@@ -89,6 +89,9 @@ def test_tokens_are_made_shown_once_and_ended(lab, visitor):
     row.get_by_role("button", name="End ci").click()
     expect(row).to_have_count(0)
     assert lab.ask("GET", "/jobs", who=secret).status == 401
+    # A page that is only looked at hears of it, too.
+    assert lab.ask("POST", "/auth/logout", {"everywhere": True}, lab.login("mia")).status == 204
+    expect(page.get_by_role("heading", name="Log in to Atlas")).to_be_visible(timeout=20_000)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

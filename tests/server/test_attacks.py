@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 from tests.guarded import PASSWORDS, GuardedServer, guarded
-from tests.live import LiveServer
+from tests.live import Answer, LiveServer
 
 from atlas_server.api import rights
 from atlas_server.api.rights import Router, needs
-from atlas_server.domain.rights import Right
+from atlas_server.clock import SystemClock
+from atlas_server.domain.rights import Right, Role
+from atlas_server.services.accounts import Accounts
 from atlas_server.services.attempts_at_login import LoginAttempts
+from atlas_server.store import accounts
+from foundations.contract.tokens import claim_token
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +164,35 @@ def test_new_password_ends_all_sessions_and_logout_those_that_are_meant(lab):
     assert lab.ask("POST", "/auth/password", {"old": new, "new": old}, "otto").status == 204
 
 
+def test_streams_end_with_what_has_opened_them(lab):
+    job_id = lab.running("mia")
+    job_token = lab.job_token(job_id)
+    session = {"Cookie": lab.session("mia")["Cookie"]}
+    made = lab.ask("POST", "/tokens", {"name": "watcher"}, "mia").json
+    lasting = lab.ask("POST", "/tokens", {"name": "passing", "lifetime": 4}, "mia").json["secret"]
+    command = lab.server.server_command
+    assert command("user", "add", "eve", "--no-password").code == 0
+    eve = command("user", "token", "eve").out.strip()
+    watched = [
+        lab.watch("/feed", headers=session),
+        lab.watch(f"/jobs/{job_id}/stream", made["secret"]),
+        lab.watch("/nodes/live", eve),
+        lab.watch("/feed", lasting),
+        lab.watch(f"/jobs/{job_id}/stream", job_token),
+    ]
+    stays = lab.watch("/feed", "mia")
+    lab.ask("POST", "/auth/logout", headers={**session, **lab.own_page})
+    assert lab.ask("DELETE", f"/tokens/{made['token']['id']}", who="mia").status == 204
+    assert command("user", "remove", "eve").code == 0
+    lab.api("mia").stop(job_id)
+    # To their ends, which come; and then nobody opens another one.
+    assert all(stream.read() for stream in watched)
+    for shown in (made["secret"], eve, lasting, job_token):
+        assert lab.ask("GET", "/feed", who=shown).status == 401
+    assert b"hello" in stays.read1()
+    stays.close()
+
+
 # -- guessing
 
 
@@ -177,24 +210,46 @@ def test_guessing_has_to_wait_and_the_owner_does_not(lab):
     assert lab.ask("GET", "/jobs", who="vera").status == 200
 
 
-def test_guesses_from_everywhere_do_not_keep_the_owner_out():
-    attempts = LoginAttempts()
-    for n in range(60):
-        attempts.begin("vera", f"192.0.{n}.1", 1000.0 + n)
-    assert attempts.wait("vera", "203.0.113.1", 1060.0, lambda: False) > 0
-    assert attempts.wait("vera", "198.51.100.7", 1060.0, lambda: True) == 0
-    assert attempts.wait("mia", "203.0.113.1", 1060.0, lambda: False) == 0
-    # Many names from one place, which with IPv6 is a whole network.
-    for n in range(31):
-        attempts.begin(f"user{n}", f"2001:db8::{n:x}", 2000.0)
-    assert attempts.wait("mia", "2001:db8::ffff", 2000.0, lambda: True) > 0
-    assert attempts.wait("mia", "2001:db8:1::1", 2000.0, lambda: True) == 0
-    # Nobody waits for ever, and what is long past is forgotten.
-    for _ in range(100):
-        attempts.begin("otto", "203.0.113.5", 3000.0)
-    assert attempts.wait("otto", "203.0.113.5", 3000.0, lambda: False) <= 300
-    attempts.begin("otto", "203.0.113.5", 9000.0)
-    assert attempts.wait("otto", "203.0.113.5", 9000.0, lambda: False) == 0
+def test_guesses_from_everywhere_do_not_keep_the_owner_out(databases, tmp_path):
+    with databases.store(tmp_path) as store:
+        users = Accounts(store, SystemClock())
+        users.add("vera", Role.VIEWER, None)
+        # Two processes of one server.
+        here, there = LoginAttempts(store), LoginAttempts(store)
+        tries = [(here, there)[n % 2].begin("vera", f"192.0.{n}.1", 1000.0) for n in range(60)]
+        assert [n for n, wait in enumerate(tries) if wait == 0] == list(range(50))
+        assert here.begin("vera", "203.0.113.1", 1000.0) > 0
+        assert here.begin("mia", "203.0.113.1", 1000.0) == 0
+        with store.write() as connection:
+            known = accounts.find_user(connection, "vera")
+            values = {"user": known.id, "kind": "login", "name": "", "digest": "", "scope": "all"}
+            values |= {"created_at": 0.0, "address": "198.51.100.7"}
+            accounts.add_token(connection, values)
+        assert there.begin("vera", "198.51.100.7", 1000.0) == 0
+        # Whoever succeeds has mistyped before; the others go on to wait.
+        for _ in range(4):
+            here.begin("vera", "198.51.100.7", 1000.0)
+        there.succeeded("vera", "198.51.100.7")
+        assert here.begin("vera", "198.51.100.7", 1000.0) == 0
+        assert here.begin("vera", "203.0.113.1", 1000.0) > 0
+
+
+def test_guesses_of_one_place_wait_and_nobody_does_for_ever(databases, tmp_path):
+    with databases.store(tmp_path) as store:
+        attempts = LoginAttempts(store)
+        # Many names from one place, which with IPv6 is a whole network.
+        for n in range(30):
+            assert attempts.begin(f"user{n}", f"2001:db8::{n:x}", 2000.0) == 0
+        assert attempts.begin("mia", "2001:db8::ffff", 2000.0) > 0
+        assert attempts.begin("mia", "2001:db8:1::1", 2000.0) == 0
+        now, waits = 3000.0, []
+        for _ in range(40):
+            waits.append(attempts.begin("otto", "203.0.113.5", now))
+            now += waits[-1]
+        assert max(waits) == 300
+        # What is long past is forgotten.
+        assert attempts.begin("otto", "203.0.113.5", now + 3601) == 0
+        assert attempts.begin("otto", "203.0.113.5", now + 3601) == 0
 
 
 # -- from jobs, and by oversight
@@ -225,6 +280,21 @@ def test_copy_of_a_job_has_no_secrets_of_others(lab):
     assert (answer.status, answer.json["user"]) == (201, "otto")
 
 
+def test_audit_log_has_what_was_answered(lab):
+    def outcomes(action: str) -> list[int]:
+        found = lab.ask("GET", f"/audit?action={action}", who="ada").json["entries"]
+        return [entry["outcome"] for entry in found]
+
+    assert lab.ask("POST", "/tokens", {"name": 3, "wrong": True}, "mia").status == 400
+    assert lab.ask("POST", "/jobs", b"{", "mia").status == 400
+    values = {"project": "tests", "bundle": "0" * 64, "command": ["main.py"]}
+    assert lab.ask("POST", "/jobs", values, "mia").status == 422
+    lab.server.wait_for(lambda: outcomes("accounts.create_token"))
+    assert outcomes("accounts.create_token")[0] == 400
+    # What is only to be sent first is no deed, and no refusal.
+    assert outcomes("jobs.submit")[0] == 400
+
+
 def test_endpoint_that_says_nothing_keeps_the_server_from_starting():
     router = Router()
     with pytest.raises(TypeError, match="does not say what right"):
@@ -235,3 +305,31 @@ def test_endpoint_that_says_nothing_keeps_the_server_from_starting():
     plain.add_api_route("/open", lambda: None, methods=["GET"])
     with pytest.raises(TypeError, match="does not say what right"):
         rights.check_declared(plain)
+
+
+def test_who_reads_how_a_runner_was_started_is_too_late(lab):
+    job_id = lab.submit("mia", "wait", environment={"API_KEY": "word"})
+    lab.server.has_logged(job_id, b"begun")
+    number, token = lab.attempt(job_id)
+    instance = (lab.server.home / "database" / "instance").read_text()
+    claim, own, other = claim_token(number, token), "o" * 32, "t" * 32
+
+    def claimed(shown: str, token: str) -> Answer:
+        return lab.ask("POST", "/runner/claim", {"instance": instance, "token": token}, shown)
+
+    for wrong in (claim[:-1] + "x", "atc_1_", "x", token, lab.job_token(job_id)):
+        assert claimed(wrong, own).status == 410
+    assert claimed(claim, "short").status == 400
+    assert claimed("", own).status == 401
+    given = claimed(claim, own).json
+    assert (given["token"], given["environment"]["API_KEY"]) == (own, "word")
+    # The answer may be lost; another one gets none, and what was claimed is good for no more.
+    assert claimed(claim, own).json == given
+    assert claimed(claim, other).status == 410
+    report = {"attempt": number, "instance": instance, "phase": "running"}
+    assert [lab.ask("POST", "/runner/report", report, who).status for who in (claim, token)] == [
+        410, 410,
+    ]  # fmt: skip
+    end = {**report, "phase": "finished", "result": {"exit_code": 0}}
+    assert lab.ask("POST", "/runner/report", end, own).status == 200
+    assert claimed(claim, own).status == 410

@@ -61,7 +61,7 @@ its own:            PATCH /jobs/{reference}; DELETE /jobs/{reference}; POST /job
 senders:            POST /bundles; POST /blobs; GET /blobs/{digest}/incoming;
                     PUT /blobs/{digest}/incoming
 fetchers:           GET /blobs/{digest}
-whoever shows anything: POST /runner/report; PUT /runner/file
+whoever shows anything: POST /runner/report; PUT /runner/file; POST /runner/claim
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
                     PATCH /limits; DELETE /limits/{kind}/{name}
 """

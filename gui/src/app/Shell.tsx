@@ -1,3 +1,4 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { FolderKanban, ListOrdered, Monitor, Moon, Search, Server, Sun, Unplug } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
@@ -125,14 +126,17 @@ function ThemeMenu() {
 /** The server went away: what is shown stays, and says how old it may be. */
 function Lost() {
   const connection = useConnection();
+  const queries = useQueryClient();
   const [late, setLate] = useState(false);
   useEffect(() => {
     setLate(false);
     if (connection !== "lost") return;
+    // Or the session has ended, and the feed with it: then the answer is the login.
+    void queries.invalidateQueries({ queryKey: ["me"] });
     // A restart takes a moment; only what lasts is worth a word.
     const timer = window.setTimeout(() => setLate(true), 1500);
     return () => window.clearTimeout(timer);
-  }, [connection]);
+  }, [connection, queries]);
   return (
     <div role="status">
       {late && (

@@ -16,7 +16,7 @@ from foundations.contract.version import SERVER_HEADER
 
 log = logging.getLogger(__name__)
 
-_STATUS: dict[type[errors.FoundationsError], int] = {
+_STATUS: dict[type[Exception], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.TooManyAttempts: 429,
@@ -36,8 +36,12 @@ _STATUS: dict[type[errors.FoundationsError], int] = {
 }
 
 
-def status_of(error: errors.FoundationsError) -> int:
+def status_of(error: Exception) -> int:
     """Return the status that `error` is answered with."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, RequestValidationError):
+        return _STATUS[errors.InvalidRequest]
     return next((_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS), 500)
 
 

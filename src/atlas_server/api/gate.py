@@ -16,7 +16,7 @@ from atlas_server.domain.rights import ANONYMOUS, Kind, Principal, Right
 from atlas_server.services.access import Access
 from atlas_server.services.audit import AuditLog
 from atlas_server.services.identification import Identification, Shown
-from foundations.errors import Fenced, Forbidden, FoundationsError, Unauthenticated
+from foundations.errors import BlobsMissing, Fenced, Forbidden, Unauthenticated
 
 _BEARER = "bearer "
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,6 +29,7 @@ class Entry:
 
     outcome: int = 500
     user: str = ""
+    is_over: bool = True
 
 
 class Gate:
@@ -83,13 +84,15 @@ class Gate:
         request.state.entry = entry
         try:
             yield entry
-        except FoundationsError as error:
+        except Exception as error:
             entry.outcome = status_of(error)
+            # Content is still to be sent: that is no refusal, and the same request comes again.
+            entry.is_over = not isinstance(error, BlobsMissing)
             raise
         finally:
             who: Principal = getattr(request.state, "who", ANONYMOUS)
             # Anybody can be refused, as often as they like; who tries passwords is of interest.
-            if who.kind is not Kind.ANONYMOUS or entry.user:
+            if (who.kind is not Kind.ANONYMOUS or entry.user) and entry.is_over:
                 self._note(request, action, who, entry)
 
     def _note(self, request: Request, action: str, who: Principal, entry: Entry) -> None:

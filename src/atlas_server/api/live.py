@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Header
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
+from atlas_server.api.lasting import KEEP_ALIVE, WAITING, streamed
 from atlas_server.api.rights import Router, needs
 from atlas_server.domain.rights import Right
 from atlas_server.services.changes import Changes, News
 from atlas_server.services.feed import AsyncWatcher, Feed
 
-_KEEP_ALIVE = 15.0
 # Changes are gathered for so long: nobody reads faster, and pages read anew what changed.
 _INTERVAL = 0.2
 
@@ -33,7 +33,7 @@ def routes(feed: Feed, changes: Changes, instance: str) -> APIRouter:
     ) -> Response:
         """Tell of changes as they happen, from those on that `since` or Last-Event-ID names."""
         stream = LiveStream(feed, changes, instance, project)
-        return _streamed(stream.events(last_event_id or since))
+        return streamed(stream.events(last_event_id or since))
 
     router.add_api_route("/feed", live, methods=["GET"], response_class=Response)
     return router
@@ -47,15 +47,7 @@ def repeated(name: str, look: Callable[[], dict[str, Any]], seconds: float) -> R
             yield _event(name, await anyio.to_thread.run_sync(look))
             await anyio.sleep(seconds)
 
-    return _streamed(events())
-
-
-def _streamed(events: AsyncIterator[bytes]) -> Response:
-    return StreamingResponse(
-        events,
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return streamed(events())
 
 
 class LiveStream:
@@ -80,8 +72,8 @@ class LiveStream:
                 if parts:
                     yield b"".join(parts)
                     await anyio.sleep(_INTERVAL)
-                while not await watcher.changed(_KEEP_ALIVE):
-                    yield b": waiting\n\n"
+                while not await watcher.changed(KEEP_ALIVE):
+                    yield WAITING
         finally:
             watcher.close()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from atlas_server.api.lasting import streamed
 from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.api.streams import JobStream
@@ -85,12 +86,7 @@ class LogRoutes:
         if tail is not None:
             offset = self._content.log_tail(job, attempt or job.attempts, tail)
         stream = JobStream(self._views, self._content, self._feed, job.job_id, text=text)
-        events = stream.events(attempt, offset)
-        return StreamingResponse(
-            events,
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return streamed(stream.events(attempt, offset))
 
     @needs(Right.READ_JOB)
     def lines(

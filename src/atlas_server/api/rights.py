@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from atlas_server.api.gate import Gate
+from atlas_server.api.lasting import ended_by
 from atlas_server.domain.rights import Kind, Principal, Right
 
 _E = TypeVar("_E", bound=Callable[..., Any])
@@ -77,11 +78,15 @@ class _Guarded(APIRoute):
         async def guarded(request: Request) -> Response:
             gate: Gate = request.app.state.gate
             request.state.targets = []
+
+            async def let_in() -> None:
+                await _let_in(gate, request, found.right, named)
+
             if not told or not gate.keeps_audit or request.method in _LOOKING:
-                await _let_in(gate, request, found.right, named)
-                return await handler(request)
+                await let_in()
+                return ended_by(await handler(request), let_in)
             with gate.taken_down(request, action) as entry:
-                await _let_in(gate, request, found.right, named)
+                await let_in()
                 response = await handler(request)
                 entry.outcome = response.status_code
                 return response

@@ -11,8 +11,9 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
+from atlas_server.api.lasting import KEEP_ALIVE, WAITING, streamed
 from atlas_server.api.rights import Router, Targets, Who, needs
 from atlas_server.api.schema import answers
 from atlas_server.domain.answers.searches import (
@@ -31,7 +32,6 @@ from atlas_server.services.searches import Searches, Wanted
 from foundations.contract.spec import JobSpec
 from foundations.errors import Forbidden
 
-_KEEP_ALIVE = 15.0
 # Nobody reads faster.
 _INTERVAL = 0.2
 
@@ -156,11 +156,7 @@ class SearchRoutes:
         """Tell the row of a search at every change until it is over, as server-sent events."""
         await anyio.to_thread.run_sync(self._views.row, name)  # what is not there is no stream
         await anyio.to_thread.run_sync(self._check_reading, who, name)
-        return StreamingResponse(
-            self._changes(name),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return streamed(self._changes(name))
 
     async def _changes(self, name: str) -> AsyncIterator[bytes]:
         watcher = AsyncWatcher(self._feed)
@@ -174,8 +170,8 @@ class SearchRoutes:
                 if row["finished_at"] is not None:
                     return
                 await anyio.sleep(_INTERVAL)
-                while not await watcher.changed(_KEEP_ALIVE):
-                    yield b": waiting\n\n"
+                while not await watcher.changed(KEEP_ALIVE):
+                    yield WAITING
         finally:
             watcher.close()
 

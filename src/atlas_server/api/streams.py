@@ -8,14 +8,13 @@ from typing import Any
 
 import anyio.to_thread
 
+from atlas_server.api.lasting import KEEP_ALIVE, WAITING
 from atlas_server.services.content import Content
 from atlas_server.services.feed import AsyncListener, Feed
 from atlas_server.services.views import Views
 from foundations.errors import NotFound
 
 _CHUNK = 256 * 1024
-# A comment now and then tells clients, and proxies between, that the line is not dead.
-_KEEP_ALIVE = 15.0
 
 
 class JobStream:
@@ -44,8 +43,8 @@ class JobStream:
                 parts, over = await anyio.to_thread.run_sync(self._news)
                 if parts:
                     yield b"".join(parts)
-                elif not over and not await listener.changed(_KEEP_ALIVE):
-                    yield b": waiting\n\n"
+                elif not over and not await listener.changed(KEEP_ALIVE):
+                    yield WAITING
         finally:
             listener.close()
 

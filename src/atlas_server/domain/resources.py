@@ -42,8 +42,9 @@ class Node:
     A node that is not `accepting` keeps its running jobs and gets no new ones. `gpu_trouble` says
     why it has no GPUs, or fewer than one might think. `executor` is whose node it is; `condition`
     is what its engine says of it, where it has one. `pools` are names by which jobs may ask for
-    it, such as partitions; `is_open` is for those that name none. `containers` and `shares_gpus`
-    say whether jobs may have an image there, or a part of a GPU.
+    it, such as partitions; `is_open` is for those that name none. `labels` are what else jobs may
+    ask for, as `label=value` or a name. `containers` and `shares_gpus` say whether jobs may have an
+    image there, or a part of a GPU.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Node:
     is_open: bool = True
     containers: bool = True
     shares_gpus: bool = True
+    labels: tuple[str, ...] = ()
 
     def device(self, name: str) -> str | None:
         """The UUID of a device that an allocation names, by that or by its number; None: not here.

@@ -14,12 +14,13 @@ class Wish(NamedTuple):
     """Equal for jobs that may run in the same places.
 
     `executor` and `pool` (a partition, say) are names, None where any will do; `container` means
-    that the nodes must have a container engine.
+    that the nodes must have a container engine; `labels` are those that they must all have.
     """
 
     executor: str | None = None
     pool: str | None = None
     container: bool = False
+    labels: tuple[str, ...] = ()
 
     def allows(self, node: Node) -> bool:
         """Whether the job may run on this node, were it free."""
@@ -27,6 +28,7 @@ class Wish(NamedTuple):
             (self.executor is None or self.executor == node.executor)
             and (node.containers or not self.container)
             and (node.is_open if self.pool is None else self.pool in node.pools)
+            and (not self.labels or set(self.labels).issubset(node.labels))
         )
 
     def among(self, nodes: Iterable[Node]) -> list[Node]:
@@ -50,10 +52,19 @@ def wish_of(spec: Mapping[str, Any]) -> Wish:
     """Return what the JSON form of a settled JobSpec asks for."""
     cluster: Mapping[str, Any] = spec.get("cluster") or {}
     worker: Mapping[str, Any] = spec.get("worker") or {}
-    return Wish(spec.get("executor"), cluster.get("partition"), bool(worker.get("image")))
+    asked: Mapping[str, str] = cluster.get("node_labels") or {}
+    labels = [f"{name}={value}" for name, value in asked.items()]
+    labels += cluster.get("node_resources") or ()
+    return Wish(
+        spec.get("executor"),
+        cluster.get("partition"),
+        bool(worker.get("image")),
+        tuple(sorted(labels)),
+    )
 
 
 # Very many waiting jobs have very few different wishes.
 @lru_cache(maxsize=1024)
 def _read(text: str) -> Wish:
-    return Wish(*json.loads(text))
+    executor, pool, container, *rest = json.loads(text)
+    return Wish(executor, pool, container, tuple(rest[0]) if rest else ())

@@ -30,10 +30,11 @@ from atlas_server.domain.ports import (
     Observation,
 )
 from atlas_server.domain.resources import Node
+from atlas_server.executors.cluster import not_for
 from atlas_server.executors.inventory import DeclaredInventory, Inventory
 from atlas_server.executors.usage import UsageMeter
 from foundations.contract.spec import JobSpec
-from foundations.errors import FoundationsError, Refused
+from foundations.errors import FoundationsError
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +86,7 @@ class LocalExecutor:
         """Refuse what only a cluster understands."""
         if not spec.cluster:
             return None
-        key = next(iter(spec.cluster))
-        return Refused(
-            f"The job asks for a {key}, which this machine has not: that is for Slurm.",
-            f"Remove `{key}`, or name the executor that has it: --executor NAME.",
-        )
+        return not_for(next(iter(spec.cluster)), "this machine has not")
 
     def handle_of(self, attempt: int, recoveries: int) -> Handle | None:
         """Return None: processes get their numbers when they start."""

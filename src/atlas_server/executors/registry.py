@@ -9,12 +9,16 @@ from atlas_server.config import ServerConfig, environment, without_secrets
 from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.ports import Executor, Nearby
 from atlas_server.domain.resources import Node
-from atlas_server.executor_settings import LocalSettings, Settings
+from atlas_server.executor_settings import LocalSettings, RaySettings, Settings
 from atlas_server.executors.engine import Home
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
+from atlas_server.executors.ray import RayExecutor
 from atlas_server.executors.slurm import SlurmExecutor
 from foundations.contract.environment import TOKEN
+
+# How the server gets into a Ray cluster; jobs of this machine need not.
+RAY_SECRETS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 class Fleet:
@@ -27,10 +31,7 @@ class Fleet:
     def __init__(self, configured: tuple[Settings, ...], home: Home, local: LocalExecutor) -> None:
         self.local = local
         self.offered: Mapping[str, Executor] = {
-            settings.name: local
-            if isinstance(settings, LocalSettings)
-            else SlurmExecutor(settings, home, local)
-            for settings in configured
+            settings.name: _executor(settings, home, local) for settings in configured
         }
         self.executors: Mapping[str, Executor] = {local.name: local, **self.offered}
 
@@ -57,11 +58,23 @@ class Fleet:
         }
 
 
+def _executor(settings: Settings, home: Home, local: LocalExecutor) -> Executor:
+    if isinstance(settings, LocalSettings):
+        return local
+    if isinstance(settings, RaySettings):
+        return RayExecutor(settings, home, local)
+    return SlurmExecutor(settings, home, local)
+
+
 def make_fleet(config: ServerConfig, umask: int, instance: str) -> Fleet:
     """Return the executors of a configuration; `umask` is the one that jobs get."""
     inherited = without_secrets(environment(config, ATLAS_UMASK=f"{umask:03o}"))
     # That of whoever has started the server: none of the jobs' business.
     inherited.pop(TOKEN, None)
+    variables = {name: inherited[name] for name in ("FOUNDATIONS_HOME", "ATLAS_UMASK")}
+    ours = dict(inherited)
+    for name in RAY_SECRETS:
+        inherited.pop(name, None)
     declared = DeclaredInventory(
         config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
     )
@@ -69,8 +82,8 @@ def make_fleet(config: ServerConfig, umask: int, instance: str) -> Fleet:
         path=str(config.home),
         python=sys.executable,
         instance=instance,
-        environment=inherited,
-        variables={name: inherited[name] for name in ("FOUNDATIONS_HOME", "ATLAS_UMASK")},
+        environment=ours,
+        variables=variables,
         grace=config.grace,
     )
     return Fleet(config.executors, home, LocalExecutor(declared, inherited, str(config.home)))

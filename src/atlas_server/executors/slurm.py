@@ -1,125 +1,61 @@
-"""Runs attempts on a Slurm cluster: one batch job each, which is the attempt's runner.
-
-Slurm chooses the node; the scheduler hands over as much as the cluster has room for in all. A
-runner's handle is the name of its batch job, known before it is submitted: so it is found again
-whatever happened to the server meanwhile.
-"""
+"""Runs attempts on a Slurm cluster: one batch job each, which is the attempt's runner."""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
-from atlas_server.domain.answers.system import NodeLive
-from atlas_server.domain.ports import (
-    UNKNOWN,
-    WAITING,
-    Executor,
-    Handle,
-    Launch,
-    Life,
-    Nearby,
-    Observation,
-)
-from atlas_server.domain.resources import Node
+from atlas_server.domain.ports import Executor, Handle, Launch, Observation
 from atlas_server.executor_settings import SlurmSettings
+from atlas_server.executors.cluster import ClusterExecutor, whole_gpus, wishes_of
 from atlas_server.executors.engine import EngineAway, EngineRefused, Home
-from atlas_server.executors.engine_queue import EngineQueue, Look
 from atlas_server.executors.slurm_commands import SlurmCommands
 from atlas_server.executors.slurm_queue import SlurmQueue, Submission
 from atlas_server.executors.slurm_script import Request, amounts, options, script, wishes
 from atlas_server.executors.slurm_tables import Row, observation
 from foundations.contract.spec import JobSpec
-from foundations.contract.states import StateReason
 from foundations.errors import FoundationsError, Refused
 
 log = logging.getLogger(__name__)
 
 # How long what Slurm has said of a kind of job holds for the next ones of it.
 _VERDICTS = 256
-_RECOVERY = re.compile(r"-r[0-9]+$")
-_OUT_OF_REACH = "The job's runner is gone, and nobody could look at what it left on its node."
-_MISSING = "Slurm does not know the job's runner any more."
 
 
-class SlurmExecutor:
-    """The executor of a Slurm cluster.
-
-    `local` takes in what dead runners have left where the nodes share the server's home.
-    """
+class SlurmExecutor(ClusterExecutor[Row, Submission]):
+    """The executor of a Slurm cluster."""
 
     def __init__(self, settings: SlurmSettings, home: Home, local: Executor) -> None:
-        self.name = settings.name
         self._settings = settings
         self._home = home
-        self._local = local
-        self._prefix = home.prefix
         self._commands = SlurmCommands(home.environment, settings.conf, settings.patience)
-        engine = SlurmQueue(settings, self._commands, self._prefix)
-        self._queue = EngineQueue(engine, settings.poll)
         self._verdicts: dict[tuple[str, ...], str | None] = {}
-
-    def prepare(self, nearby: Nearby) -> None:
-        """Look at the cluster, and go on looking."""
-        self._queue.start(nearby.changed)
-
-    def close(self) -> None:
-        """Look no more; what Slurm has goes on."""
-        self._queue.close()
-
-    def nodes(self) -> Sequence[Node]:
-        """Return the cluster's nodes; none before Slurm has answered for the first time."""
-        return self._queue.nodes
-
-    def usage(self) -> Mapping[str, NodeLive]:
-        """Return nothing: Slurm's nodes cannot be seen from here."""
-        return {}
+        super().__init__(settings, home, local, SlurmQueue(settings, self._commands, home.prefix))
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Return why Slurm would refuse such a job, as Slurm itself says."""
-        if spec.worker.get("image"):
-            return Refused(
-                f"The job names an image, and {self.name} runs jobs as processes.",
-                "Submit it with --image none, or to an executor with a container engine.",
-            )
-        if spec.resources.gpus % 1:
-            return Refused(
-                f"The job asks for {spec.resources.gpus:g} of a GPU, and {self.name} gives whole"
-                " ones.",
-                "Ask for a whole number of GPUs.",
-            )
-        said = self._verdict(spec)
-        if said is None:
+        said = self._no_image(spec) or self._not_for_us(spec) or whole_gpus(spec, self.name)
+        if said is not None:
+            return said
+        verdict = self._verdict(spec)
+        if verdict is None:
             return None
         return Refused(
-            f"{self.name} would refuse the job: {said}.",
+            f"{self.name} would refuse the job: {verdict}.",
             "Its partitions and what they have: foundations nodes, sinfo.",
         )
 
-    def handle_of(self, attempt: int, recoveries: int) -> Handle | None:
-        """Return the name of the batch job.
-
-        Those who recover run beside the server, or, where the nodes share nothing with it, there.
-        """
-        if not recoveries:
-            return f"{self._prefix}{attempt}"
-        return None if self._settings.shared else f"{self._prefix}{attempt}-r{recoveries}"
-
-    def launch(self, launch: Launch) -> Handle:
-        """Have the attempt submitted; on shared files a recovery is a process beside the server."""
-        handle = self.handle_of(launch.attempt, launch.recoveries)
-        if handle is None:
-            return self._local.launch(launch)
+    def _order(self, launch: Launch, handle: Handle) -> Submission:
         words = ("sbatch", *options(self._request(launch, handle), self._settings))
-        self._queue.submit(Submission(handle, words, self._script(launch.assignment, handle)))
-        return handle
+        return Submission(handle, words, self._script(launch.assignment, handle))
+
+    def _meaning(self, entry: Row) -> Observation:
+        return observation(entry, f"{self.name}/")
 
     def _request(self, launch: Launch, handle: Handle) -> Request:
         spec, grace = launch.assignment["spec"], launch.assignment["grace"]
-        cluster = spec.get("cluster") or {}
+        cluster = wishes_of(launch.assignment)
         allocation = launch.allocation
         if launch.recoveries:
             node = allocation.node.removeprefix(f"{self.name}/")
@@ -136,42 +72,6 @@ class SlurmExecutor:
             cluster,
             grace,
         )
-
-    def observe(self, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
-        """Return what the last look has found."""
-        ours = [handle for handle in handles if handle.startswith(self._prefix)]
-        found = {handle: self._observation(handle) for handle in ours}
-        self._queue.expect(set(ours))
-        others = [handle for handle in handles if handle not in found]
-        return {**found, **self._local.observe(others)}
-
-    def stop(self, handle: Handle, *, grace: float) -> None:
-        """Have the runner told to end its worker, or the batch job cancelled where it waits."""
-        if handle.startswith(self._prefix):
-            self._queue.stop(handle, grace)
-        else:
-            self._local.stop(handle, grace=grace)
-
-    def _observation(self, handle: Handle) -> Observation:
-        look = self._queue.look(handle)
-        seen = self._seen(look)
-        if seen.life is Life.GONE and not seen.began and _RECOVERY.search(handle):
-            # That its successor never ran says nothing of the attempt itself.
-            lost = StateReason.LOST
-            return replace(seen, began=True, reachable=False, reason=lost, message=_OUT_OF_REACH)
-        return seen
-
-    def _seen(self, look: Look[Row]) -> Observation:
-        if look.refused is not None:
-            reason = StateReason.STOP_REQUESTED if look.withdrawn else StateReason.START_FAILED
-            return Observation(Life.GONE, began=False, reason=reason, message=look.refused)
-        if look.row is not None:
-            return observation(look.row, f"{self.name}/")
-        if look.is_being_submitted:
-            return WAITING
-        if not look.is_complete:
-            return UNKNOWN
-        return Observation(Life.GONE, certain=False, message=_MISSING)
 
     def _script(self, assignment: Mapping[str, Any], handle: Handle) -> str:
         home, settings = self._home, self._settings

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Set
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Set
 
 from atlas_server.domain.ports import Executor, Launch, LaunchFailed, Observation
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import Allocation
+from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.jobs import Jobs
-from foundations.contract.codec import plain
-from foundations.contract.environment import LOCAL_FOLDER
-from foundations.contract.report import Assignment
-from foundations.contract.states import JobKind, StateReason
+from foundations.contract.states import StateReason
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerSettings:
-    """What every runner is told: where the server is, where work and blobs lie, its pace."""
-
-    server: Callable[[], str]
-    instance: str
-    home: str
-    blobs: str
-    interpreter: str
-    heartbeat: float
-    grace: float
-    lease: float
-    own_token: str = ""
 
 
 class Launcher:
@@ -57,7 +38,7 @@ class Launcher:
         if begun is None:
             return None
         job, attempt, secrets = begun
-        assignment = self._assignment(job, attempt, allocation, secrets, recover=False)
+        assignment = self._settings.assignment(job, attempt, secrets)
         launch = Launch(attempt.id, attempt.job_id, allocation, assignment)
         try:
             # Where no handle was known before, the runner's first report writes it down; until
@@ -74,7 +55,7 @@ class Launcher:
     ) -> None:
         """Start a runner that takes in what a dead one left behind; `seen` is how it was found."""
         allocation = Allocation.from_json(attempt.allocation)
-        assignment = self._assignment(job, attempt, allocation, {}, recover=True)
+        assignment = self._settings.assignment(job, attempt, {}, recover=True)
         reason = seen.reason or StateReason.LOST
         if seen.message is not None:
             assignment["ending"] = {"reason": reason.value, "message": seen.message}
@@ -91,67 +72,11 @@ class Launcher:
 
         Raises LaunchFailed.
         """
-        settings = self._settings
-        assignment = Assignment(
-            attempt=0,
-            token=settings.own_token,
-            job_id=folder.rpartition("/")[2],
-            number=1,
-            server=settings.server(),
-            instance=settings.instance,
-            home=settings.home,
-            blobs=settings.blobs,
-            spec={"worker": {}},
-            heartbeat=settings.heartbeat,
-            grace=settings.grace,
-            adopt=folder,
-        )
+        assignment = self._settings.taken_in(folder)
         nothing = Allocation(node="", cpus=0.0, memory=0)
-        return executor.launch(Launch(0, assignment.job_id, nothing, plain(assignment)))
+        return executor.launch(Launch(0, assignment["job_id"], nothing, assignment))
 
     def forget_except(self, attempts: Set[int]) -> None:
         """Drop the handles of attempts that are over."""
         for attempt in self.handles.keys() - attempts:
             del self.handles[attempt]
-
-    def _assignment(
-        self,
-        job: JobRecord,
-        attempt: AttemptRecord,
-        allocation: Allocation,
-        secrets: dict[str, str],
-        *,
-        recover: bool,
-    ) -> dict[str, Any]:
-        settings = self._settings
-        # The project may have another name by now.
-        spec = {
-            **job.spec,
-            "project": job.project,
-            "interpreter": job.spec.get("interpreter") or settings.interpreter,
-        }
-        return plain(
-            Assignment(
-                attempt=attempt.id,
-                token=attempt.token,
-                job_id=job.job_id,
-                number=attempt.number,
-                server=settings.server(),
-                instance=settings.instance,
-                home=settings.home,
-                blobs=settings.blobs,
-                spec=spec,
-                environment={**job.spec["environment"], **secrets},
-                devices=[uuid for uuid, _ in allocation.gpus],
-                heartbeat=settings.heartbeat,
-                grace=settings.grace,
-                recover=recover,
-                adopt=self._folder_of(job),
-            )
-        )
-
-    def _folder_of(self, job: JobRecord) -> str | None:
-        """Where a job is that runs without us."""
-        if job.kind is not JobKind.EXECUTED:
-            return None
-        return f"{self._settings.home}/{LOCAL_FOLDER}/{job.job_id}"

@@ -1,11 +1,18 @@
-"""How often passwords may be tried: those who guess have to wait, those who know theirs do not."""
+"""How often passwords may be tried: those who guess have to wait, those who know theirs do not.
+
+The database counts, so that all processes of a server count together and a restart forgets nothing.
+Only logins come here: what tokens show is no guess, and costs no write.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from atlas_server.store import accounts, login_failures
+from atlas_server.store.engine import Store
 
 # Of one account from one address, of any accounts from one address, of one account from anywhere
 # but where its user was seen before: so many may fail before one has to wait.
@@ -16,80 +23,81 @@ _MEMORY = 3600.0
 _MOST_KEPT = 20_000
 
 
-@dataclass
-class _Failures:
-    count: int = 0
-    last: float = 0.0
-
-    def wait(self, free: int, now: float) -> float:
-        """Seconds until the next try: doubled by every failure beyond the free ones."""
-        if self.count < free:
-            return 0.0
-        pause = min(_LONGEST_WAIT, 2.0 ** min(self.count - free, 20))
-        return max(0.0, self.last + pause - now)
-
-
 class LoginAttempts:
-    """Counts failed logins; in memory, for each process of the server."""
+    """Counts failed logins."""
 
-    def __init__(self) -> None:
-        self._failures: dict[tuple[str, ...], _Failures] = {}
-        self._lock = threading.Lock()
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def wait(self, user: str, address: str, now: float, is_known: Callable[[], bool]) -> float:
-        """Return how many seconds a try has to wait, 0 where it need not.
+    def begin(self, user: str, address: str, now: float) -> float:
+        """Return how many seconds a try has to wait; 0 where it need not.
 
-        `is_known` tells whether the user was seen at this address before: guesses that come from
-        all over the world do not keep the owner out.
+        Then it counts as failed before it has: many at once must not slip through together.
+        Guesses that come from all over the world do not keep the owner out, where an account is
+        known to be used.
         """
-        place = _network(address)
-        with self._lock:
-            waits = {
-                kind: self._failures[key].wait(_FREE[kind], now)
-                for kind, key in _keys(user, place)
-                if key in self._failures
-            }
-        near = max(waits.get("pair", 0.0), waits.get("address", 0.0))
-        far = waits.get("account", 0.0)
-        return max(near, far) if far and not is_known() else near
-
-    def begin(self, user: str, address: str, now: float) -> None:
-        """Count a try as failed, before it has: many at once must not slip through together."""
-        with self._lock:
-            if len(self._failures) > _MOST_KEPT:
-                self._forget(now)
-            for _, key in _keys(user, _network(address)):
-                failures = self._failures.setdefault(key, _Failures())
-                if now - failures.last > _MEMORY:
-                    failures.count = 0
-                failures.count += 1
-                failures.last = now
+        with self._store.read() as connection:
+            wait = _wait(connection, user, address, now)
+        if wait > 0:
+            return wait  # whoever has to wait costs no write
+        with self._store.write() as connection:
+            wait = _wait(connection, user, address, now)
+            if wait > 0:
+                return wait
+            keys = _keys(user, address)
+            counts = _counts(connection, keys, now)
+            login_failures.put(
+                connection, {key: counts.get(kind, (0, 0.0))[0] + 1 for kind, key in keys.items()},
+                now,
+            )  # fmt: skip
+            login_failures.tidy(connection, now - _MEMORY, _MOST_KEPT)
+        return 0.0
 
     def succeeded(self, user: str, address: str) -> None:
         """Forget what failed before at this place: it was the owner who mistyped."""
-        place = _network(address)
-        with self._lock:
-            self._failures.pop(("pair", user, place), None)
-            for kind, key in _keys(user, place):
-                if kind != "pair" and key in self._failures:
-                    self._failures[key].count -= 1
-
-    def _forget(self, now: float) -> None:
-        old = [key for key, found in self._failures.items() if now - found.last > _MEMORY]
-        # Where all are new, somebody makes names up: those that count least go.
-        if not old:
-            by_count = sorted(self._failures, key=lambda key: self._failures[key].count)
-            old = by_count[: _MOST_KEPT // 2]
-        for key in old:
-            del self._failures[key]
+        keys = _keys(user, address)
+        with self._store.write() as connection:
+            login_failures.remove(connection, keys["pair"])
+            login_failures.take_back(connection, [keys["address"], keys["account"]])
 
 
-def _keys(user: str, place: str) -> list[tuple[str, tuple[str, ...]]]:
-    return [
-        ("pair", ("pair", user, place)),
-        ("address", ("address", place)),
-        ("account", ("account", user)),
-    ]
+def _wait(connection: Connection, user: str, address: str, now: float) -> float:
+    counts = _counts(connection, _keys(user, address), now)
+    waits = {kind: _pause(kind, count, last, now) for kind, (count, last) in counts.items()}
+    near = max(waits.get("pair", 0.0), waits.get("address", 0.0))
+    far = waits.get("account", 0.0)
+    if far <= near or accounts.knows_address(connection, user, address):
+        return near
+    return far
+
+
+def _pause(kind: str, count: int, last: float, now: float) -> float:
+    """Seconds until the next try: doubled by every failure beyond the free ones."""
+    if count < _FREE[kind]:
+        return 0.0
+    pause = min(_LONGEST_WAIT, 2.0 ** min(count - _FREE[kind], 20))
+    return max(0.0, last + pause - now)
+
+
+def _counts(
+    connection: Connection, keys: dict[str, str], now: float
+) -> dict[str, tuple[int, float]]:
+    found = login_failures.of(connection, list(keys.values()))
+    return {
+        kind: found[key]
+        for kind, key in keys.items()
+        if key in found and now - found[key][1] <= _MEMORY
+    }
+
+
+def _keys(user: str, address: str) -> dict[str, str]:
+    """What is counted. As digests: who is in a hurry may type a password as a name."""
+    place = _network(address)
+    named = {"pair": (user, place), "address": (place,), "account": (user,)}
+    return {
+        kind: hashlib.sha256("\0".join((kind, *words)).encode("utf-8", "surrogatepass")).hexdigest()
+        for kind, words in named.items()
+    }
 
 
 def _network(address: str) -> str:

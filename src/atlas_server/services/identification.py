@@ -67,8 +67,11 @@ class Identification:
         secret = self._secret(shown)
         if not secret:
             return ANONYMOUS if self.enabled or shown.by_job_socket else OWNER
-        found = self._known.get(digest(secret))
-        return found[1] if found and self._clock.now() - found[0] < _BELIEVED else None
+        since, who = self._known.get(digest(secret), (-_BELIEVED, None))
+        now = self._clock.now()
+        if who is None or now - since >= _BELIEVED or (who.expires_at or now) < now:
+            return None
+        return who
 
     def look_up(self, shown: Shown) -> Principal:
         """Return who is meant.

@@ -252,7 +252,8 @@ class Jobs:
         with self._store.write(durable=True) as connection:
             job = jobs.find(connection, attempt.job_id)
             current = jobs.find_attempt(connection, attempt.id)
-            if job is None or current is None or current.token != attempt.token:
+            # Numbers may be used again; tokens may be others since a runner has claimed them.
+            if job is None or current is None or current.created_at != attempt.created_at:
                 return  # deleted
             if current.ended_at is not None:
                 return

@@ -231,4 +231,5 @@ class Elected:
 
 def _node(told: Mapping[str, Any]) -> Node:
     gpus = tuple(Gpu(**gpu) for gpu in told["gpus"])
-    return Node(**{**told, "gpus": gpus, "pools": tuple(told.get("pools", ()))})
+    lists = {name: tuple(told.get(name, ())) for name in ("pools", "labels")}
+    return Node(**{**told, "gpus": gpus, **lists})

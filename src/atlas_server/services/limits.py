@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from atlas_server.archive.bundles import Bundles
 from atlas_server.domain.allowance import Start, beyond, counted
 from atlas_server.domain.limits import (
+    NO_LIMITS,
     NO_RULES,
     PROJECT,
     USER,
@@ -97,6 +98,21 @@ class LimitBook:
     def remove(self, scope: Scope) -> None:
         """Take back all limits of a user or project."""
         self.change(scope, dict.fromkeys(self._given(scope)))
+
+    def follow(self, connection: Connection, old: str, new: str) -> None:
+        """Let a project that is renamed keep its limits; of what its new name has the lower count.
+
+        In the transaction that renames it: nobody gets out of a limit by another name.
+        """
+        had = self._read(connection).given(PROJECT)
+        here, there = (had.get(name, NO_LIMITS).given() for name in (old, new))
+        both = {name: min(each.get(name, most) for each in (here, there))
+                for name, most in {**there, **here}.items()}  # fmt: skip
+        for name, given in ((old, {}), (new, both)):
+            limits.put(connection, Scope(PROJECT, name), given)
+            payload = {"kind": PROJECT, "name": name, "limits": given}
+            events.append(connection, self._clock.now(), "limits.changed", None, payload)
+        self._kept = None
 
     def check(self, spec: JobSpec) -> None:
         """Refuse a job that its user or project may not have at all. Raises Refused."""

@@ -16,6 +16,9 @@ from foundations.contract.request import suggestion
 from foundations.contract.spec import JobSpec
 from foundations.errors import ConfigError, FoundationsError, InvalidRequest, Refused
 
+# Labels named to somebody who has asked for one that there is not.
+_SHOWN = 20
+
 
 class Places:
     """What this server makes of where jobs ask to run.
@@ -40,7 +43,8 @@ class Places:
         Raises InvalidRequest or Refused.
         """
         spec = self._read(spec)
-        refusal = self._unknown_pool(wish_of(plain(spec)))
+        wish = wish_of(plain(spec))
+        refusal = self._unknown_pool(wish) or self._unknown_label(wish)
         if refusal:
             raise Refused(f"The job {refusal}.", "See `foundations nodes`.")
         able = self._able(spec)
@@ -100,3 +104,13 @@ class Places:
             return None
         listed = ", ".join(sorted(pools)) or "none"
         return f"asks for the partition '{wish.pool}'; there is {listed}"
+
+    def _unknown_label(self, wish: Wish) -> str | None:
+        if not wish.labels or self._is_unheard_of(list(self._executors)):
+            return None
+        near = [node for node in self._nodes() if wish.executor in (None, node.executor)]
+        if any(set(wish.labels).issubset(node.labels) for node in near):
+            return None
+        there = sorted({label for node in near for label in node.labels if "ray.io/" not in label})
+        listed = ", ".join(there[:_SHOWN]) or "none"
+        return f"asks for a node with {' and '.join(wish.labels)}; there is {listed}"

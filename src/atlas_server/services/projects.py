@@ -14,6 +14,7 @@ from atlas_server.domain.query.goals import goal_of
 from atlas_server.domain.reports import readable
 from atlas_server.domain.rights import Principal
 from atlas_server.services.feed import Feed
+from atlas_server.services.limits import LimitBook
 from atlas_server.services.specs import check_project
 from atlas_server.store import catalogue, events, jobs, projects
 from atlas_server.store.engine import Store
@@ -36,10 +37,11 @@ class _Best:
 class Projects:
     """Use cases of projects, but for deleting them."""
 
-    def __init__(self, store: Store, feed: Feed, clock: Clock) -> None:
+    def __init__(self, store: Store, feed: Feed, clock: Clock, limits: LimitBook) -> None:
         self._store = store
         self._feed = feed
         self._clock = clock
+        self._limits = limits
         self._best: dict[int, _Best] = {}
 
     def listing(self, archived: bool | None = False) -> list[Project]:
@@ -65,10 +67,14 @@ class Projects:
             key = projects.find(connection, name)
             changed = self._changed(connection, name, values)
             projects.set_values(connection, key, changed) if changed else None
+            if new_name != name:
+                self._limits.follow(connection, name, new_name)
             now = self._clock.now()
             payload = {"project": new_name, **({"was": name} if new_name != name else {})}
             events.append(connection, now, "project.changed", None, payload)
         self._feed.announce()
+        if new_name != name:
+            self._feed.notify("")  # the scheduler looks by whose limits it goes
         return self.project(new_name)
 
     def notes(self, name: str) -> list[Note]:

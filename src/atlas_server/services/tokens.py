@@ -51,7 +51,7 @@ class Tokens:
         self._clock = clock
         self._idle = idle
         self._changed = changed
-        self._attempts = LoginAttempts()
+        self._attempts = LoginAttempts(store)
 
     def sign_in(self, kind: str, user: str, password: str, address: str, name: str) -> Issued:
         """Return a session or login for whoever knows a user's password.
@@ -87,12 +87,7 @@ class Tokens:
         self._attempts.succeeded(user, address)
 
     def _wait_for_turn(self, user: str, address: str) -> None:
-        def is_known() -> bool:
-            with self._store.read() as connection:
-                return accounts.knows_address(connection, user, address)
-
-        now = self._clock.now()
-        wait = self._attempts.wait(user, address, now, is_known)
+        wait = self._attempts.begin(user, address, self._clock.now())
         if wait > 0:
             seconds = int(wait) + 1
             raise TooManyAttempts(
@@ -100,7 +95,6 @@ class Tokens:
                 "A token still works meanwhile.",
                 {"wait": seconds},
             )
-        self._attempts.begin(user, address, now)
 
     def create(
         self, user: str, name: str, scope: Scope = Scope.ALL, lifetime: float | None = None

@@ -54,3 +54,13 @@ audit = Table(
     Index(None, "user", "id"),
     sqlite_autoincrement=True,
 )
+
+# What is tried is told by a digest alone: a password may stand where a name should.
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last", Float, nullable=False),
+    Index(None, "last"),
+)

@@ -289,6 +289,10 @@ class Api(AccountCalls, SearchCalls, LimitCalls):
         """Send a runner's report."""
         return self._call("POST", "/runner/report", payload)
 
+    def claim(self, payload: Json) -> Json:
+        """Return the assignment of a runner that shows its claim."""
+        return self._call("POST", "/runner/claim", payload)
+
     def take(self, job: Json) -> Json:
         """Announce a job that runs, or ran, without a scheduler."""
         return self._call("POST", "/jobs/executed", job)

@@ -8,8 +8,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List
 
-# Keys of job.config.yaml that become `JobSpec.cluster`.
-KEYS = ("partition", "account", "qos", "constraint", "sbatch")
+# Keys of job.config.yaml that become `JobSpec.cluster`, by the kind of cluster that has them.
+KEYS_OF = {
+    "slurm": ("partition", "account", "qos", "constraint", "sbatch"),
+    "ray": ("node_labels", "node_resources"),
+}
+KEYS = tuple(key for keys in KEYS_OF.values() for key in keys)
 
 # What the server says to sbatch itself, or what would let a job be somebody else: long names, and
 # the short ones of the same.
@@ -36,9 +40,10 @@ def read_cluster(values: Dict[str, Any], label: Any = str) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     for key in KEYS:
         value = values.get(key)
-        if value is None or value == "" or value == []:
+        if value is None or value == "" or value == [] or value == {}:
             continue
-        found[key] = _words(value, label) if key == "sbatch" else _name(key, value, label)
+        read = _READERS.get(key, _name)
+        found[key] = read(key, value, label)
     return found
 
 
@@ -48,22 +53,53 @@ def _name(key: str, value: Any, label: Any) -> str:
     return value
 
 
-def _words(value: Any, label: Any) -> List[str]:
+def _labels(key: str, value: Any, label: Any) -> Dict[str, str]:
+    if not isinstance(value, dict) or not all(
+        isinstance(name, str) and name.isprintable() and isinstance(wanted, (str, int))
+        for name, wanted in value.items()
+    ):
+        raise ConfigError(
+            "{} must hold `label: value` lines, not {!r}.".format(label(key), value),
+            "Write: {}: {{zone: a}}.".format(key),
+        )
+    return {name: str(wanted) for name, wanted in value.items()}
+
+
+def _amounts(key: str, value: Any, label: Any) -> Dict[str, float]:
+    if not isinstance(value, dict) or not all(
+        isinstance(name, str) and name.isprintable()
+        and isinstance(wanted, (int, float)) and 0 < wanted < 1e9
+        for name, wanted in value.items()
+    ):  # fmt: skip
+        raise ConfigError(
+            "{} must hold `resource: amount` lines, not {!r}.".format(label(key), value),
+            "Write: {}: {{fast_disk: 1}}.".format(key),
+        )
+    ours = [name for name in value if name in _RESOURCES]
+    if ours:
+        raise ConfigError(
+            "{}: {} is not for it to set.".format(label(key), ours[0]),
+            "Use {}.".format(_RESOURCES[ours[0]]),
+        )
+    return dict(value)
+
+
+def _words(key: str, value: Any, label: Any) -> List[str]:
     """Check further options of sbatch; each is one word, so that none is taken for a script."""
     from foundations.contract.request import words
 
-    listed = words("sbatch", value)
+    listed = words(key, value)
     for word in listed:
         if len(word) < 2 or word[0] != "-" or word == "--" or not word.isprintable():
             raise ConfigError(
-                "{}: {!r} is no option of sbatch in one word.".format(label("sbatch"), word),
+                "{}: {!r} is no option of sbatch in one word.".format(label(key), word),
                 "Write a value behind '=': --mail-type=END.",
             )
         name = _long_name(word)
         if name is not None:
             instead = _INSTEAD.get(name)
             raise ConfigError(
-                "{}: --{} is not for a job to set.".format(label("sbatch"), name),
+                "{}: --{} is not for a job to set.".format(label(key), name),
                 "Use {}.".format(instead) if instead else "Atlas sets it, or needs it as it is.",
             )
     return listed
@@ -80,3 +116,7 @@ def _long_name(word: str) -> Any:
             return name
         return next((ours for ours in _OURS if len(name) > 2 and ours.startswith(name)), None)
     return next((name for name, short in _OURS.items() if short and short == word[1]), None)
+
+
+_RESOURCES = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "ram"}
+_READERS = {"sbatch": _words, "node_labels": _labels, "node_resources": _amounts}

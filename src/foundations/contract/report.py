@@ -55,6 +55,14 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """How a runner asks for its assignment; `token` is its choice, the attempt's from then on."""
+
+    instance: str
+    token: str
+
+
+@dataclass(frozen=True)
 class JournalBatch:
     """Consecutive journal lines of one writer; `first` is the number of the first of them."""
 

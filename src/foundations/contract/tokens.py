@@ -8,6 +8,7 @@ PERSONAL = "atp_"
 RUNNER = "atr_"
 JOB = "atj_"
 SERVER = "atn_"
+CLAIM = "atc_"
 
 # Beside the socket on which a job reaches the server's API.
 JOB_TOKEN_FILE = "journal/api.token"  # noqa: S105 - where it is
@@ -19,14 +20,26 @@ def job_token(attempt: int, runner_token: str) -> str:
     The way back is closed: a job can do for itself what is its own, and cannot report in the name
     of its runner.
     """
+    return _made_of(runner_token, attempt, JOB, b"job")
+
+
+def claim_token(attempt: int, runner_token: str) -> str:
+    """Return what a runner shows to get its assignment, where others can read how it was started.
+
+    It is good once: who claims an attempt gives it another token.
+    """
+    return _made_of(runner_token, attempt, CLAIM, b"claim")
+
+
+def _made_of(runner_token: str, attempt: int, kind: str, word: bytes) -> str:
     from hashlib import sha256
     from hmac import new
 
-    made = new(runner_token.encode(), b"job %d" % attempt, sha256).hexdigest()
-    return "{}{}_{}".format(JOB, attempt, made)
+    made = new(runner_token.encode(), b"%s %d" % (word, attempt), sha256).hexdigest()
+    return "{}{}_{}".format(kind, attempt, made)
 
 
 def attempt_of(token: str) -> int:
-    """Return the attempt that a job's token names; 0 where it is none."""
+    """Return the attempt that a job's token, or a claim, names; 0 where it is none."""
     number = token[len(JOB) :].partition("_")[0]
     return int(number) if number.isdigit() and len(number) < 19 else 0

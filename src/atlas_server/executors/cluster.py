@@ -1,0 +1,181 @@
+"""Runs attempts in an engine that owns machines and chooses among them.
+
+The scheduler hands over as much as the cluster has room for in all. A runner's handle is the name
+of what is submitted, known before it is: so it is found again whatever happened to the server
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+from atlas_server.domain.answers.system import NodeLive
+from atlas_server.domain.ports import (
+    UNKNOWN,
+    WAITING,
+    Executor,
+    Handle,
+    Launch,
+    Life,
+    Nearby,
+    Observation,
+)
+from atlas_server.domain.resources import Node
+from atlas_server.executor_settings import ClusterSettings
+from atlas_server.executors.engine import Engine, EntryT, Home, Order
+from atlas_server.executors.engine_queue import EngineQueue, Look
+from foundations.contract.cluster import KEYS_OF
+from foundations.contract.spec import JobSpec
+from foundations.contract.states import StateReason
+from foundations.errors import FoundationsError, Refused
+
+_RECOVERY = re.compile(r"-r[0-9]+$")
+_OUT_OF_REACH = "The job's runner is gone, and nobody could look at what it left on its node."
+
+_OrderT = TypeVar("_OrderT", bound=Order)
+
+
+class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
+    """What executors of engines have in common.
+
+    `local` takes in what dead runners have left where the nodes share the server's home.
+    """
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        home: Home,
+        local: Executor,
+        engine: Engine[EntryT, _OrderT],
+    ) -> None:
+        self.name = settings.name
+        self._shared = settings.shared
+        self._prefix = home.prefix
+        self._local = local
+        self._engine = engine
+        self._queue = EngineQueue(engine, settings.poll)
+
+    @abstractmethod
+    def _order(self, launch: Launch, handle: Handle) -> _OrderT:
+        """Return what is to be submitted; may raise LaunchFailed."""
+
+    @abstractmethod
+    def _meaning(self, entry: EntryT) -> Observation:
+        """Return what the engine's word says of a runner."""
+
+    @abstractmethod
+    def objection(self, spec: JobSpec) -> FoundationsError | None:
+        """Return why the engine would refuse such a job."""
+
+    def prepare(self, nearby: Nearby) -> None:
+        """Look at the cluster, and go on looking."""
+        self._queue.start(nearby.changed)
+
+    def close(self) -> None:
+        """Look no more; what the engine has goes on."""
+        self._queue.close()
+
+    def nodes(self) -> Sequence[Node]:
+        """Return the cluster's nodes; none before it has answered for the first time."""
+        return self._queue.nodes
+
+    def usage(self) -> Mapping[str, NodeLive]:
+        """Return nothing: the nodes cannot be seen from here."""
+        return {}
+
+    def handle_of(self, attempt: int, recoveries: int) -> Handle | None:
+        """Return what the runner is called in the engine.
+
+        Those who recover run beside the server, or, where the nodes share nothing with it, there.
+        """
+        if not recoveries:
+            return f"{self._prefix}{attempt}"
+        return None if self._shared else f"{self._prefix}{attempt}-r{recoveries}"
+
+    def launch(self, launch: Launch) -> Handle:
+        """Have the attempt submitted; on shared files a recovery is a process beside the server."""
+        handle = self.handle_of(launch.attempt, launch.recoveries)
+        if handle is None:
+            return self._local.launch(launch)
+        self._queue.submit(self._order(launch, handle))
+        return handle
+
+    def observe(self, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
+        """Return what the last look has found."""
+        ours = [handle for handle in handles if handle.startswith(self._prefix)]
+        found = {handle: self._observation(handle) for handle in ours}
+        self._queue.expect(set(ours))
+        others = [handle for handle in handles if handle not in found]
+        return {**found, **self._local.observe(others)}
+
+    def stop(self, handle: Handle, *, grace: float) -> None:
+        """Have the runner told to end its worker, or withdrawn where it waits."""
+        if handle.startswith(self._prefix):
+            self._queue.stop(handle, grace)
+        else:
+            self._local.stop(handle, grace=grace)
+
+    def _no_image(self, spec: JobSpec) -> FoundationsError | None:
+        if not spec.worker.get("image"):
+            return None
+        return Refused(
+            f"The job names an image, and {self.name} runs jobs as processes.",
+            "Submit it with --image none, or to an executor with a container engine.",
+        )
+
+    def _not_for_us(self, spec: JobSpec) -> FoundationsError | None:
+        """Refuse what only another kind of cluster understands."""
+        wanted = KEYS_OF[self._engine.name.lower()]
+        for key in spec.cluster:
+            if key not in wanted:
+                return not_for(key, f"{self.name} has not")
+        return None
+
+    def _observation(self, handle: Handle) -> Observation:
+        seen = self._seen(self._queue.look(handle))
+        if seen.life is Life.GONE and not seen.began and _RECOVERY.search(handle):
+            # That its successor never ran says nothing of the attempt itself.
+            lost = StateReason.LOST
+            return replace(seen, began=True, reachable=False, reason=lost, message=_OUT_OF_REACH)
+        return seen
+
+    def _seen(self, look: Look[EntryT]) -> Observation:
+        if look.refused is not None:
+            reason = StateReason.STOP_REQUESTED if look.withdrawn else StateReason.START_FAILED
+            return Observation(Life.GONE, began=False, reason=reason, message=look.refused)
+        if look.row is not None:
+            return self._meaning(look.row)
+        if look.is_being_submitted:
+            return WAITING
+        if not look.is_complete:
+            return UNKNOWN
+        missing = f"{self._engine.name} does not know the job's runner any more."
+        return Observation(Life.GONE, certain=False, message=missing)
+
+
+def whole_gpus(spec: JobSpec, name: str) -> FoundationsError | None:
+    """Refuse a part of a GPU."""
+    if not spec.resources.gpus % 1:
+        return None
+    return Refused(
+        f"The job asks for {spec.resources.gpus:g} of a GPU, and {name} gives whole ones.",
+        "Ask for a whole number of GPUs.",
+    )
+
+
+def not_for(key: str, who: str) -> FoundationsError:
+    """Refuse a job that asks for something of a kind of cluster; `who` has not got it."""
+    kind = next(kind for kind, keys in KEYS_OF.items() if key in keys)
+    return Refused(
+        f"The job asks for a {key}, which {who}: that is for {kind.capitalize()}.",
+        f"Remove `{key}`, or name the executor that has it: --executor NAME.",
+    )
+
+
+def wishes_of(assignment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an assignment's job says of the cluster."""
+    return assignment["spec"].get("cluster") or {}

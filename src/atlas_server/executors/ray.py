@@ -1,0 +1,66 @@
+"""Runs attempts on a Ray cluster: one Ray job each, whose process waits for the attempt's runner.
+
+Ray refuses a second job of the same name, so that an attempt is there once, whoever asks for it.
+"""
+
+from __future__ import annotations
+
+from atlas_server.domain.ports import Executor, Handle, Launch, LaunchFailed, Observation
+from atlas_server.executor_settings import RaySettings
+from atlas_server.executors.cluster import ClusterExecutor, wishes_of
+from atlas_server.executors.engine import Home
+from atlas_server.executors.ray_answers import Row, observation
+from atlas_server.executors.ray_api import RayApi
+from atlas_server.executors.ray_queue import RayQueue
+from atlas_server.executors.ray_submission import RayJob, Request, job, told
+from foundations.contract.spec import JobSpec
+from foundations.errors import FoundationsError
+
+
+class RayExecutor(ClusterExecutor[Row, RayJob]):
+    """The executor of a Ray cluster."""
+
+    def __init__(self, settings: RaySettings, home: Home, local: Executor) -> None:
+        self._settings = settings
+        self._home = home
+        self._ray = RayQueue(settings, RayApi(settings, home.environment), home.prefix)
+        super().__init__(settings, home, local, self._ray)
+
+    def objection(self, spec: JobSpec) -> FoundationsError | None:
+        """Return why such a job cannot run there: Ray itself refuses none, but lets it wait."""
+        return self._no_image(spec) or self._not_for_us(spec)
+
+    def _order(self, launch: Launch, handle: Handle) -> RayJob:
+        home, settings, assignment = self._home, self._settings, launch.assignment
+        there = home.told_there(settings, handle)
+        variables = {
+            **home.variables_there(settings),
+            "ATLAS_TOLD": told(assignment, there),
+        }
+        return job(
+            handle,
+            self._request(launch),
+            settings.python or home.python,
+            variables,
+            job_id=launch.job_id,
+            grace=assignment["grace"],
+        )
+
+    def _request(self, launch: Launch) -> Request:
+        allocation = launch.allocation
+        if launch.recoveries:
+            machine = self._ray.machine(allocation.node)
+            if machine is None:
+                raise LaunchFailed(f"Ray does not have the node {allocation.node} any more.")
+            return Request(machine=machine.address)
+        wishes = wishes_of(launch.assignment)
+        return Request(
+            allocation.cpus,
+            allocation.memory,
+            sum(share for _, share in allocation.gpus),
+            wishes.get("node_labels"),
+            wishes.get("node_resources"),
+        )
+
+    def _meaning(self, entry: Row) -> Observation:
+        return observation(entry, self._ray.name_of(entry.node))
