@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from tests.live import LiveServer
 from tests.slurm import free_ports
 
 RAY = Path(__file__).parents[1] / "build" / "ray" / "bin" / "ray"
@@ -35,6 +36,16 @@ _NODE = [
     f"--num-cpus={CPUS}", f"--num-gpus={GPUS}", "--memory=4000000000",
     "--object-store-memory=78643200", "--disable-usage-stats",
 ]  # fmt: skip
+
+
+def serving(ray: RayCluster, root: Path, **settings: object) -> LiveServer:
+    """A server for a cluster whose nodes share no files with it: it stays at its address."""
+    server = LiveServer(root, 16, {"executors": "ray", "port": free_ports(1)[0]})
+    told = {"address": ray.url, "token_file": str(ray.token_file), "cache": str(root / "cache")}
+    config = server.home / "config" / "server.config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"executors": {"ray": {**told, **settings}}}))
+    return server
 
 
 @contextlib.contextmanager

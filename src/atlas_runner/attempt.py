@@ -1,29 +1,34 @@
-"""One attempt from its assignment to its result: prepare, execute, collect, finish."""
+"""One attempt from its assignment to its result: prepare, execute, collect, finish.
+
+What is not needed before the worker starts is imported after: on a node of a cluster each attempt
+is an interpreter of its own, and reading modules is most of what it does until then.
+"""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import select
 import signal
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from atlas_runner.adoption import adopt
 from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
 from atlas_runner.ending import WorkerExit, signal_name
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
-from atlas_runner.fetching import deliver, fetch_code
 from atlas_runner.process_way import ProcessWay
-from atlas_runner.shipper import Shipper
 from atlas_runner.way import Surroundings, Way, Worker
 from atlas_runner.workspace import AlreadyTaken, Workspace
 from foundations.blobs import BlobDir
 from foundations.contract.report import Assignment, Result
 from foundations.contract.states import StateReason
 from foundations.errors import FoundationsError, StorageFull
+
+if TYPE_CHECKING:
+    from atlas_runner.shipper import Shipper
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +38,29 @@ _SAME_SIGNAL = 0.5
 _OUT_OF_TIME = "The time limit of the job's place in the cluster was reached."
 
 
+# What is loaded late. Not later than this: files of another version may lie there by then.
+_LATE = (
+    *("atlas_runner.shipper", "atlas_runner.fetching", "atlas_runner.logdirs"),
+    *("atlas_runner.sysmetrics", "atlas_runner.distributions", "foundations.bundle.ignore"),
+    *("atlas_runner.requirements", "atlas_runner.installer", "atlas_runner.overlay"),
+    "psutil",
+)
+
+
+def load_the_rest() -> None:
+    """Import what an attempt needs once its worker runs, or to the end."""
+    for name in _LATE:
+        importlib.import_module(name)
+
+
 def run(assignment: Assignment, *, stop: bool = False) -> None:
     """Carry out an attempt; returns when the server knows how it ended.
 
     `stop`: it is to be ended at once, as if it were told so as soon as it begins.
     """
     if assignment.adopt is not None:
+        from atlas_runner.adoption import adopt  # noqa: PLC0415 - most attempts need none of it
+
         adopt(assignment)
         return
     attempt = _Attempt(assignment)
@@ -56,6 +78,7 @@ class _Attempt:
         self.spec = assignment.spec
         self.blobs = BlobDir(assignment.blobs)
         self.worker: Worker | None = None
+        self.shipper: Shipper | None = None
         self.stop_fd = os.eventfd(0, os.EFD_CLOEXEC)
         self.out_of_time = False
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
@@ -79,9 +102,8 @@ class _Attempt:
         except AlreadyTaken:
             log.warning("Another runner has taken this attempt.")
             return
-        shipper = self._shipper(workspace)
-        result = self._guarded(workspace, lambda: self._execute(workspace, shipper))
-        self._finish(workspace, shipper, result)
+        result = self._guarded(workspace, lambda: self._execute(workspace))
+        self._finish(workspace, result)
 
     def recover(self) -> None:
         """Take in what a dead runner left: end its worker, ship the rest, report it lost."""
@@ -99,11 +121,10 @@ class _Attempt:
                 return
         if not workspace.has_container():
             kill_attempt(str(workspace.root), workspace.worker())
-        shipper = self._shipper(workspace)
         result = workspace.result()
         if result is None and workspace.has_container():
-            result = self._guarded(workspace, lambda: self._take_up(workspace, shipper))
-        shipper.start()
+            result = self._guarded(workspace, lambda: self._take_up(workspace))
+        self._shipper(workspace).start()
         if result is None:
             self._attendants(workspace).close()
             outputs = self._collect(workspace)
@@ -111,22 +132,26 @@ class _Attempt:
             reason = ending.get("reason") or StateReason.LOST.value
             message = ending.get("message") or message
             result = Result(reason=reason, message=message, outputs=outputs, began=began)
-        self._finish(workspace, shipper, result)
+        self._finish(workspace, result)
 
-    def _finish(self, workspace: Workspace, shipper: Shipper, result: Result) -> None:
+    def _finish(self, workspace: Workspace, result: Result) -> None:
         """Tell the server the end; what it does not know yet stays for the next runner."""
         workspace.note_result(result)
         if self.worker is not None:
             self.worker.remove()
-        if shipper.finish(result):
+        if self._shipper(workspace).finish(result):
             workspace.remove()
 
     def _attendants(self, workspace: Workspace) -> Attendants:
         return Attendants(self.assignment, workspace, self._writer(workspace))
 
     def _shipper(self, workspace: Workspace) -> Shipper:
-        runner = self.assignment.handle or identify(os.getpid())
-        return Shipper(self.assignment, workspace, runner, self.stop)
+        if self.shipper is None:
+            from atlas_runner.shipper import Shipper  # noqa: PLC0415 - once the worker has begun
+
+            runner = self.assignment.handle or identify(os.getpid())
+            self.shipper = Shipper(self.assignment, workspace, runner, self.stop)
+        return self.shipper
 
     def _guarded(self, workspace: Workspace, work: Callable[[], _R]) -> _R | Result:
         """Return what `work` returns, or what its failure means for the job."""
@@ -157,12 +182,14 @@ class _Attempt:
         write(f"Foundations ERROR: {text}\n".encode())
         return Result(reason=reason.value, message=text, began=began)
 
-    def _execute(self, workspace: Workspace, shipper: Shipper) -> Result:
+    def _execute(self, workspace: Workspace) -> Result:
         if self.assignment.remote:
-            shipper.start()  # what it fetches may take a while
+            from atlas_runner.fetching import fetch_code  # noqa: PLC0415 - loads what few need
+
+            self._shipper(workspace).start()  # what it fetches may take a while
             fetch_code(self.assignment, self.blobs, self.spec["bundle"], self.stop_fd)
         workspace.fill(self.blobs, self.spec["bundle"], self.spec["params"])
-        way = self._way(workspace, shipper)
+        way = self._way(workspace)
         way.prepare()
         attendants = self._attendants(workspace)
         attendants.open()
@@ -170,8 +197,9 @@ class _Attempt:
         self.worker = worker = way.start()
         facts = {**way.facts(), **self._machine()}
         workspace.note_facts(facts)
-        shipper.worker_started(facts)
+        self._shipper(workspace).worker_started(facts)
         attendants.watch(worker)
+        load_the_rest()
         ended = worker.wait(
             timeout=self.spec["timeout"], stop_fd=self.stop_fd, grace=self.assignment.grace
         )
@@ -179,15 +207,18 @@ class _Attempt:
         attendants.close()
         return self._outcome(workspace, ended, wall)
 
-    def _way(self, workspace: Workspace, shipper: Shipper) -> Way:
-        around = Surroundings(workspace, self._writer(workspace), shipper.start, self.stop_fd)
+    def _way(self, workspace: Workspace) -> Way:
+        def takes_long() -> None:
+            self._shipper(workspace).start()
+
+        around = Surroundings(workspace, self._writer(workspace), takes_long, self.stop_fd)
         if self.spec["worker"].get("image"):
             from atlas_runner.container_way import ContainerWay  # noqa: PLC0415 - loads the SDK
 
             return ContainerWay(self.assignment, around)
         return ProcessWay(self.assignment, around)
 
-    def _take_up(self, workspace: Workspace, shipper: Shipper) -> Result | None:
+    def _take_up(self, workspace: Workspace) -> Result | None:
         """Go on with the container of a dead runner; None where there is none."""
         from atlas_runner.container_way import take_up  # noqa: PLC0415 - loads the SDK
 
@@ -196,7 +227,7 @@ class _Attempt:
             return None
         attendants = self._attendants(workspace)
         attendants.open()
-        shipper.worker_started(workspace.facts(), worker.started_at)
+        self._shipper(workspace).worker_started(workspace.facts(), worker.started_at)
         attendants.watch(worker)
         ran = max(0.0, time.time() - (worker.started_at or time.time()))
         limit = self.spec["timeout"]
@@ -242,6 +273,8 @@ class _Attempt:
         """Keep what the job made where the server has it."""
         if not self.assignment.remote:
             return self._gather(workspace, self.blobs)
+        from atlas_runner.fetching import deliver  # noqa: PLC0415 - as above
+
         own = workspace.own_blobs()
         digest = self._gather(workspace, own)
         return digest if digest and deliver(self.assignment, own, digest) else None

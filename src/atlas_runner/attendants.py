@@ -6,13 +6,10 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from atlas_runner.container_layout import seen_here
-from atlas_runner.gpumetrics import GpuWatch
 from atlas_runner.job_files import write_open
-from atlas_runner.logdirs import LogdirWatch
 from atlas_runner.relay import Relay
-from atlas_runner.sysmetrics import Sampler
 from atlas_runner.way import Worker
 from atlas_runner.workspace import Workspace
 from foundations.contract.environment import API_SOCKET
@@ -20,6 +17,11 @@ from foundations.contract.report import Assignment
 from foundations.contract.tokens import JOB_TOKEN_FILE, job_token
 from foundations.errors import BundleError
 from foundations.execution.usage import FIRST_PAUSE
+
+if TYPE_CHECKING:
+    from atlas_runner.gpumetrics import GpuWatch
+    from atlas_runner.logdirs import LogdirWatch
+    from atlas_runner.sysmetrics import Sampler
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +39,29 @@ class Attendants:
         self._workspace = workspace
         self._write = write
         self._relay = Relay(workspace.root / API_SOCKET, self._server)
-        self._logdirs = LogdirWatch(workspace, self._see, self._warn)
-        self._gpus = GpuWatch(assignment.devices, FIRST_PAUSE)
+        self._logdirs: LogdirWatch | None = None
+        self._gpus: GpuWatch | None = None
         self._sampler: Sampler | None = None
 
     def open(self) -> None:
         """Let the worker, which is about to start, reach the server."""
         self._give_token()
         self._relay.start()
-        self._gpus.start()
+        if self._assignment.devices:
+            from atlas_runner.gpumetrics import GpuWatch  # noqa: PLC0415 - most jobs have none
+
+            self._gpus = GpuWatch(self._assignment.devices, FIRST_PAUSE)
+            self._gpus.start()
 
     def watch(self, worker: Worker) -> None:
         """Look at a worker that runs."""
-        self._logdirs.start()
-        self._sampler = Sampler(self._workspace, worker.pids, lambda _: self._gpus.read())
+        from atlas_runner.sysmetrics import Sampler  # noqa: PLC0415 - the worker has begun
+
+        gpus = self._gpus
+        self._watched_logdirs().start()
+        self._sampler = Sampler(
+            self._workspace, worker.pids, lambda _: {} if gpus is None else gpus.read()
+        )
         self._sampler.start()
 
     def close(self) -> None:
@@ -58,12 +69,22 @@ class Attendants:
         self._relay.close()
         if self._sampler is not None:
             self._sampler.close()
-        self._gpus.close()
-        self._logdirs.close()
+        if self._gpus is not None:
+            self._gpus.close()
+        self._watched_logdirs().close()
+
+    def _watched_logdirs(self) -> LogdirWatch:
+        if self._logdirs is None:
+            from atlas_runner.logdirs import LogdirWatch  # noqa: PLC0415 - the worker has begun
+
+            self._logdirs = LogdirWatch(self._workspace, self._see, self._warn)
+        return self._logdirs
 
     def _see(self, path: str) -> Path | None:
         worker = self._assignment.spec["worker"]
         if worker.get("image"):
+            from atlas_runner.container_layout import seen_here  # noqa: PLC0415 - for images
+
             return seen_here(self._workspace, worker, path)
         return Path(path).resolve()
 

@@ -27,7 +27,7 @@ from urllib.parse import unquote, urlsplit
 from atlas_runner import overlay
 from atlas_runner.container_layout import ENVIRONMENTS, ROOT, Bind, Layout
 from atlas_runner.engine import Engine, Write, interruptible, kept_log, words
-from atlas_runner.environment import build_lock, read, touch
+from atlas_runner.environment import build_lock, read, touch, used
 from atlas_runner.errors import RequirementsFailed, StartFailed
 from atlas_runner.image_python import ImagePython
 from atlas_runner.images import Image
@@ -65,7 +65,11 @@ class ImageEnvironments:
     def find(self, requirements: Path, job_dir: Path, job_key: str) -> Path | str | None:
         """Return the environment that fits; "" where the image has everything; None: not built."""
         asked = read(requirements, job_dir)
-        return "" if asked.empty else self._ready(self._place(asked, job_key))
+        if asked.empty:
+            return ""
+        place = self._place(asked, job_key)
+        with used(place) as is_there:
+            return self._ready(place) if is_there else None
 
     def build(
         self, requirements: Path, layout: Layout, job_key: str, write: Write, stop_fd: int

@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil
-
 from foundations.contract.environment import ATTEMPT_DIR
 
 _LINUX = sys.platform.startswith("linux")
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 # A killed process that is still there after this long hangs in the kernel (a dead network disk).
 KILL_PATIENCE = 10.0
@@ -38,6 +37,12 @@ def become_subreaper() -> bool:
         return False
     _subreaper = os.getpid()
     return True
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Have this process sent a signal when its parent ends, where the system can."""
+    if _LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 def is_subreaper() -> bool:
@@ -67,6 +72,8 @@ def process_alive(identity: str) -> bool:
 def _start_time(pid: int) -> tuple[int, str] | None:
     """Return (start time, state letter) of a process; None when there is none."""
     if not _LINUX:
+        import psutil  # noqa: PLC0415 - where /proc tells it is not needed, and slow to load
+
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             zombie = process.status() == psutil.STATUS_ZOMBIE
@@ -83,6 +90,8 @@ def _start_time(pid: int) -> tuple[int, str] | None:
 
 def _boot() -> str:
     if not _LINUX:
+        import psutil  # noqa: PLC0415 - as above
+
         return str(int(psutil.boot_time()))
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -100,6 +109,8 @@ def children(pid: int) -> list[int]:
                 text = Path(f"/proc/{pid}/task/{task}/children").read_text()
                 found.extend(int(child) for child in text.split())
     except OSError:
+        import psutil  # noqa: PLC0415 - as above
+
         with contextlib.suppress(psutil.Error):
             return [child.pid for child in psutil.Process(pid).children()]
     return found
@@ -117,10 +128,18 @@ def with_descendants(pids: Iterable[int]) -> set[int]:
     return found
 
 
+def _all() -> list[int]:
+    if _LINUX:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    import psutil  # noqa: PLC0415 - as above
+
+    return psutil.pids()
+
+
 def of_session(session: int) -> set[int]:
     """Return the processes of a session, by looking at every process of the machine."""
     found: set[int] = set()
-    for pid in psutil.pids():
+    for pid in _all():
         with contextlib.suppress(OSError):
             if os.getsid(pid) == session:
                 found.add(pid)
@@ -133,12 +152,14 @@ def of_attempt(attempt_dir: str) -> set[int]:
     Never this process itself.
     """
     own = os.getpid()
-    marked = (pid for pid in psutil.pids() if pid != own and _carries(pid, attempt_dir))
+    marked = (pid for pid in _all() if pid != own and _carries(pid, attempt_dir))
     return with_descendants(marked) - {own}
 
 
 def _carries(pid: int, attempt_dir: str) -> bool:
     if not _LINUX:
+        import psutil  # noqa: PLC0415 - as above
+
         with contextlib.suppress(psutil.Error, OSError):
             return psutil.Process(pid).environ().get(ATTEMPT_DIR) == attempt_dir
         return False

@@ -21,20 +21,20 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atlas_runner.descendants import await_end, process_alive
 from atlas_runner.errors import PreparationStopped, RequirementsFailed
-from atlas_runner.installer import Installer, find_uv
 from atlas_runner.interpreter import InterpreterInfo, interpreter_identity, packages
-from atlas_runner.overlay import COMPLETE, Below, build, satisfied, site_packages
-from atlas_runner.requirements import Requirements, read_requirements
+
+if TYPE_CHECKING:
+    from atlas_runner.requirements import Requirements
 
 __all__ = [
     "InterpreterInfo",
     "Prepared",
     "banner",
     "find_prepared",
-    "find_uv",
     "interpreter_identity",
     "packages",
     "prepare",
@@ -94,7 +94,9 @@ def find_prepared(
     asked = read(requirements, job_dir)
     if asked.empty:
         return _submitters(info)
-    return _ready(home / "envs" / _key(asked, info, job_dir, job_key), info)
+    place = home / "envs" / _key(asked, info, job_dir, job_key)
+    with used(place) as is_there:
+        return _ready(place, info) if is_there else None
 
 
 def prepare(
@@ -125,6 +127,10 @@ def prepare(
         ready = _ready(place, info)
         if ready is not None:
             return ready
+        # Late: most jobs build nothing.
+        from atlas_runner.installer import Installer  # noqa: PLC0415
+        from atlas_runner.overlay import Below, build  # noqa: PLC0415
+
         uv = Installer.create(home, info, job_dir, write, stop_fd, lock)
         try:
             below = Below(info.executable, info.implementation, info.version, info.site_packages)
@@ -141,6 +147,8 @@ def prepare(
 def read(requirements: Path, job_dir: Path) -> Requirements:
     """Return what a requirements file says. Raises RequirementsFailed when it cannot be read."""
     try:
+        from atlas_runner.requirements import read_requirements  # noqa: PLC0415 - many have none
+
         return read_requirements(requirements, job_dir)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -173,6 +181,8 @@ def _submitters(info: InterpreterInfo) -> Prepared:
 
 def _ready(place: Path, info: InterpreterInfo) -> Prepared | None:
     """Return the finished environment at `place`, and note its use for whoever tidies up."""
+    from atlas_runner.overlay import COMPLETE, satisfied, site_packages  # noqa: PLC0415 - late
+
     python = place / "bin" / "python"
     # The base interpreter may have been removed; the link to it is then broken.
     if os.path.exists(place / COMPLETE) and os.path.exists(python):
@@ -197,6 +207,25 @@ def touch(path: Path) -> None:
     # A read-only home still serves what it holds.
     with contextlib.suppress(OSError):
         os.utime(path)
+
+
+@contextlib.contextmanager
+def used(place: Path) -> Iterator[bool]:
+    """Keep an environment from being removed while its use is noted; False: it is just changing."""
+    try:
+        fd = os.open(f"{place}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True  # nobody ever built it, nor removes it
+        return
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

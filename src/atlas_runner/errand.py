@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
 import sys
 import time
@@ -23,8 +22,7 @@ from dataclasses import replace
 from typing import Any
 
 from atlas_runner import attempt
-from atlas_runner.finding import server_now
-from atlas_runner.sdk_copies import provide_sdk
+from atlas_runner.finding import interpreter_here, server_now
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.codec import plain
@@ -83,6 +81,8 @@ def _carry_out(assignment: Assignment, told: _Told) -> None:
     if not _is_ours(assignment, told):
         return
     if assignment.remote:
+        from atlas_runner.sdk_copies import provide_sdk  # noqa: PLC0415 - loads what few need
+
         provide_sdk(assignment.home)
     attempt.run(assignment, stop=told.to_stop)
 
@@ -104,7 +104,7 @@ def settled(assignment: Assignment, variables: Mapping[str, str]) -> Assignment:
     assignment = replace(
         assignment,
         devices=[name for name in devices.split(",") if name and name != "NoDevFiles"],
-        spec=_with_interpreter(assignment.spec),
+        spec=interpreter_here(assignment.spec),
     )
     if variables.get("SLURM_RESTART_COUNT", "0") != "0":
         # Slurm was told not to, and a site may do it all the same: an attempt runs once.
@@ -114,12 +114,6 @@ def settled(assignment: Assignment, variables: Mapping[str, str]) -> Assignment:
 
 def _has_gpus(assignment: Assignment) -> bool:
     return bool(assignment.spec["resources"]["gpus"])
-
-
-def _with_interpreter(spec: dict[str, Any]) -> dict[str, Any]:
-    """Where the node lacks the submitter's interpreter, ours is used."""
-    wanted = spec["interpreter"]
-    return spec if wanted and shutil.which(wanted) else {**spec, "interpreter": sys.executable}
 
 
 def _is_ours(assignment: Assignment, told: _Told) -> bool:

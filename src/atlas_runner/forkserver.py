@@ -2,7 +2,7 @@
 
 Speaks on the socket whose number is its argument: an assignment comes as 8 bytes of length and
 JSON; the new runner's identity, or `error:` and why there is none, goes back. Ends when the
-server hangs up; the runners do not.
+other side hangs up; the runners do not, unless a second argument says that they are `bound`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import socket
 import sys
 
 from atlas_runner import attempt
-from atlas_runner.process import identify
+from atlas_runner.descendants import end_with_parent, identify
 from foundations.contract.report import Assignment
 
 log = logging.getLogger(__name__)
@@ -26,10 +26,13 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Serve until the other side hangs up."""
     connection = socket.socket(fileno=int(sys.argv[1]))
+    bound = sys.argv[2:] == ["bound"]
     # Runners that end are nobody's to wait for: the kernel removes them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Everything that every runner would otherwise do first.
+    importlib.import_module("atlas_runner.adoption")
+    attempt.load_the_rest()
     identify(os.getpid())
     "".encode("ascii")
     gc.collect()
@@ -47,7 +50,7 @@ def main() -> None:
             continue
         if pid == 0:
             connection.close()
-            _be_runner(assignment)
+            _be_runner(assignment, bound=bound)
         connection.sendall(identify(pid).encode())
 
 
@@ -86,10 +89,12 @@ def _exactly(connection: socket.socket, size: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _be_runner(assignment: Assignment) -> None:
+def _be_runner(assignment: Assignment, *, bound: bool) -> None:
     code = 1
     try:
         os.setsid()
+        if bound:
+            end_with_parent(signal.SIGTERM)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Workers inherit what is ignored: a KeyboardInterrupt in a job must work.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

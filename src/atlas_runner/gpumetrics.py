@@ -24,7 +24,7 @@ _PATIENCE = 1.0
 
 
 class GpuWatch:
-    """The program, for the GPUs with these UUIDs; without any there is none."""
+    """The program, for the GPUs with these UUIDs."""
 
     def __init__(self, uuids: Sequence[str], interval: float) -> None:
         self._uuids = uuids
@@ -35,8 +35,6 @@ class GpuWatch:
 
     def start(self) -> None:
         """Begin to look. Before the worker starts: what is born after belongs to that."""
-        if not self._uuids:
-            return
         command = [sys.executable, "-P", "-m", "atlas_runner.gpumetrics", str(self._interval)]
         try:
             self._program = subprocess.Popen(

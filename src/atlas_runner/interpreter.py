@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atlas_runner.distributions import distributions
 from atlas_runner.errors import StartFailed
 
 # Runs on any Python 3. Folders that do not exist yet are named too: one that appears later, such
@@ -135,4 +134,6 @@ def _remember(memory: Path, facts: dict[str, Any]) -> None:
 
 def packages(info: InterpreterInfo) -> dict[str, str]:
     """Return the version by normalised name ("scikit-learn") of all that `info` can import."""
+    from atlas_runner.distributions import distributions  # noqa: PLC0415 - the worker has begun
+
     return {name: found.version for name, found in distributions(info.site_packages).items()}

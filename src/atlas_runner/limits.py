@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 _PREFIX = "atlas."
 _count = itertools.count()
 
@@ -105,6 +103,8 @@ def sweep(alive: Callable[[str], bool]) -> int:
 
 def resident_memory(pids: Iterable[int]) -> int:
     """Return the bytes of memory that the processes `pids` hold; ended ones count nothing."""
+    import psutil  # noqa: PLC0415 - where the kernel limits, nobody asks
+
     total = 0
     for pid in pids:
         with contextlib.suppress(psutil.Error):

@@ -10,7 +10,6 @@ import logging
 import os
 import select
 import socket
-import ssl
 import stat
 import threading
 from collections.abc import Callable
@@ -119,5 +118,5 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
                 return
             target.sendall(data)
             # What was decrypted already shows nowhere else.
-            while isinstance(source, ssl.SSLSocket) and source.pending():
+            while (pending := getattr(source, "pending", None)) is not None and pending():
                 target.sendall(source.recv(_CHUNK))

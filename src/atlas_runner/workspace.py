@@ -50,6 +50,7 @@ class Workspace:
         for name in _FOLDERS:
             (root / name).mkdir()
         _write(root / "identity", _identity(root / "job"))
+        (root / "log").touch()
         return cls(root, _lock(root))
 
     @classmethod

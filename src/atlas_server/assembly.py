@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
@@ -18,10 +16,7 @@ from atlas_server.api.gate import Gate
 from atlas_server.api.specs import read_spec
 from atlas_server.api.system import Identity
 from atlas_server.api.tensorboards import TensorBoardRoutes
-from atlas_server.archive.bundles import Bundles
 from atlas_server.archive.directories import DirectoryArchive
-from atlas_server.archive.logs import LogArchive
-from atlas_server.archive.samples import SampleArchive
 from atlas_server.clock import SystemClock
 from atlas_server.config import ServerConfig, engine_sockets
 from atlas_server.domain.placement import Policy
@@ -32,6 +27,7 @@ from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
 from atlas_server.executors.registry import make_fleet
+from atlas_server.kept import kept
 from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
 from atlas_server.scheduler.launch import Launcher
@@ -41,7 +37,6 @@ from atlas_server.scheduler.searches import Searches as SearchThread
 from atlas_server.scheduler.shares import Shares
 from atlas_server.services.access import Access
 from atlas_server.services.accounts import Accounts, check_somebody
-from atlas_server.services.archives import Archives
 from atlas_server.services.assignments import RunnerSettings
 from atlas_server.services.audit import AuditLog
 from atlas_server.services.claims import Claims
@@ -56,6 +51,7 @@ from atlas_server.services.leases import Leases
 from atlas_server.services.limits import LimitBook, configured
 from atlas_server.services.meters import Meters
 from atlas_server.services.permissions import Permissions
+from atlas_server.services.pilots import PilotsHeard
 from atlas_server.services.places import Places
 from atlas_server.services.runners import Runners
 from atlas_server.services.searches import Searches
@@ -68,7 +64,7 @@ from atlas_server.services.views import Views
 from atlas_server.services.whereabouts import Whereabouts
 from atlas_server.services.workers import Workers
 from atlas_server.store.engine import Store
-from foundations.blobs import BlobDir
+from atlas_server.upkeep import Kept, make_archives, make_clearing
 
 
 @dataclass
@@ -93,11 +89,13 @@ class Assembly:
         self.closers: list[Callable[[], None]] = []
         self._around = around
         self._clock, self._feed, self._meters = SystemClock(), Feed(), Meters()
-        self._instance = _kept(self.config.database.parent / "instance", self._clock.new_id)
+        self._instance = kept(self.config.database.parent / "instance", self._clock.new_id)
         self._make_stores()
         self._make_gate()
         self._fleet = (
-            make_fleet(self.config, around.umask, self._instance) if self.config.schedules else None
+            make_fleet(self.config, around.umask, self._instance, self._identification.own_token)
+            if self.config.schedules
+            else None
         )
         self._leadership, self._machines, guarded = self._make_leadership()
         self._make_scheduler(guarded)
@@ -143,26 +141,28 @@ class Assembly:
     def _make_stores(self) -> None:
         config = self.config
         self._store = open_store(config)
-        self._logs, self._bundles = LogArchive(config.logs), Bundles(BlobDir(str(config.blobs)))
-        self._synced = DirectoryArchive(config.archive)
-        self._samples = SampleArchive(config.samples)
+        self._kept = kept = Kept.of(config)
+        self._logs, self._bundles = kept.logs, kept.bundles
         self._views = Views(self._store, self._logs)
-        kept = (self._logs, self._synced, self._samples)
-        self._archives = Archives(self._store, self._bundles, kept)
+        self._archives = make_archives(config, self._store, kept)
+        clearing = (self._archives, self._feed, self._clock)
         self._housekeeping = Housekeeping(
             self._store,
             self._archives,
-            config.home / "work",
+            make_clearing(config, self._store, kept, *clearing),
             self._remove_orphans,
-            lambda: self._leadership.leads,
+            self._leads,
         )
+
+    def _leads(self) -> bool:
+        return self._leadership.leads
 
     def _remove_orphans(self, is_left_over: Callable[[str, int], bool]) -> int | None:
         return self._containers.remove_orphans(is_left_over)
 
     def _make_gate(self) -> None:
         config, store, clock = self.config, self._store, self._clock
-        own = _kept(config.database.parent / "key", clock.new_token)
+        own = kept(config.database.parent / "key", clock.new_token)
         enabled = bool(config.authentication)
         self._identification = Identification(store, clock, own, enabled=enabled)
         self._audit = AuditLog(store)
@@ -193,7 +193,9 @@ class Assembly:
         clusters = [each.name for each in config.executors if isinstance(each, SlurmSettings)]
         places = Places(nodes, fleet.offered if fleet is not None else {}, clusters)
         rules = configured(config.limits)
-        limits = LimitBook(store, self._feed, self._bundles, clock, rules)
+        limits = LimitBook(
+            store, self._feed, self._bundles, clock, rules, self._kept.files.values()
+        )
         feed = self._feed
         parts = (feed, self._bundles, clock, nodes, workers, limits, places)
         self._jobs, own_jobs = Jobs(store, *parts), Jobs(guarded, *parts)
@@ -220,14 +222,13 @@ class Assembly:
             assert fleet is not None
             return launcher.take_in(folder, fleet.local)
 
-        self._arrivals = Arrivals(config.home, take_in, lambda: self._leadership.leads)
-        self._archives.also_in_use = self._arrivals.bundles
+        self._arrivals = Arrivals(config.home, take_in, self._leads)
 
     def _make_searches(self, guarded: Store) -> None:
         store, feed, bundles, clock = self._store, self._feed, self._bundles, self._clock
         trials = Trials(guarded, feed, bundles, self._jobs, clock, read_spec)
         self._search_thread = SearchThread(
-            trials, feed, make_study, clock, self._machines.nodes, lambda: self._leadership.leads
+            trials, feed, make_study, clock, self._machines.nodes, self._leads
         )
         wake = self._search_thread.wake
         self._searches = Searches(store, feed, bundles, self._jobs, clock, make_study, wake)
@@ -235,6 +236,7 @@ class Assembly:
     def _make_app(self) -> FastAPI:
         config, store, feed, clock = self.config, self._store, self._feed, self._clock
         jobs, bundles, instance = self._jobs, self._bundles, self._instance
+        fleet = self._fleet
         terms = Terms(instance, config.heartbeat, config.grace, config.lease)
         parts = Parts(
             identity=Identity(str(config.home), instance, clock.now()),
@@ -243,11 +245,11 @@ class Assembly:
             clock=clock,
             logs=self._logs,
             bundles=bundles,
-            synced=self._synced,
-            samples=self._samples,
+            synced=self._kept.synced,
+            samples=self._kept.samples,
             jobs=jobs,
             executed=ExecutedJobs(store, feed, bundles, jobs, clock, terms),
-            runners=Runners(store, feed, self._logs, self._samples, jobs, clock, config.lease),
+            runners=Runners(store, feed, self._logs, self._kept.samples, jobs, clock, config.lease),
             claims=self._claims,
             archives=self._archives,
             views=self._views,
@@ -255,8 +257,9 @@ class Assembly:
             limits=self._jobs.limits,
             searches=self._searches,
             access=self._gate.access,
+            pilots=PilotsHeard(fleet.pilots if fleet else {}, self._leads, instance),
         )
-        self._boards = _tensorboards(config, self._synced)
+        self._boards = _tensorboards(config, self._kept.synced)
         board_routes = TensorBoardRoutes(self._boards, self._views)
         tokens = Tokens(store, clock, config.session_lifetime, self._identification.forget)
         account_routes = AccountRoutes(
@@ -330,17 +333,3 @@ def _runner_settings(around: Surroundings, instance: str, own_token: str) -> Run
         lease=config.lease,
         own_token=own_token,
     )
-
-
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    """What this home keeps from its first start on: its server's identity, its secret."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.touch(mode=0o600)
-        partial.write_text(make())
-        # Another process of this server may start at the same moment: the first one counts.
-        with suppress(FileExistsError):
-            path.hardlink_to(partial)
-        partial.unlink()
-    return path.read_text()

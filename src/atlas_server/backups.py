@@ -129,7 +129,7 @@ def _named(target: Path) -> tuple[int, set[str]]:
     path = target / "database" / "atlas.db"
     store = Store(path)
     try:
-        archives = Archives(store, Bundles(BlobDir(str(target / "blobs"))), ())
+        archives = Archives(store, Bundles(BlobDir(str(target / "blobs"))), {})
         with store.read() as connection:
             jobs = rows.count(connection)
         return jobs, archives.named()

@@ -31,7 +31,7 @@ class ServerConfig:
     called among the others; where it schedules no more another one takes over after `takeover`
     seconds. `limits` are those of users and projects that nobody has set otherwise; what users held
     counts half as much `fair_half_life` seconds later (0: not at all). `log_format`: text or json.
-    `executors` are where jobs run.
+    `executors` are where jobs run. `retention` says what is kept for how long.
     """
 
     home: Path
@@ -57,6 +57,7 @@ class ServerConfig:
     session_lifetime: float = 30 * 86400.0
     tensorboard_idle: float = 1800.0
     limits: Any = None
+    retention: Any = None
     fair_half_life: float = 86400.0
     log_format: str = "text"
     # It may hold a password, which nothing shows.

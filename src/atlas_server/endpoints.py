@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from atlas_server.api import bulk, bundles, claims, curves, exports, incoming, live, results
+from atlas_server.api import (
+    bulk,
+    bundles,
+    claims,
+    curves,
+    exports,
+    incoming,
+    live,
+    pilots,
+    results,
+)  # fmt: skip
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.files import FileRoutes
 from atlas_server.api.jobs import JobRoutes
@@ -43,6 +53,7 @@ from atlas_server.services.jobs import Jobs
 from atlas_server.services.limits import LimitBook
 from atlas_server.services.listings import Listings
 from atlas_server.services.logs import Logs
+from atlas_server.services.pilots import PilotsHeard
 from atlas_server.services.projects import Projects
 from atlas_server.services.queries import Queries
 from atlas_server.services.removal import Removal
@@ -76,6 +87,7 @@ class Parts:
     limits: LimitBook
     searches: Searches
     access: Access
+    pilots: PilotsHeard
 
 
 def routers(parts: Parts) -> list[APIRouter]:
@@ -106,6 +118,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         live.routes(feed, Changes(store), parts.identity.instance),
         system_routes.router(),
         claiming,
+        pilots.routes(parts.pilots),
         bundles.routes(content),
         LimitRoutes(parts.limits, parts.scheduler).router(),
         incoming.routes(content),

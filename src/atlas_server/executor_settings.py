@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
+from atlas_server.pilot_settings import NO_PILOTS, PilotSettings, read_pilots
 from foundations.contract.request import parse_memory, suggestion, words
 from foundations.errors import ConfigError
 
@@ -56,6 +57,7 @@ class SlurmSettings(ClusterSettings):
     constraint: str | None = None
     sbatch: tuple[str, ...] = ()
     margin: float = 600.0
+    pilots: PilotSettings = NO_PILOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ def _read(name: str, said: Any) -> Settings:
 
 
 def _value(name: str, key: str, value: Any) -> Any:
+    if key == "pilots":
+        return read_pilots(name, value)
     try:
         if key in ("poll", "patience", "margin"):
             number = float(value)

@@ -1,4 +1,4 @@
-"""The command `atlas-server`: start, stop, status, logs, user, audit, backup, doctor, version."""
+"""The command `atlas-server`: start, stop, status, logs, user, audit, backup, gc, doctor ..."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from atlas_server import backup_commands, doctor_commands, process, user_commands
+from atlas_server import backup_commands, doctor_commands, gc_command, process, user_commands
 from atlas_server import config as configuration
 from atlas_server.config import ServerConfig
 from atlas_server.database_url import refuse_password
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_migrate(commands)
     user_commands.add_parsers(commands)
     backup_commands.add_parsers(commands, _config)
+    gc_command.add_parser(commands, _config)
     doctor_commands.add_parsers(commands, _config)
     systemd = commands.add_parser(
         "systemd",

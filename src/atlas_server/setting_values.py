@@ -175,6 +175,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "role": _role,
     "name": _name,
     "limits": _structure,
+    "retention": _structure,
     "log_format": _log_format,
     "host": _host,
     "root_path": _prefix,

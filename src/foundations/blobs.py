@@ -18,6 +18,7 @@ from foundations.disk import (
     open_regular,
     read_chunks,
     remove_tree,
+    size_below,
     sync_folder,
     unique_name,
     written,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Iterable, Iterator, List, Optional, Tuple
 
 _TEMPORARY = "tmp"
+_ASIDE = "aside-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LISTED_FROM = 2000
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -63,6 +65,16 @@ class BlobDir:
         # For many it is quicker to list the store than to ask for each.
         stored = set(self.iter_digests())
         return [digest for digest in wanted if digest not in stored]
+
+    def renew(self, digests: Iterable[str]) -> List[str]:
+        """Return those that are not stored, as `missing`; the others are not swept for a while."""
+        missing = []
+        for digest in dict.fromkeys(digests):
+            try:
+                os.utime(self.path(digest))
+            except FileNotFoundError:  # noqa: PERF203 - the exception is the answer
+                missing.append(digest)
+        return missing
 
     def size(self, digest: str) -> int:
         """Return the size of the content in bytes. NotFound: it is not stored."""
@@ -142,17 +154,33 @@ class BlobDir:
         `written_before` is in seconds since the epoch. A writer at the same moment loses nothing.
         """
         path = self.path(digest)
+        aside = os.path.join(self.root, _TEMPORARY, _ASIDE + digest)
         try:
             if os.stat(path).st_mtime >= written_before:
                 return False
-            with self._temporary() as aside:
-                os.rename(path, aside)
-                if os.stat(aside).st_mtime >= written_before:
-                    os.rename(aside, path)  # a writer came between the look and the move
-                    return False
+            os.makedirs(os.path.dirname(aside), exist_ok=True)
+            os.rename(path, aside)
+            if os.stat(aside).st_mtime >= written_before:
+                os.rename(aside, path)  # a writer came between the look and the move
+                return False
+            os.unlink(aside)
         except FileNotFoundError:
-            return False
+            return False  # or somebody else deletes it
         return True
+
+    def put_back(self) -> None:
+        """Give those their places again that one who was killed had moved aside to delete them.
+
+        Not while somebody else deletes.
+        """
+        folder = os.path.join(self.root, _TEMPORARY)
+        for name in names_in(folder):
+            if name.startswith(_ASIDE):
+                try:
+                    os.link(os.path.join(folder, name), self.path(name[len(_ASIDE) :]))
+                except FileExistsError:
+                    pass  # written anew meanwhile
+                os.unlink(os.path.join(folder, name))
 
     def iter_digests(self) -> Iterator[str]:
         """Yield the digest of every blob, in no order."""
@@ -166,27 +194,25 @@ class BlobDir:
         """Return a context in which many blobs are written and made durable together."""
         return Batch(self)
 
-    def sweep(self, older_than: float) -> int:
+    def sweep(self, older_than: float, dry: bool = False) -> Tuple[int, int]:
         """Delete temporary files and batches last written before `older_than`.
 
-        The time is in seconds since the epoch. Returns their number. They are what processes that
-        were killed while writing leave behind.
+        The time is in seconds since the epoch. Returns their number and bytes; with `dry` nothing
+        is deleted. They are what processes that were killed while writing leave behind.
         """
-        count = 0
+        count = total = 0
         folder = os.path.join(self.root, _TEMPORARY)
         for name in names_in(folder):
             path = os.path.join(folder, name)
             try:
                 found = os.stat(path)
                 if found.st_mtime < older_than:
-                    if S_ISDIR(found.st_mode):
-                        remove_tree(path)
-                    else:
-                        os.unlink(path)
-                    count += 1
+                    count, total = count + 1, total + size_below(path)
+                    if not dry:
+                        (remove_tree if S_ISDIR(found.st_mode) else os.unlink)(path)
             except FileNotFoundError:
                 continue  # its writer has just finished
-        return count
+        return count, total
 
     def _adopt(self, descriptor: int, path: str, durable: bool) -> Optional[Tuple[str, int]]:
         if os.fstat(descriptor).st_nlink != 1:

@@ -34,6 +34,7 @@ _JOB_KEYS = {
     "install_requirements": (bool,),
     "num_gpus": (int, float),
     "num_cpus": (int, float),
+    "num_nodes": (int,),
     "ram": (int, float, str),
     "entrypoint": (str, list),
     "worker": (dict,),
@@ -43,6 +44,7 @@ _JOB_KEYS = {
     "qos": (str,),
     "constraint": (str,),
     "sbatch": (str, list),
+    "pilot": (bool,),
     "node_labels": (dict,),
     "node_resources": (dict,),
 }  # type: Dict[str, tuple[type, ...]]

@@ -15,6 +15,7 @@
         ├── TooManyAttempts    too many passwords were wrong; `details["wait"]` says until when
         ├── VersionMismatch    client and server do not speak the same API
         ├── NotFound           the job, project or blob does not exist
+        │   └── Removed        it did, until a rule of what is kept for how long removed it
         ├── Ambiguous          an ID prefix that fits several jobs
         ├── InvalidRequest     the request does not have the form that the API asks for
         │   └── InvalidQuery   a query that cannot be read; `details` say where and what was meant
@@ -137,6 +138,12 @@ class NotFound(ServerError):
     """What the request names does not exist."""
 
     code = "not_found"
+
+
+class Removed(NotFound):
+    """What the request names was there, and was removed by a rule that the message names."""
+
+    code = "removed"
 
 
 class Ambiguous(ServerError):

@@ -27,8 +27,8 @@ _OF_SEARCH = (
 )  # fmt: skip
 # And of the jobs that its trials are, as in job.config.yaml.
 _OF_JOBS = (
-    "command", "project_name", "entrypoint", "ram", "num_gpus", "num_cpus", "tags", "environment",
-    "priority", "timeout", "retries", "worker", "image", "install_requirements",
+    "command", "project_name", "entrypoint", "ram", "num_gpus", "num_cpus", "num_nodes", "tags",
+    "environment", "priority", "timeout", "retries", "worker", "image", "install_requirements",
 )  # fmt: skip
 _OVER = ("completed", "stopped", "failed")
 # YAML takes 1e-5 for a text: its numbers have a dot.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Of foundations.contract.cluster, which few jobs need.
 _CLUSTER = (
-    "partition", "account", "qos", "constraint", "sbatch", "node_labels", "node_resources",
+    "partition", "account", "qos", "constraint", "sbatch", "pilot", "node_labels", "node_resources",
 )  # fmt: skip
 
 
@@ -89,6 +89,8 @@ def job_spec(folder: str, values: Dict[str, Any], worker: Any) -> Dict[str, Any]
 def _destination(values: Dict[str, Any]) -> Dict[str, Any]:
     """Return where the job asks to run; nothing where it does not: older servers do not ask."""
     found: Dict[str, Any] = {}
+    if (values.get("num_nodes") or 1) != 1:
+        found["num_nodes"] = values["num_nodes"]
     if values.get("executor"):
         found["executor"] = str(values["executor"])
     if any(values.get(key) for key in _CLUSTER):

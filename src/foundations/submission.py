@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # set_job_resources() of this process: what submit() takes where it is told nothing.
 _defaults: Dict[str, Any] = {"num_gpus": None, "ram": None}
 _PLACE = (
-    "executor", "partition", "account", "qos", "constraint", "sbatch", "node_labels",
-    "node_resources",
+    "executor", "num_nodes", "partition", "account", "qos", "constraint", "sbatch", "pilot",
+    "node_labels", "node_resources",
 )  # fmt: skip
 # The keywords of submit_many, under the names of job.config.yaml.
 _KEYWORDS = (
@@ -65,8 +65,8 @@ def submit(
     gigabytes up to 4096, in bytes above, or text such as "8GB"; `timeout` in seconds or text such
     as "2h". `worker` and `image`, which is short for one of its keys, beat the file's worker block
     key by key. Jobs with the same `search` are seen and stopped as one thing; None: those of this
-    process. `place` may say executor; for Slurm partition, account, qos, constraint, sbatch; for
-    Ray node_labels and node_resources.
+    process. `place` may say executor, num_nodes (how many run the command at once); for Slurm
+    partition, account, qos, constraint, sbatch, pilot; for Ray node_labels and node_resources.
     Raises FoundationsError with nothing submitted.
     """
     _check_keywords("submit", place, _PLACE)

@@ -14,7 +14,6 @@ LATE_IN_SDK = {
 }
 
 # What the server may know of the SDK: the wire, and the rules of folders and contents.
-_OF_THIS_MACHINE = ("arrivals", "containers", "local", "surroundings")
 SDK_FOR_SERVER = ("_version", "blobs", "disk", "bundle", "contract", "errors", "host_settings")
 
 # Everything `foundations submit` loads starts within a few interpreter starts: these cost too much.
@@ -100,11 +99,12 @@ def test_the_server_uses_only_the_wire_part_of_the_sdk(modules):
 
 def test_only_the_executor_of_this_machine_knows_the_runner(modules):
     # It finds runners again by their process, what they left in the container engine, and jobs
-    # that run without it; all others start an argv somewhere else. The server's start provides the
-    # SDK that jobs import.
+    # that run without it, and environments; all others start an argv somewhere else. The server's
+    # start provides the SDK that jobs import.
+    here = ("arrivals", "containers", "environments", "local", "surroundings")
     of_this_machine = {
         "atlas_server/serve.py",
-        *(f"atlas_server/executors/{name}.py" for name in _OF_THIS_MACHINE),
+        *(f"atlas_server/executors/{name}.py" for name in here),
     }
     offenders = [
         f"{module.path}:{line} imports {name}"

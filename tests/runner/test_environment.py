@@ -19,7 +19,6 @@ from atlas_runner.environment import (
     Prepared,
     banner,
     find_prepared,
-    find_uv,
     interpreter_identity,
     packages,
     prepare,
@@ -90,7 +89,7 @@ class Place:
 
     def uv(self, *arguments: str) -> None:
         env = {**os.environ, "UV_CACHE_DIR": str(self.home / "cache" / "uv")}
-        subprocess.run([find_uv(), *arguments], env=env, check=True, capture_output=True)
+        subprocess.run([installer.find_uv(), *arguments], env=env, check=True, capture_output=True)
 
     def give_submitter(self, name: str, version: str, requires: str = "") -> None:
         wheel = make_wheel(self.wheels, name, version, requires)

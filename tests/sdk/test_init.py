@@ -60,7 +60,7 @@ def test_every_key_in_a_comment_is_yaml_once_uncommented(tmp_path):
     assert set(config) == {
         "name", "tags", "params", "priority", "timeout", "retries",
         "install_requirements", "num_gpus", "num_cpus", "ram", "entrypoint", "worker",
-        "executor", "partition", "account", "qos", "constraint", "sbatch",
+        "executor", "partition", "account", "qos", "constraint", "sbatch", "pilot",
     }  # fmt: skip
     assert set(config["worker"]) == {
         "image", "entrypoint", "command", "working_dir", "volumes", "environment", "shm_size",

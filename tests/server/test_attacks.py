@@ -169,15 +169,15 @@ def test_streams_end_with_what_has_opened_them(lab):
     job_token = lab.job_token(job_id)
     session = {"Cookie": lab.session("mia")["Cookie"]}
     made = lab.ask("POST", "/tokens", {"name": "watcher"}, "mia").json
-    lasting = lab.ask("POST", "/tokens", {"name": "passing", "lifetime": 4}, "mia").json["secret"]
     command = lab.server.server_command
     assert command("user", "add", "eve", "--no-password").code == 0
     eve = command("user", "token", "eve").out.strip()
+    lasting = lab.ask("POST", "/tokens", {"name": "passing", "lifetime": 4}, "mia").json["secret"]
     watched = [
+        lab.watch("/feed", lasting),  # first of all: it passes soon
         lab.watch("/feed", headers=session),
         lab.watch(f"/jobs/{job_id}/stream", made["secret"]),
         lab.watch("/nodes/live", eve),
-        lab.watch("/feed", lasting),
         lab.watch(f"/jobs/{job_id}/stream", job_token),
     ]
     stays = lab.watch("/feed", "mia")

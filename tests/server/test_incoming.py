@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlas_server.archive.incoming import Incoming
+from atlas_server.domain.freed import Freed
 from foundations.blobs import BlobDir
 from foundations.errors import BundleError, InvalidRequest, StorageFull
 
@@ -101,8 +102,8 @@ def test_a_disk_without_room_is_told_of_at_once(tmp_path):
 def test_what_nobody_goes_on_with_is_swept(tmp_path):
     incoming = Incoming(BlobDir(str(tmp_path)))
     incoming.receive(DIGEST, 100, 0, [b"begun"])
-    assert incoming.sweep(time.time() - 60) == 0
+    assert incoming.sweep(time.time() - 60) == Freed()
     (file,) = (tmp_path / "incoming").iterdir()
     os.utime(file, (1, 1))
-    assert incoming.sweep(time.time() - 60) == 1
+    assert incoming.sweep(time.time() - 60).files == 1
     assert incoming.held(DIGEST).size == 0

@@ -20,7 +20,8 @@ from atlas_server.domain.placement import (
     standing_of,
 )
 from atlas_server.domain.queue import Waiting, WaitQueue
-from atlas_server.domain.resources import GIGABYTE, Allocation, Gpu, Node, recorded
+from atlas_server.domain.resources import GIGABYTE, Allocation, Demand, Gpu, Node, recorded
+from atlas_server.domain.wishes import Wish
 from foundations.contract.spec import Resources
 
 # A busy machine fails no test.
@@ -55,11 +56,13 @@ class Cluster:
         priority: int = 0,
         timeout: float | None = None,
         not_before: float | None = None,
+        nodes: int = 1,
     ) -> None:
         self.submitted += 1
+        order, wish = self.submitted, Wish(nodes=nodes)
         self.queue.add(
             Waiting(
-                job_id, user, priority, self.submitted, resources, self.now, not_before, timeout
+                job_id, user, priority, order, resources, self.now, not_before, timeout, wish=wish
             )
         )
 
@@ -109,16 +112,18 @@ class Cluster:
 
     def used_devices(self) -> dict[str, list[float]]:
         used: dict[str, list[float]] = defaultdict(list)
-        for job in self.running.values():
-            for uuid, share in job.allocation.gpus:
+        for held in self.held():
+            for uuid, share in held.gpus:
                 used[uuid].append(share)
         return used
 
+    def held(self) -> list[Allocation]:
+        """What jobs hold on each of their nodes."""
+        return [part for job in self.running.values() for part in job.allocation.parts()]
+
     def check_capacity(self) -> None:
         for one in self.nodes:
-            here = [
-                job.allocation for job in self.running.values() if job.allocation.node == one.name
-            ]
+            here = [held for held in self.held() if held.node == one.name]
             assert round(sum(held.cpus for held in here), 6) <= one.cpus
             assert sum(held.memory for held in here) <= one.memory
             assert {uuid for held in here for uuid, _ in held.gpus} <= {g.uuid for g in one.gpus}
@@ -142,6 +147,7 @@ submissions = st.lists(
         st.integers(0, 1),
         st.sampled_from([None, 5.0, 30.0]),
         st.sampled_from([None, None, None, 12.0]),
+        st.sampled_from([1, 1, 1, 2, 3]),
     ),
     min_size=1,
     max_size=12,
@@ -155,9 +161,8 @@ def clusters(draw: st.DrawFn) -> Cluster:
     nodes = [node(f"n{index}", cpus, count) for index, (cpus, count) in enumerate(sizes)]
     cluster = Cluster(nodes, Policy(patience=draw(st.sampled_from([0.0, 10.0, float("inf")]))))
     for _ in range(draw(st.integers(1, 3))):
-        for resources, user, priority, timeout, not_before in draw(submissions):
-            name = f"job{cluster.submitted}"
-            cluster.submit(name, resources, user, priority, timeout, not_before)
+        for asked in draw(submissions):
+            cluster.submit(f"job{cluster.submitted}", *asked)
         cluster.step()
         cluster.check_capacity()
         cluster.now += draw(st.sampled_from([0.0, 1.0, 11.0]))
@@ -185,7 +190,10 @@ def test_never_over_capacity_and_nothing_on_closed_nodes(cluster: Cluster) -> No
     cluster.check_capacity()
     assert len(set(started)) == len(started)
     assert len(cluster.queue) == before - len(started)
-    placed = [cluster.running[job_id].allocation for job_id in started]
+    allocations = [cluster.running[job_id].allocation for job_id in started]
+    placed = [part for each in allocations for part in each.parts()]
+    for each in allocations:
+        assert len({part.node for part in each.parts()}) == 1 + len(each.others)
     assert not closed & {held.node for held in placed}
     assert not broken & {uuid for held in placed for uuid, _ in held.gpus}
 
@@ -434,6 +442,33 @@ def test_jobs_too_large_for_now_or_for_ever_say_so() -> None:
     assert cluster.decide().reservations == ()
 
 
+def test_a_job_of_several_nodes_gets_all_of_one_executor_or_none() -> None:
+    nodes = [replace(node(name, cpus=4), executor=name[0]) for name in ("a1", "b1", "b2")]
+    cluster = Cluster(nodes, HARD)
+    cluster.submit("three", nodes=3)
+    cluster.submit("busy", Resources(3), timeout=60)
+    cluster.step()
+    assert cluster.why("three") == (
+        "cannot start: asks for 3 nodes with 1 CPU each; there are 2 such nodes"
+    )
+    cluster.queue.remove("three")
+    cluster.nodes = nodes[1:]
+    cluster.end("busy")
+    cluster.submit("one", Resources(3), timeout=60)
+    assert cluster.step() == ["one"]
+    cluster.submit("two", Resources(2), nodes=2)
+    cluster.submit("long", Resources(3))
+    cluster.submit("short", Resources(3), timeout=50)
+    assert cluster.step() == ["short"], "the free node is kept for the job that needs both"
+    assert cluster.why("two") == ("waits for 2 nodes with 2 CPUs each: 0 of 2 have that free")
+    assert {(kept.job_id, kept.at) for kept in cluster.decide().reservations} == {("two", 60)}
+    cluster.end("one", "short")
+    assert cluster.step()[0] == "two"
+    held = cluster.running["two"].allocation
+    assert sorted(part.node for part in held.parts()) == ["b1", "b2"]
+    assert held.amount() == Demand(4000)
+
+
 @pytest.mark.parametrize("first", ["cpu", "gpu"])
 def test_jobs_without_gpus_keep_away_from_gpus(first: str) -> None:
     nodes = [node("gpu", gpus=2), node("cpu")]
@@ -484,19 +519,22 @@ def test_a_share_begins_a_device_only_where_no_other_has_room(cluster: Cluster) 
             if (held.node, uuid) in free:
                 free[held.node, uuid] -= round(share * 1000)
 
-    for job in cluster.running.values():
-        use(job.allocation)
-    for placement in cluster.decide().starts:
-        held = placement.allocation
-        for uuid, share in held.gpus:
-            # Memory may be what the other node lacks.
-            if share < 1 and free[held.node, uuid] == 1000 and not held.memory:
-                assert not [
-                    device
-                    for device, left in free.items()
-                    if round(share * 1000) <= left < 1000 and cpus[device[0]] >= held.cpus
-                ]
+    for held in cluster.held():
         use(held)
+    for start in cluster.decide().starts:
+        nodes = {part.node for part in start.allocation.parts()}
+        for held in start.allocation.parts():
+            for uuid, share in held.gpus:
+                # Memory may be what the other node lacks, and a job has a node only once.
+                if share < 1 and free[held.node, uuid] == 1000 and not held.memory:
+                    assert not [
+                        device
+                        for device, left in free.items()
+                        if round(share * 1000) <= left < 1000
+                        and cpus[device[0]] >= held.cpus
+                        and device[0] not in nodes - {held.node}
+                    ]
+            use(held)
 
 
 class LifeOfGpus(RuleBasedStateMachine):

@@ -62,6 +62,7 @@ senders:            POST /bundles; POST /blobs; GET /blobs/{digest}/incoming;
                     PUT /blobs/{digest}/incoming
 fetchers:           GET /blobs/{digest}
 whoever shows anything: POST /runner/report; PUT /runner/file; POST /runner/claim
+                    POST /runner/pilot
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
                     PATCH /limits; DELETE /limits/{kind}/{name}
 """

@@ -906,6 +906,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runner/pilot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pilot
+         * @description Take in what a pilot tells; one that asks is answered when there is something for it.
+         */
+        post: operations["pilot_api_v1_runner_pilot_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/bundles": {
         parameters: {
             query?: never;
@@ -1799,7 +1819,8 @@ export interface components {
          *     attempts after the first. `worker` has the image, where the job runs in a container, and the
          *     container's options, as `foundations.contract.worker` reads them. `executor` names where it is
          *     to run, None: wherever there is room; `cluster` has partition, account and the like, as
-         *     `foundations.contract.cluster` reads them. `search` is what the job is seen and stopped with:
+         *     `foundations.contract.cluster` reads them. `num_nodes` is on how many nodes it runs at once, on
+         *     each with `resources`. `search` is what the job is seen and stopped with:
          *     its search, or the program that submits many jobs.
          */
         JobSpec: {
@@ -1864,6 +1885,11 @@ export interface components {
             };
             /** Search */
             search?: string | null;
+            /**
+             * Num Nodes
+             * @default 1
+             */
+            num_nodes: number;
         };
         /**
          * JournalBatch
@@ -2004,6 +2030,55 @@ export interface components {
             old: string;
             /** New */
             new: string;
+        };
+        /**
+         * PilotNews
+         * @description What a pilot says: what it is, and what it carries: [CPUs, bytes, GPUs] by handle.
+         *
+         *     `ended` are handles whose runners have gone since it was last heard of; `left` is for how many
+         *     seconds it has its place, where it knows; `takes`: it may be given more. Where it `asks`, the
+         *     answer is to come when there is something for it, within `patience` seconds.
+         */
+        PilotNews: {
+            /** Name */
+            name: string;
+            /** Executor */
+            executor: string;
+            /** Instance */
+            instance: string;
+            /** Kind */
+            kind: string[];
+            /** Cpus */
+            cpus: number;
+            /** Memory */
+            memory: number;
+            /** Gpus */
+            gpus: number;
+            /** Node */
+            node?: string | null;
+            /** Left */
+            left?: number | null;
+            /**
+             * Takes
+             * @default true
+             */
+            takes: boolean;
+            /** Carries */
+            carries?: {
+                [key: string]: number[];
+            };
+            /** Ended */
+            ended?: string[];
+            /**
+             * Asks
+             * @default false
+             */
+            asks: boolean;
+            /**
+             * Patience
+             * @default 0
+             */
+            patience: number;
         };
         /**
          * ProjectChange
@@ -2780,6 +2855,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -2842,6 +2919,8 @@ export interface components {
             attempt_list: components["schemas"]["AttemptShown"][];
             /** Log Size */
             log_size: number;
+            /** Removed */
+            removed: components["schemas"]["RemovedPart"][];
             /** Error */
             error?: {
                 [key: string]: unknown;
@@ -2914,6 +2993,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -3302,6 +3383,8 @@ export interface components {
         /**
          * PlainJob
          * @description A job without what it recorded; `params` are those that it was submitted with.
+         *
+         *     `resources` is what it has on each of its `num_nodes`.
          */
         PlainJob: {
             /** Job Id */
@@ -3328,6 +3411,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -3481,6 +3566,22 @@ export interface components {
             job_id: string;
             /** Message */
             message: string;
+        };
+        /**
+         * RemovedPart
+         * @description What a job had (`what`: log, artifacts, results ...) and when which rule removed it.
+         */
+        RemovedPart: {
+            /** What */
+            what: string;
+            /** Rule */
+            rule: string;
+            /** Time */
+            time: number;
+            /** Files */
+            files: number;
+            /** Size */
+            size: number;
         };
         /**
          * Reproduction
@@ -3880,6 +3981,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -5604,6 +5707,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    pilot_api_v1_runner_pilot_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                authorization?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PilotNews"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
             };
             /** @description Error */
             default: {

@@ -21,6 +21,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.Forbidden: 403,
     errors.TooManyAttempts: 429,
     errors.NotFound: 404,
+    errors.Removed: 410,
     errors.Ambiguous: 409,
     errors.Refused: 409,
     errors.Fenced: 410,

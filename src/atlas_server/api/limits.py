@@ -13,7 +13,7 @@ from atlas_server.api.schema import answers
 from atlas_server.domain.allowance import Use
 from atlas_server.domain.answers.limits import LimitedOne, LimitTable
 from atlas_server.domain.limits import EVERYBODY, LIMIT_NAMES, PROJECT, USER, Rules, Scope, scopes
-from atlas_server.domain.resources import WHOLE, held_by
+from atlas_server.domain.resources import WHOLE
 from atlas_server.domain.rights import Right
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.limits import LimitBook
@@ -69,7 +69,7 @@ class LimitRoutes:
     def _used(self) -> dict[Scope, Use]:
         used: dict[Scope, Use] = defaultdict(Use)
         for job in self._scheduler.running():
-            amount = held_by(job.allocation).amount()
+            amount = job.allocation.amount()
             for scope in scopes(job.user, job.project):
                 used[scope] = used[scope].plus(Use(1, amount.cpus, amount.gpus))
         return used

@@ -12,6 +12,8 @@ from atlas_server.api.rights import Router, needs
 from atlas_server.api.schema import answers
 from atlas_server.api.streams import JobStream
 from atlas_server.domain.answers.logs import LogLines, LogMatches
+from atlas_server.domain.records import JobRecord
+from atlas_server.domain.retention import LOG
 from atlas_server.domain.rights import Right
 from atlas_server.services.content import Content
 from atlas_server.services.feed import Feed
@@ -54,6 +56,7 @@ class LogRoutes:
         job = self._views.resolve(reference)
         attempt = attempt_of(job, attempt)
         size = self._content.log_size(job.job_id, attempt)
+        self._check(job, size)
         begin = offset if tail is None else self._content.log_tail(job, attempt, tail)
         end = size if limit is None else min(size, begin + limit)
         headers = {
@@ -98,7 +101,9 @@ class LogRoutes:
     ) -> Response:
         """Return lines by number, from 0; a negative `first` counts from the end."""
         job = self._views.resolve(reference)
-        return JSONResponse(self._logs.lines(job, attempt, first, count))
+        found = self._logs.lines(job, attempt, first, count)
+        self._check(job, found["size"])
+        return JSONResponse(found)
 
     @needs(Right.READ_JOB)
     def search(
@@ -116,4 +121,10 @@ class LogRoutes:
         found = self._logs.search(
             job, attempt, text, is_pattern=regex, case=case, offset=offset, limit=limit
         )
+        self._check(job, len(found["matches"]))
         return JSONResponse(found)
+
+    def _check(self, job: JobRecord, found: int) -> None:
+        """Where nothing is found, say so if it is because there is no log any more."""
+        if not found:
+            self._views.refuse_removed(job, LOG)

@@ -142,8 +142,8 @@ class SystemRoutes:
                 "live": live.get(node.name),
                 "jobs": [
                     _on_node(known[job_id], one)
-                    for job_id, one in held.items()
-                    if one.node == node.name and job_id in known
+                    for job_id, one in _here(held, node)
+                    if job_id in known
                 ],
             }
             for node in self._scheduler.nodes()
@@ -222,7 +222,7 @@ def _jumping() -> Forbidden:
 
 def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
     """A node, what of it is in use, and which jobs have which share of each of its GPUs."""
-    here = {job_id: one for job_id, one in held.items() if one.node == node.name}
+    here = dict(_here(held, node))
     users: dict[str, dict[str, float]] = {gpu.uuid: {} for gpu in node.gpus}
     for job_id, one in here.items():
         for name, share in one.gpus:
@@ -240,6 +240,16 @@ def _described(node: Node, held: Mapping[str, Allocation]) -> dict[str, Any]:
         name: value for name, value in plain(node).items() if name in NodeShown.__annotations__
     }
     return {**shown, "gpus": gpus, "used": used}
+
+
+def _here(held: Mapping[str, Allocation], node: Node) -> list[tuple[str, Allocation]]:
+    """What jobs hold on a node, in no other than its part."""
+    return [
+        (job_id, part)
+        for job_id, one in held.items()
+        for part in one.parts()
+        if part.node == node.name
+    ]
 
 
 def _on_node(job: JobRecord, held: Allocation) -> NodeJob:

@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from atlas_server.archive.content_lock import ContentLock
+from atlas_server.archive.copies import Advance
 from atlas_server.archive.incoming import Incoming
+from atlas_server.domain.freed import Freed
 from foundations.blobs import BlobDir
 from foundations.contract import manifest
 from foundations.contract.manifest import Entry
@@ -65,10 +68,10 @@ class Bundles:
         entries = manifest.decode(data)
         removals = self._guard.removals()
         digest = self.blobs.put_bytes(data)
-        missing = self.blobs.missing(sorted(manifest.blob_digests(entries)))
+        missing = self.blobs.renew(sorted(manifest.blob_digests(entries)))
         with self._lock:
             # Unless blobs were removed meanwhile: more may be missing by now.
-            if removals == self._guard.removals():
+            if removals is not None and removals == self._guard.removals():
                 self._look_again_after(removals)
                 self._incomplete[digest] = missing
         return digest, missing
@@ -93,36 +96,64 @@ class Bundles:
         with self.blobs.open(digest) as file:
             return manifest.decode(file.read())
 
-    def release(self, candidates: Iterable[str], in_use: Callable[[], InUse]) -> int:
-        """Delete those of `candidates` that nothing uses; return how many.
+    def release(
+        self,
+        candidates: Iterable[str],
+        in_use: Callable[[], InUse],
+        older_than: float = float("inf"),
+    ) -> Freed:
+        """Delete those of `candidates` that nothing uses.
 
-        What an attempt that is not over may have stored stays; a later sweep removes it.
+        What was written since `older_than` stays, and what an attempt that is not over may have
+        stored; a later sweep removes it.
         """
         unused = set(candidates)
         known: set[str] = set()
         # Most of the work is done without the lock, which submissions wait for; with it, only
         # manifests have to be read that have come since.
         self._spare(unused, in_use(), known)
-        count = 0
+        freed = Freed()
         while unused:
             with self._lock, self._guard.removing():
+                self.blobs.put_back()
                 # An attempt that begins from now on stores nothing before.
-                written_before = time.time()
+                now = time.time()
                 use = in_use()
                 self._spare(unused, use, known)
-                if use.unreported_since is not None:
-                    written_before = min(written_before, use.unreported_since - _LAG_SECONDS)
                 slice_ = [unused.pop() for _ in range(min(_SLICE, len(unused)))]
-                count += self._delete(slice_, written_before)
-        return count
+                freed += self._delete(slice_, _written_before(use, min(now, older_than)))
+        return freed
 
-    def sweep(self, in_use: Callable[[], InUse]) -> int:
-        """Delete every blob that nothing uses and that is older than the grace."""
+    def sweep(
+        self,
+        in_use: Callable[[], InUse],
+        *,
+        dry: bool = False,
+        advance: Advance = lambda _: None,
+    ) -> Freed:
+        """Delete every blob that nothing uses and that is older than the grace.
+
+        With `dry` say only what would go.
+        """
         limit = time.time() - GRACE_SECONDS
-        self.blobs.sweep(limit)
-        self.incoming.sweep(time.time() - _INCOMING_SECONDS)
-        old = (d for d in self.blobs.iter_digests() if _written_at(self.blobs.path(d)) < limit)
-        return self.release(list(old), in_use)
+        old: set[str] = set()
+        for digest in self.blobs.iter_digests():
+            if _state(self.blobs.path(digest)).written_at < limit:
+                old.add(digest)
+            advance(1)
+        if not dry:
+            return self.release(old, in_use, limit)
+        use = in_use()
+        self._spare(old, use, set())
+        found = (_state(self.blobs.path(digest)) for digest in old)
+        before = _written_before(use, limit)
+        return sum((Freed(1, each.size) for each in found if each.written_at < before), Freed())
+
+    def sweep_unfinished(self, *, dry: bool = False) -> Freed:
+        """Delete what came of contents that nobody goes on sending or writing."""
+        now = time.time()
+        broken_off = Freed(*self.blobs.sweep(now - GRACE_SECONDS, dry))
+        return broken_off + self.incoming.sweep(now - _INCOMING_SECONDS, dry=dry)
 
     def stored_bytes(self) -> int:
         """Return what all blobs come to."""
@@ -157,8 +188,13 @@ class Bundles:
                 if len(reachable) > 1:
                     known.add(digest)
 
-    def _delete(self, digests: Iterable[str], written_before: float) -> int:
-        return sum(self.blobs.delete(digest, written_before) for digest in digests)
+    def _delete(self, digests: Iterable[str], written_before: float) -> Freed:
+        freed = Freed()
+        for digest in digests:
+            size = _state(self.blobs.path(digest)).size
+            if self.blobs.delete(digest, written_before):
+                freed += Freed(1, size)
+        return freed
 
     def _look_again_after(self, removals: int) -> None:
         """Any bundle may have lost a blob: look again before the next job of each."""
@@ -180,8 +216,21 @@ class Bundles:
             )
 
 
-def _written_at(path: str) -> float:
+def _written_before(use: InUse, limit: float) -> float:
+    """How old a blob must be to be nobody's, at the latest `limit`."""
+    if use.unreported_since is None:
+        return limit
+    return min(limit, use.unreported_since - _LAG_SECONDS)
+
+
+class _State(NamedTuple):
+    written_at: float
+    size: int
+
+
+def _state(path: str) -> _State:
     try:
-        return os.stat(path).st_mtime
+        found = os.stat(path)
     except FileNotFoundError:
-        return float("inf")
+        return _State(float("inf"), 0)  # deleted just now
+    return _State(found.st_mtime, found.st_size)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from foundations.blobs import BlobDir
 from foundations.disk import digest_of, read_chunks
+from foundations.errors import NotFound
 
 Advance = Callable[[int], None]
 
@@ -34,7 +35,7 @@ def copy_blobs(source: BlobDir, target: BlobDir, advance: Advance, done: Copied)
                 with source.open(digest) as file:
                     chunks = iter(lambda: file.read(1 << 20), b"")
                     done.size += target.put_stream(chunks, digest, durable=False)
-            except FileNotFoundError:
+            except NotFound:
                 continue  # of a job that has just been deleted
             done.files += 1
         advance(1)

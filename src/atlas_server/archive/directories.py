@@ -7,11 +7,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from foundations.contract.manifest import check_path
+from foundations.disk import size_below
 from foundations.errors import BundleError, NotFound, StorageFull
 
 _UNFINISHED = ".unfinished-"
@@ -92,6 +93,16 @@ class DirectoryArchive:
     def remove(self, job_id: str) -> None:
         """Delete all directories of a job."""
         shutil.rmtree(self._root / job_id, ignore_errors=True)
+
+    def size(self, job_id: str) -> int:
+        """Return what all directories of a job come to, in bytes."""
+        return size_below(str(self._root / job_id))
+
+    def written(self) -> Iterator[tuple[str, float]]:
+        """Yield the ID of each job that has directories, and when the first of them was made."""
+        for folder in self._root.glob("*"):
+            with suppress(FileNotFoundError):
+                yield folder.name, folder.stat().st_mtime
 
     def _path(self, job_id: str, key: str, path: str) -> Path:
         return self.folder(job_id, key) / check_path(path)

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from atlas_server.domain.freed import Freed
 from foundations.blobs import BlobDir
 from foundations.contract import manifest
 from foundations.disk import digest_of, names_in, read_chunks
@@ -45,7 +46,7 @@ class Incoming:
 
     def held(self, digest: str) -> Held:
         """Return what is here of a content."""
-        if self._blobs.has(digest):
+        if not self._blobs.renew([digest]):
             return Held(self._blobs.size(digest), complete=True)
         try:
             return Held(os.stat(self._path(digest)).st_size, complete=False)
@@ -78,18 +79,24 @@ class Incoming:
             text = f"The disk that holds {self._blobs.root} is full."
             raise StorageFull(text, "Free some space there and try again.") from error
 
-    def sweep(self, older_than: float) -> int:
-        """Delete what has not grown since `older_than`, in seconds; return how many."""
-        count = 0
+    def sweep(self, older_than: float, *, dry: bool = False) -> Freed:
+        """Delete what has not grown since `older_than`, in seconds; `dry`: only say what."""
+        freed = Freed()
         for name in names_in(self._root):
-            path = os.path.join(self._root, name)
-            try:
-                if os.stat(path).st_mtime < older_than:
-                    os.unlink(path)
-                    count += 1
-            except FileNotFoundError:
+            if not manifest.is_digest(name):
+                continue
+            descriptor = self._open(name, os.O_RDWR | os.O_CLOEXEC)
+            if descriptor is None:
                 continue  # finished just now
-        return count
+            try:
+                found = os.fstat(descriptor)
+                if found.st_mtime < older_than:
+                    freed += Freed(1, found.st_size)
+                    if not dry:
+                        os.unlink(self._path(name))
+            finally:
+                os.close(descriptor)
+        return freed
 
     def _path(self, digest: str) -> str:
         self._blobs.path(digest)  # refuses what is no digest

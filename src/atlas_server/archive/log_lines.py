@@ -103,7 +103,7 @@ class _Log:
 
     def __init__(self, logs: LogArchive, job_id: str, attempt: int, lock: threading.Lock) -> None:
         self._read = lambda offset, limit: logs.read(job_id, attempt, offset, limit)
-        self.size = logs.size(job_id, attempt)
+        self.size = logs.length(job_id, attempt)
         self._ends = _ends(logs.index_path(job_id, attempt), self.size, self._read, lock)
 
     def total(self) -> int:

@@ -8,8 +8,10 @@ import fcntl
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+from foundations.disk import size_below
 from foundations.errors import StorageFull
 
 _BLOCK = 64 << 10
@@ -49,8 +51,18 @@ class LogArchive:
                 raise
             return size + len(fresh)
 
-    def size(self, job_id: str, attempt: int) -> int:
-        """Return the log's size in bytes, 0 when nothing has been printed."""
+    def written(self) -> Iterator[tuple[str, float]]:
+        """Yield the ID of each job that has logs, and when the newest of them was begun."""
+        for folder in self._root.glob("??/*"):
+            with contextlib.suppress(FileNotFoundError):
+                yield folder.name, folder.stat().st_mtime
+
+    def size(self, job_id: str) -> int:
+        """Return what all logs of a job come to, with their indexes."""
+        return size_below(str(self._path(job_id, 0).parent))
+
+    def length(self, job_id: str, attempt: int) -> int:
+        """Return a log's size in bytes, 0 when nothing has been printed."""
         path = self._path(job_id, attempt)
         return path.stat().st_size if path.exists() else 0
 
@@ -65,7 +77,7 @@ class LogArchive:
 
     def tail_offset(self, job_id: str, attempt: int, lines: int) -> int:
         """Return the offset at which the last `lines` lines begin; the log's size for none."""
-        size = self.size(job_id, attempt)
+        size = self.length(job_id, attempt)
         if lines <= 0:
             return size
         # The newline that ends the log closes its last line, it does not begin another.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,19 @@ class SampleArchive:
     def remove(self, job_id: str) -> None:
         """Delete a job's samples."""
         self._path(job_id).unlink(missing_ok=True)
+
+    def size(self, job_id: str) -> int:
+        """Return what a job's samples come to, in bytes."""
+        try:
+            return self._path(job_id).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def written(self) -> Iterator[tuple[str, float]]:
+        """Yield the ID of each job that has samples, and when the last ones came."""
+        for path in self._root.glob("??/*.jsonl"):
+            with suppress(FileNotFoundError):
+                yield path.stem, path.stat().st_mtime
 
     def _lines(self, job_id: str) -> list[str]:
         try:

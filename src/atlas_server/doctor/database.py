@@ -79,7 +79,7 @@ class DatabaseChecks:
             return Finding(NOTE, "looked at once the database is of this version")
         blobs = BlobDir(str(config.blobs))
         with contextlib.closing(Store(config.database_url or config.database)) as store:
-            named = sorted(Archives(store, Bundles(blobs), ()).named())
+            named = sorted(Archives(store, Bundles(blobs), {}).named())
         hint = (
             "Jobs that need it cannot be run again. A backup may have it: copy its file to the same"
             f" place below {config.blobs}."

@@ -82,7 +82,8 @@ def _why(
     if limited is not None:
         return limited
     if not before.fitting(demand, job.wish):
-        return f"waits for {shortage(demand, [spot.free for spot in large_enough])}"
+        frees = [spot.free for spot in large_enough]
+        return f"waits for {shortage(demand, frees, job.wish.nodes)}"
     for spot in after.fitting(demand, job.wish):
         if spot.hold is not None:
             first = spot.hold.waiting
@@ -95,20 +96,23 @@ def _nowhere(job: Waiting, demand: Demand, nodes: Sequence[Node]) -> str:
     """Why none of the nodes that a job may run on would take it, even empty."""
     if not nodes and job.wish.executor is not None:
         return f"waits for {job.wish.executor} to tell what it has"
-    too_much = can_ever_fit(job.resources, nodes)
+    too_much = can_ever_fit(job.resources, nodes, job.wish.nodes)
     if too_much is not None:
         return f"cannot start: {too_much}"
     broken = out_of_order(demand, nodes)
     if broken is not None:
         return f"waits for {broken}"
-    return "waits for a node large enough to accept jobs again"
+    several = job.wish.nodes > 1
+    return f"waits for {'nodes' if several else 'a node'} large enough to accept jobs again"
 
 
 def _limit(job: Waiting, queue: WaitQueue, after: Round) -> str | None:
     """The limit of its user or project that a job waits for, if it is one."""
     if queue.is_delayed(job.job_id):
         return None
-    obstacle = after.allowance.obstacle(job, demand_of(job.resources), job.job_id)
+    obstacle = after.allowance.obstacle(
+        job, demand_of(job.resources).times(job.wish.nodes), job.job_id
+    )
     return after.allowance.sentence(obstacle) if obstacle else None
 
 

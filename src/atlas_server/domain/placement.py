@@ -18,20 +18,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from atlas_server.domain.allowance import Allowance, Obstacle
 from atlas_server.domain.frontier import Frontier
 from atlas_server.domain.limits import NO_RULES, Rules
 from atlas_server.domain.queue import Line, Standing, Turns, Waiting, WaitQueue
-from atlas_server.domain.resources import (
-    Allocation,
-    Demand,
-    Free,
-    Held,
-    Node,
-    capacity,
-    held_by,
+from atlas_server.domain.resources import Allocation, Demand, Node, capacity, held_by
+from atlas_server.domain.spots import (
+    NEVER,
+    Hold,
+    Spot,
+    Way,
+    chosen,
+    enough,
+    latest,
+    soonest_together,
 )
 from atlas_server.domain.wishes import ANYWHERE, Wish
 
@@ -99,7 +101,6 @@ class Decision:
 
 DEFAULT_POLICY = Policy()
 EVEN = Fairness()
-_NEVER = (True, float("inf"))
 
 
 def place(
@@ -121,108 +122,8 @@ def standing_of(
     """What every user has had, and what there is: the ground for `WaitQueue.ranked`."""
     usage: dict[str, Demand] = dict(fairness.past)
     for job in running:
-        amount = held_by(job.allocation).amount()
-        usage[job.user] = usage.get(job.user, Demand()).plus(amount)
+        usage[job.user] = usage.get(job.user, Demand()).plus(job.allocation.amount())
     return Standing(capacity(nodes), usage, fairness.rules)
-
-
-@dataclass(slots=True)
-class _Occupant:
-    """A job on a node; `end` is None where it is not known."""
-
-    held: Held
-    started_at: float
-    end: float | None
-
-    def order(self) -> tuple[bool, float]:
-        """By end where it is known; behind those by start."""
-        return self.end is None, self.started_at if self.end is None else self.end
-
-
-@dataclass(slots=True)
-class _Hold:
-    """A node kept for a job: `then` is what is free there when the job can start, at `at`.
-
-    `order` is that of the last job that it waits for: the least belongs to the node where it can
-    start soonest.
-    """
-
-    waiting: Waiting
-    demand: Demand
-    at: float | None
-    then: Free
-    order: tuple[bool, float]
-    hard: bool = False
-
-    def admits(self, held: Held, end: float | None) -> bool:
-        """Whether a job with this end (None: not known) may start without delaying the held."""
-        if self._ends_before(end):
-            return True
-        self.then.take(held)
-        fits = self.then.fits(self.demand)
-        self.then.give(held)
-        return fits
-
-    def admit(self, held: Held, end: float | None) -> None:
-        """Count a job that has been let through."""
-        if not self._ends_before(end):
-            self.then.take(held)
-
-    def _ends_before(self, end: float | None) -> bool:
-        return self.at is not None and end is not None and end <= self.at
-
-
-class _Spot:
-    """An accepting node in one round: what is free, who is on it, for whom it is held."""
-
-    __slots__ = ("_in_order", "_occupants", "empty", "free", "hold")
-
-    def __init__(self, node: Node) -> None:
-        self.empty = Free(node)
-        self.free = Free(node)
-        self._occupants: list[_Occupant] = []
-        self._in_order = True
-        self.hold: _Hold | None = None
-
-    def put(self, held: Held, started_at: float, end: float | None) -> None:
-        self.free.take(held)
-        self._occupants.append(_Occupant(held, started_at, end))
-        self._in_order = False
-        if self.hold is not None:
-            self.hold.admit(held, end)
-
-    def way_in(self, demand: Demand, end: float | None) -> Held | None:
-        """How a demand that fits can be held here without delaying the one held for, if it can."""
-        for held in self.free.options(demand):
-            if self.hold is None or not self.hold.hard or self.hold.admits(held, end):
-                return held
-        return None
-
-    def outlook(
-        self, waiting: Waiting, demand: Demand, sooner_than: tuple[bool, float]
-    ) -> _Hold | None:
-        """The hold that this node, which is large enough, would be; None where it starts later."""
-        if not self._in_order:
-            self._occupants.sort(key=_Occupant.order)
-            self._in_order = True
-        then = self.free.copy()
-        awaited: list[_Occupant] = []
-        for occupant in self._occupants:
-            if occupant.order() >= sooner_than:
-                return None
-            then.give(occupant.held)
-            awaited.append(occupant)
-            if then.fits(demand):
-                break
-        last = awaited[-1]  # where it fits already it has been started, not held for
-        if last.end is not None:
-            return _Hold(waiting, demand, last.end, then, last.order())
-        # Only ends that it needs are waited for, the oldest jobs' rather than the latest's.
-        for occupant in sorted(awaited[:-1], key=lambda one: -one.started_at):
-            then.take(occupant.held)
-            if not then.fits(demand):
-                then.give(occupant.held)
-        return _Hold(waiting, demand, None, then, last.order())
 
 
 class Round:
@@ -240,15 +141,16 @@ class Round:
         self.policy = policy
         self.standing = standing_of(nodes, running, fairness)
         self.allowance = Allowance(fairness.rules)
-        self.spots = [_Spot(node) for node in nodes if node.accepting]
+        self.spots = [Spot(node) for node in nodes if node.accepting]
         by_name = {spot.free.node.name: spot for spot in self.spots}
         for job in running:
-            self.allowance.take(job.job_id, job, held_by(job.allocation).amount())
-            spot = by_name.get(job.allocation.node)
-            if spot is not None:
-                # A job past its end is being stopped: it is waited for, but starts nothing early.
-                end = None if job.timeout is None else max(job.started_at + job.timeout, now)
-                spot.put(held_by(job.allocation), job.started_at, end)
+            self.allowance.take(job.job_id, job, job.allocation.amount())
+            # A job past its end is being stopped: it is waited for, but starts nothing early.
+            end = None if job.timeout is None else max(job.started_at + job.timeout, now)
+            for part in job.allocation.parts():
+                spot = by_name.get(part.node)
+                if spot is not None:
+                    spot.put(held_by(part), job.started_at, end)
         # Of each wish: what found no place in one part of the machines may find it in another.
         self._no_place: defaultdict[Wish, Frontier] = defaultdict(Frontier)
         self._too_large: defaultdict[Wish, Frontier] = defaultdict(Frontier)
@@ -260,10 +162,10 @@ class Round:
         turns = Turns(queue, self.standing)
         while (head := turns.head()) is not None:
             job_id, line = head
-            obstacle = self.allowance.obstacle(line, line.demand, job_id)
+            obstacle = self.allowance.obstacle(line, line.total, job_id)
             placed = self._start(line) if obstacle is None else None
             if placed is not None:
-                self.allowance.take(job_id, line, line.demand)
+                self.allowance.take(job_id, line, line.total)
                 starts.append(Placement(job_id, placed))
                 turns.start()
             else:
@@ -271,20 +173,22 @@ class Round:
                 turns.skip_line()
         return Decision(tuple(starts), tuple(self._reservations()))
 
-    def fitting(self, demand: Demand, wish: Wish = ANYWHERE) -> list[_Spot]:
-        """Where a demand fits now, holds aside; the best fit first."""
+    def fitting(self, demand: Demand, wish: Wish = ANYWHERE) -> list[Spot]:
+        """Where a demand fits now on as many nodes as are wanted, holds aside; best fit first."""
         spots = [
             spot for spot in self.spots if spot.free.fits(demand) and wish.allows(spot.free.node)
         ]
+        spots = enough(spots, wish.nodes)
         if len(spots) > 1:
             spots.sort(key=lambda spot: spot.free.leftover(demand))
         return spots
 
-    def large_enough(self, demand: Demand, wish: Wish = ANYWHERE) -> list[_Spot]:
-        """Where a demand would fit if nothing ran."""
-        return [
+    def large_enough(self, demand: Demand, wish: Wish = ANYWHERE) -> list[Spot]:
+        """Where a demand would fit, on as many nodes as are wanted, if nothing ran."""
+        spots = [
             spot for spot in self.spots if spot.empty.fits(demand) and wish.allows(spot.free.node)
         ]
+        return enough(spots, wish.nodes)
 
     def _start(self, line: Line) -> Allocation | None:
         demand, timeout = line.demand, line.timeout
@@ -293,13 +197,18 @@ class Round:
             return None
         spots = self.fitting(demand, line.wish)
         end = None if timeout is None else self.now + timeout
-        for spot in spots:
-            held = spot.way_in(demand, end)
-            if held is not None:
-                spot.put(held, self.now, end)
-                return held.on(spot.free.node.name)
+        ways = ((spot, spot.way_in(demand, end)) for spot in spots)
+        places = chosen(((spot, held) for spot, held in ways if held), line.wish.nodes)
+        if places:
+            return self._put(places, end)
         self._no_place[line.wish].add(demand, limit if spots else 0.0)
         return None
+
+    def _put(self, places: Sequence[Way], end: float | None) -> Allocation:
+        for spot, held in places:
+            spot.put(held, self.now, end)
+        first, *others = (held.on(spot.free.node.name) for spot, held in places)
+        return replace(first, others=tuple(others)) if others else first
 
     def _keep_for(self, waiting: Waiting, line: Line, obstacle: Obstacle | None) -> None:
         """See to it that a job that cannot start now is not starved by those behind it."""
@@ -310,7 +219,7 @@ class Round:
         hopeless = obstacle is not None and obstacle.hopeless
         if hard and not hopeless and not self.allowance.rules.empty:
             if self.large_enough(line.demand, line.wish):
-                self.allowance.promise(waiting.job_id, line, line.demand)
+                self.allowance.promise(waiting.job_id, line, line.total)
 
     def _reserve(self, waiting: Waiting, demand: Demand, *, hard: bool) -> None:
         too_large = self._too_large[waiting.wish]
@@ -320,15 +229,24 @@ class Round:
         if not spots:
             too_large.add(demand, 0.0)
         # A patient job's hold gives way to an impatient one's: it keeps nobody out anyway.
-        best: tuple[_Hold, _Spot] | None = None
+        able = [spot for spot in spots if spot.hold is None or (hard and not spot.hold.hard)]
+        holds = self._soonest(waiting, demand, able)
+        at = latest(hold.at for hold, _ in holds)
+        for hold, spot in holds:
+            hold.hard, hold.at, spot.hold = hard, at, hold
+        self._holds_left[hard] -= bool(holds)
+
+    def _soonest(
+        self, waiting: Waiting, demand: Demand, spots: Sequence[Spot]
+    ) -> list[tuple[Hold, Spot]]:
+        """Where a job can start soonest, on all its nodes; nothing where that is not to be had."""
+        if waiting.wish.nodes > 1:
+            return soonest_together(spots, waiting, demand, self.now)
+        best: list[tuple[Hold, Spot]] = []
         for spot in spots:
-            if spot.hold is None or (hard and not spot.hold.hard):
-                hold = spot.outlook(waiting, demand, best[0].order if best else _NEVER)
-                best = (hold, spot) if hold else best
-        if best is not None:
-            hold, spot = best
-            hold.hard, spot.hold = hard, hold
-            self._holds_left[hard] -= 1
+            hold = spot.outlook(waiting, demand, best[0][0].order if best else NEVER)
+            best = [(hold, spot)] if hold else best
+        return best
 
     def _reservations(self) -> Iterable[Reservation]:
         for spot in self.spots:

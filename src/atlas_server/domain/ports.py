@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.resources import Allocation, Node
+from foundations.contract.pilots import PilotNews, PilotOrders
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import StateReason
 from foundations.errors import FoundationsError
@@ -118,6 +119,26 @@ class Executor(Protocol):
 
     def stop(self, handle: Handle, *, grace: float) -> None:
         """Ask the runner to stop its worker; the worker is killed after `grace` seconds."""
+        ...
+
+
+class PilotDesk(Protocol):
+    """Where the pilots of an executor ask what they are to do."""
+
+    def check(self, name: str, token: str) -> None:
+        """Raise Fenced unless the token is that of the pilot of this name."""
+        ...
+
+    def hear(self, news: PilotNews) -> None:
+        """Take in what a pilot tells."""
+        ...
+
+    def orders(self, news: PilotNews) -> PilotOrders | None:
+        """Return what a pilot that asks is to do; None: nothing yet."""
+        ...
+
+    def listen(self, name: str, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` when there may be orders for a pilot; returns the end of it."""
         ...
 
 

@@ -76,6 +76,11 @@ class Line:
     wish: Wish = ANYWHERE
     keys: list[tuple[int, str]] = field(default_factory=list)
 
+    @property
+    def total(self) -> Demand:
+        """What one of its jobs asks for on all its nodes; `demand` is on each."""
+        return self.demand.times(self.wish.nodes)
+
 
 LineKey = tuple[Demand, float | None, str, Wish]
 UserLines = dict[LineKey, Line]
@@ -188,9 +193,9 @@ class WaitQueue:
             amount = standing.of(user)
             for users in higher:
                 for line in users.get(user, {}).values():
-                    amount = amount.plus(line.demand, len(line.keys))
+                    amount = amount.plus(line.total, len(line.keys))
             for line in self._levels[job.priority][user].values():
-                amount = amount.plus(line.demand, bisect_left(line.keys, (arrival, "")))
+                amount = amount.plus(line.total, bisect_left(line.keys, (arrival, "")))
             return amount
 
         def rank(user: str, arrival: int) -> tuple[int, int]:
@@ -281,7 +286,7 @@ class Turns:
         user = self._users[0][3]
         heads = self._lines[user]
         _, _, index, line = heads[0]
-        self._usage[user] = self._usage.get(user, Demand()).plus(line.demand)
+        self._usage[user] = self._usage.get(user, Demand()).plus(line.total)
         if index + 1 < len(line.keys):
             heapq.heapreplace(heads, (*line.keys[index + 1], index + 1, line))
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from foundations.contract.spec import Resources
@@ -74,21 +74,39 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What one attempt holds: `cpus` in cores, `memory` in bytes, `gpus` as (uuid, share)."""
+    """What one attempt holds: `cpus` in cores, `memory` in bytes, `gpus` as (uuid, share).
+
+    `others` is what it holds on further nodes, in the order of their ranks; `node` has rank 0.
+    """
 
     node: str
     cpus: float
     memory: int
     gpus: tuple[tuple[str, float], ...] = ()
+    others: tuple[Allocation, ...] = ()
+
+    def parts(self) -> tuple[Allocation, ...]:
+        """What it holds on each of its nodes."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
+
+    def amount(self) -> Demand:
+        """How much it is on all its nodes together."""
+        total = Demand()
+        for part in self.parts():
+            total = total.plus(held_by(part).amount())
+        return total
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
-        return {
+        told: dict[str, Any] = {
             "node": self.node,
             "cpus": self.cpus,
             "memory": self.memory,
             "gpus": [[uuid, share] for uuid, share in self.gpus],
         }
+        if self.others:
+            told["others"] = [other.to_json() for other in self.others]
+        return told
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Allocation:
@@ -98,6 +116,7 @@ class Allocation:
             cpus=float(value["cpus"]),
             memory=int(value["memory"]),
             gpus=tuple((str(uuid), float(share)) for uuid, share in value["gpus"]),
+            others=tuple(cls.from_json(other) for other in value.get("others", ())),
         )
 
 
@@ -116,6 +135,10 @@ class Demand(NamedTuple):
             self.memory + other.memory * times,
             self.gpus + other.gpus * times,
         )
+
+    def times(self, number: int) -> Demand:
+        """This amount `number` times: on so many nodes, say."""
+        return self if number == 1 else Demand().plus(self, number)
 
 
 class Held(NamedTuple):
@@ -148,8 +171,9 @@ def recorded(allocation: Allocation, nodes: Iterable[Node]) -> dict[str, Any]:
     """What is kept of an allocation: its JSON form and, for people, what its devices are called."""
     kept = allocation.to_json()
     names = {gpu.uuid: gpu.name for node in nodes for gpu in node.gpus}
-    if allocation.gpus:
-        kept["gpu_names"] = {uuid: names.get(uuid, "") for uuid, _ in allocation.gpus}
+    uuids = [uuid for part in allocation.parts() for uuid, _ in part.gpus]
+    if uuids:
+        kept["gpu_names"] = {uuid: names.get(uuid, "") for uuid in uuids}
     return kept
 
 
@@ -159,7 +183,7 @@ def demand_of(request: Resources) -> Demand:
 
 
 def held_by(allocation: Allocation) -> Held:
-    """An allocation, counted."""
+    """What an allocation is on its (first) node, counted."""
     return Held(
         thousandths(allocation.cpus),
         allocation.memory,

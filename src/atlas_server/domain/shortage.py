@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from atlas_server.domain.resources import (
@@ -17,16 +18,23 @@ from atlas_server.domain.resources import (
 from foundations.contract.spec import Resources
 
 
-def can_ever_fit(request: Resources, nodes: Sequence[Node]) -> str | None:
+def can_ever_fit(request: Resources, nodes: Sequence[Node], number: int = 1) -> str | None:
     """None where some node is large enough, else the sentence that says what is too much.
+
+    With a `number`, where so many nodes of one executor are.
 
     Nodes that do not accept jobs now, and GPUs that are out of order, count as well: they may be
     back.
     """
     demand = demand_of(request)
     empty = [Free(node, repaired=True) for node in nodes]
-    if any(free.fits(demand) for free in empty):
+    fitting = Counter(free.node.executor for free in empty if free.fits(demand))
+    most_fitting = max(fitting.values(), default=0)
+    if most_fitting >= number:
         return None
+    if most_fitting:
+        such = "is 1 such node" if most_fitting == 1 else f"are {most_fitting} such nodes"
+        return f"asks for {number} nodes with {_words(demand)} each; there {such}"
     if not empty:
         return f"asks for {_words(demand)}; there is no node"
     most_gpus = max(len(free.gpus) for free in empty)
@@ -57,11 +65,16 @@ def _gpu_trouble(nodes: Sequence[Node]) -> str:
     return f": {trouble}" if trouble and not troubles else ""
 
 
-def shortage(demand: Demand, frees: Sequence[Free]) -> str:
+def shortage(demand: Demand, frees: Sequence[Free], number: int = 1) -> str:
     """What a demand waits for: "2 GPUs: 1 of 4 is free".
 
     `frees` are the nodes large enough for it, at least one; the one that lacks least is named.
+    `number` is how many are wanted.
     """
+    if number > 1:
+        ready = sum(free.fits(demand) for free in frees)
+        such = f"{ready} of {len(frees)} {'has' if ready == 1 else 'have'} that free"
+        return f"{number} nodes with {_words(demand)} each: {such}"
     free = min(frees, key=lambda one: _lacking(demand, one))
     where = f" on {free.node.name}" if len(frees) > 1 else ""
     if demand.gpus and not free.fits_gpus(demand.gpus):
@@ -79,8 +92,8 @@ def shortage(demand: Demand, frees: Sequence[Free]) -> str:
             f"{left} of {_memory(free.node.memory)} is free{where}"
         )
     left, total = max(free.cpus, 0), free.all_cpus
-    number = "is" if left == WHOLE else "are"
-    return f"{_cpus(demand.cpus)}: {_amount(left)} of {_amount(total)} {number} free{where}"
+    verb = "is" if left == WHOLE else "are"
+    return f"{_cpus(demand.cpus)}: {_amount(left)} of {_amount(total)} {verb} free{where}"
 
 
 def out_of_order(demand: Demand, nodes: Iterable[Node]) -> str | None:

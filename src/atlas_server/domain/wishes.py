@@ -14,13 +14,15 @@ class Wish(NamedTuple):
     """Equal for jobs that may run in the same places.
 
     `executor` and `pool` (a partition, say) are names, None where any will do; `container` means
-    that the nodes must have a container engine; `labels` are those that they must all have.
+    that the nodes must have a container engine; `labels` are those that they must all have;
+    `nodes` is on how many of one executor the job runs at once: on each with all that it asks for.
     """
 
     executor: str | None = None
     pool: str | None = None
     container: bool = False
     labels: tuple[str, ...] = ()
+    nodes: int = 1
 
     def allows(self, node: Node) -> bool:
         """Whether the job may run on this node, were it free."""
@@ -60,11 +62,13 @@ def wish_of(spec: Mapping[str, Any]) -> Wish:
         cluster.get("partition"),
         bool(worker.get("image")),
         tuple(sorted(labels)),
+        spec.get("num_nodes", 1),
     )
 
 
 # Very many waiting jobs have very few different wishes.
 @lru_cache(maxsize=1024)
 def _read(text: str) -> Wish:
-    executor, pool, container, *rest = json.loads(text)
-    return Wish(executor, pool, container, tuple(rest[0]) if rest else ())
+    # Older versions have written fewer of them.
+    wish = Wish(*json.loads(text))
+    return wish._replace(labels=tuple(wish.labels))

@@ -55,17 +55,6 @@ class Arrivals:
         os.eventfd_write(self._stop_fd, 1)
         self._thread.join()
 
-    def bundles(self) -> set[str]:
-        """Return the digests of the code of jobs that are not known yet."""
-        found: set[str] = set()
-        for folder in self._folders():
-            try:
-                if not (folder / TAKEN_FILE).exists():
-                    found.add(str(json.loads((folder / "spec.json").read_bytes())["bundle"]))
-            except (OSError, ValueError, KeyError):
-                continue  # its code is only just being kept
-        return found
-
     def _run(self) -> None:
         watcher = self._watch()
         fds = [self._stop_fd, *([watcher.fileno()] if watcher else [])]
@@ -94,7 +83,7 @@ class Arrivals:
         return watcher
 
     def _look(self) -> None:
-        for folder in sorted(self._folders(), key=_begun_at):
+        for folder in sorted(_folders(self._place), key=_begun_at):
             name = folder.name
             tries = self._started.setdefault(name, [])
             if tries and (process_alive(tries[-1]) or len(tries) == _MOST_TRIES):
@@ -113,14 +102,6 @@ class Arrivals:
         begun = _begun_at(folder)
         return self._mark(folder.name).exists() or 0 < begun < time.time() - _OVERDUE
 
-    def _folders(self) -> Iterator[Path]:
-        if not self._place.exists():
-            return
-        with os.scandir(self._place) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                    yield Path(entry.path)
-
     def _mark(self, name: str) -> Path:
         return self._place / f"{name}{READY_SUFFIX}"
 
@@ -136,6 +117,34 @@ class Arrivals:
         gone = [name for name in self._started if not (self._place / name).exists()]
         for name in gone:
             del self._started[name]
+
+
+def unknown_code(home: Path) -> tuple[set[str], float | None]:
+    """Return the manifests of jobs below `home` that the server does not know yet.
+
+    And since when contents may have been stored of such whose manifest is not known either; None
+    where there are none.
+    """
+    found: set[str] = set()
+    since: float | None = None
+    for folder in _folders(home / LOCAL_FOLDER):
+        try:
+            if not (folder / TAKEN_FILE).exists():
+                found.add(str(json.loads((folder / "spec.json").read_bytes())["bundle"]))
+        except (OSError, ValueError, KeyError):
+            # Its code is only just being kept.
+            begun = _begun_at(folder)
+            since = begun if since is None else min(since, begun)
+    return found, since
+
+
+def _folders(place: Path) -> Iterator[Path]:
+    if not place.exists():
+        return
+    with os.scandir(place) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                yield Path(entry.path)
 
 
 def _begun_at(folder: Path) -> float:

@@ -8,6 +8,7 @@ meanwhile.
 from __future__ import annotations
 
 import re
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +29,9 @@ from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import ClusterSettings
 from atlas_server.executors.engine import Engine, EntryT, Home, Order
 from atlas_server.executors.engine_queue import EngineQueue, Look
+from atlas_server.executors.pilot import Waiting
+from atlas_server.executors.pilots import Pilots
+from atlas_server.pilot_settings import NO_PILOTS, PilotSettings
 from foundations.contract.cluster import KEYS_OF
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import StateReason
@@ -51,17 +55,36 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
         home: Home,
         local: Executor,
         engine: Engine[EntryT, _OrderT],
+        pilots: PilotSettings = NO_PILOTS,
     ) -> None:
         self.name = settings.name
-        self._shared = settings.shared
+        self._shares_files = settings.shared
         self._prefix = home.prefix
         self._local = local
         self._engine = engine
         self._queue = EngineQueue(engine, settings.poll)
+        self._pilot_prefix = f"{self._prefix}pilot-"
+        self.pilots = Pilots(
+            pilots,
+            home.secret,
+            lambda: f"{self._pilot_prefix}{secrets.token_hex(4)}",
+            lambda name, waiting: self._queue.submit(self._pilot(name, waiting)),
+            lambda name: self._seen(self._queue.look(name)),
+            lambda: self._queue.is_short(self._pilot_prefix),
+        )
 
     @abstractmethod
     def _order(self, launch: Launch, handle: Handle) -> _OrderT:
         """Return what is to be submitted; may raise LaunchFailed."""
+
+    def _shared(self, launch: Launch, handle: Handle) -> Waiting | None:
+        """Return an attempt as it is for a pilot; None where it is for none."""
+        del launch, handle
+        return None
+
+    def _pilot(self, name: str, waiting: Waiting) -> _OrderT:
+        """Return what is to be submitted as a pilot that may carry this attempt."""
+        raise NotImplementedError
 
     @abstractmethod
     def _meaning(self, entry: EntryT) -> Observation:
@@ -73,6 +96,7 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
 
     def prepare(self, nearby: Nearby) -> None:
         """Look at the cluster, and go on looking."""
+        self.pilots.prepare(nearby.changed)
         self._queue.start(nearby.changed)
 
     def close(self) -> None:
@@ -94,28 +118,36 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
         """
         if not recoveries:
             return f"{self._prefix}{attempt}"
-        return None if self._shared else f"{self._prefix}{attempt}-r{recoveries}"
+        return None if self._shares_files else f"{self._prefix}{attempt}-r{recoveries}"
 
     def launch(self, launch: Launch) -> Handle:
         """Have the attempt submitted; on shared files a recovery is a process beside the server."""
         handle = self.handle_of(launch.attempt, launch.recoveries)
         if handle is None:
             return self._local.launch(launch)
-        self._queue.submit(self._order(launch, handle))
+        waiting = None if launch.recoveries else self._shared(launch, handle)
+        if waiting is None or not self.pilots.put(waiting):
+            self._submit(launch, handle)
         return handle
+
+    def _submit(self, launch: Launch, handle: Handle) -> None:
+        self._queue.submit(self._order(launch, handle))
 
     def observe(self, handles: Sequence[Handle]) -> Mapping[Handle, Observation]:
         """Return what the last look has found."""
         ours = [handle for handle in handles if handle.startswith(self._prefix)]
-        found = {handle: self._observation(handle) for handle in ours}
-        self._queue.expect(set(ours))
+        pilots = self.pilots.expect(set(ours), self._queue.named(self._pilot_prefix))
+        carried = {handle: self.pilots.look(handle) for handle in ours}
+        found = {handle: seen or self._observation(handle) for handle, seen in carried.items()}
+        self._queue.expect(pilots | {handle for handle, seen in carried.items() if seen is None})
         others = [handle for handle in handles if handle not in found]
         return {**found, **self._local.observe(others)}
 
     def stop(self, handle: Handle, *, grace: float) -> None:
         """Have the runner told to end its worker, or withdrawn where it waits."""
         if handle.startswith(self._prefix):
-            self._queue.stop(handle, grace)
+            if not self.pilots.stop(handle):
+                self._queue.stop(handle, grace)
         else:
             self._local.stop(handle, grace=grace)
 
@@ -127,11 +159,19 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
             "Submit it with --image none, or to an executor with a container engine.",
         )
 
+    def _one_node(self, spec: JobSpec) -> FoundationsError | None:
+        if spec.num_nodes == 1:
+            return None
+        return Refused(
+            f"The job asks for {spec.num_nodes} nodes, and {self.name} gives one.",
+            "Leave `num_nodes` out.",
+        )
+
     def _not_for_us(self, spec: JobSpec) -> FoundationsError | None:
         """Refuse what only another kind of cluster understands."""
         wanted = KEYS_OF[self._engine.name.lower()]
         for key in spec.cluster:
-            if key not in wanted:
+            if key not in wanted and key != "pilot":
                 return not_for(key, f"{self.name} has not")
         return None
 

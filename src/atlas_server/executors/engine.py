@@ -82,7 +82,10 @@ class Engine(Protocol[EntryT, _OrderT_contra]):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What runners on the nodes share with the server: its home; `variables` are for them."""
+    """What runners on the nodes share with the server: its home; `variables` are for them.
+
+    `secret` is the server's own, of which it makes what pilots show.
+    """
 
     path: str
     python: str
@@ -90,6 +93,7 @@ class Home:
     environment: Mapping[str, str]
     variables: Mapping[str, str]
     grace: float
+    secret: str = ""
 
     @property
     def prefix(self) -> str:

@@ -23,6 +23,7 @@ _NODES_EVERY = 10.0
 _ORPHAN_SECONDS = 60.0
 _KILL_AFTER = 30.0
 _WAIT_AT_START = 3.0
+_LONG = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,22 @@ class EngineQueue(Generic[EntryT, _OrderT]):
                 withdrawn,
                 handle in self._waiting,
                 self._has_looked.is_set() and not self._is_away,
+            )
+
+    def named(self, prefix: str) -> set[Handle]:
+        """Return what it has, and has not done with, of which the handle begins so."""
+        with self._lock:
+            rows = self._rows.items()
+            return {each for each, row in rows if each.startswith(prefix) and not row.is_over}
+
+    def is_short(self, besides: str) -> bool:
+        """Whether a runner waits there for long, apart from those whose handle begins so."""
+        with self._lock:
+            long_ago = time.monotonic() - _LONG
+            return any(
+                row.is_pending and self._submitted.get(handle, 0.0) < long_ago
+                for handle, row in self._rows.items()
+                if not handle.startswith(besides)
             )
 
     def expect(self, handles: set[Handle]) -> None:

@@ -28,7 +28,7 @@ class RayExecutor(ClusterExecutor[Row, RayJob]):
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Return why such a job cannot run there: Ray itself refuses none, but lets it wait."""
-        return self._no_image(spec) or self._not_for_us(spec)
+        return self._no_image(spec) or self._one_node(spec) or self._not_for_us(spec)
 
     def _order(self, launch: Launch, handle: Handle) -> RayJob:
         home, settings, assignment = self._home, self._settings, launch.assignment

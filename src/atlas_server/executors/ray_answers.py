@@ -187,11 +187,7 @@ def to_come(kinds: Iterable[Kind], there: Iterable[Node], executor: str) -> list
     nodes = [node for node in there if node.accepting]
     found: list[Node] = []
     for number, kind in enumerate(kinds):
-        like = [
-            node
-            for node in nodes
-            if node.cpus >= kind.cpus and node.memory >= kind.memory and len(node.gpus) >= kind.gpus
-        ]
+        like = [node for node in nodes if _is_of(kind, node)]
         nodes = [node for node in nodes if node not in like]
         for place in range(kind.nodes - len(like)):
             name = f"{executor}/new-{number + 1}-{place + 1}"
@@ -205,3 +201,12 @@ def to_come(kinds: Iterable[Kind], there: Iterable[Node], executor: str) -> list
                 )
             )  # fmt: skip
     return found
+
+
+def _is_of(kind: Kind, node: Node) -> bool:
+    return (
+        node.cpus >= kind.cpus
+        and node.memory >= kind.memory
+        and len(node.gpus) >= kind.gpus
+        and set(kind.labels).issubset(node.labels)
+    )

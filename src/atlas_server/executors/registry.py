@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from atlas_server.config import ServerConfig, environment, without_secrets
 from atlas_server.domain.answers.system import NodeLive
-from atlas_server.domain.ports import Executor, Nearby
+from atlas_server.domain.ports import Executor, Nearby, PilotDesk
 from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import LocalSettings, RaySettings, Settings
 from atlas_server.executors.engine import Home
@@ -32,6 +32,11 @@ class Fleet:
         self.local = local
         self.offered: Mapping[str, Executor] = {
             settings.name: _executor(settings, home, local) for settings in configured
+        }
+        self.pilots: Mapping[str, PilotDesk] = {
+            name: executor.pilots
+            for name, executor in self.offered.items()
+            if isinstance(executor, SlurmExecutor)
         }
         self.executors: Mapping[str, Executor] = {local.name: local, **self.offered}
 
@@ -66,8 +71,11 @@ def _executor(settings: Settings, home: Home, local: LocalExecutor) -> Executor:
     return SlurmExecutor(settings, home, local)
 
 
-def make_fleet(config: ServerConfig, umask: int, instance: str) -> Fleet:
-    """Return the executors of a configuration; `umask` is the one that jobs get."""
+def make_fleet(config: ServerConfig, umask: int, instance: str, secret: str) -> Fleet:
+    """Return the executors of a configuration; `umask` is the one that jobs get.
+
+    `secret` is the server's own.
+    """
     inherited = without_secrets(environment(config, ATLAS_UMASK=f"{umask:03o}"))
     # That of whoever has started the server: none of the jobs' business.
     inherited.pop(TOKEN, None)
@@ -85,5 +93,6 @@ def make_fleet(config: ServerConfig, umask: int, instance: str) -> Fleet:
         environment=ours,
         variables=variables,
         grace=config.grace,
+        secret=secret,
     )
     return Fleet(config.executors, home, LocalExecutor(declared, inherited, str(config.home)))

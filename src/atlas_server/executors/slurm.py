@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from atlas_server.domain.berths import Need
 from atlas_server.domain.ports import Executor, Handle, Launch, Observation
 from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.cluster import ClusterExecutor, whole_gpus, wishes_of
 from atlas_server.executors.engine import EngineAway, EngineRefused, Home
+from atlas_server.executors.pilot import Waiting
 from atlas_server.executors.slurm_commands import SlurmCommands
 from atlas_server.executors.slurm_queue import SlurmQueue, Submission
 from atlas_server.executors.slurm_script import Request, amounts, options, script, wishes
 from atlas_server.executors.slurm_tables import Row, observation
+from foundations.contract.codec import plain
+from foundations.contract.pilots import Charge
 from foundations.contract.spec import JobSpec
+from foundations.contract.tokens import pilot_token
 from foundations.errors import FoundationsError, Refused
 
 log = logging.getLogger(__name__)
 
 # How long what Slurm has said of a kind of job holds for the next ones of it.
 _VERDICTS = 256
+# What a pilot is told of the server as the attempts are that it carries.
+_OF_THE_SERVER = ("server", "instance", "home", "remote", "server_stays")
 
 
 class SlurmExecutor(ClusterExecutor[Row, Submission]):
@@ -31,11 +39,17 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         self._home = home
         self._commands = SlurmCommands(home.environment, settings.conf, settings.patience)
         self._verdicts: dict[tuple[str, ...], str | None] = {}
-        super().__init__(settings, home, local, SlurmQueue(settings, self._commands, home.prefix))
+        engine = SlurmQueue(settings, self._commands, home.prefix)
+        super().__init__(settings, home, local, engine, settings.pilots)
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Return why Slurm would refuse such a job, as Slurm itself says."""
-        said = self._no_image(spec) or self._not_for_us(spec) or whole_gpus(spec, self.name)
+        said = (
+            self._no_image(spec)
+            or self._one_node(spec)
+            or self._not_for_us(spec)
+            or whole_gpus(spec, self.name)
+        )
         if said is not None:
             return said
         verdict = self._verdict(spec)
@@ -48,7 +62,37 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
 
     def _order(self, launch: Launch, handle: Handle) -> Submission:
         words = ("sbatch", *options(self._request(launch, handle), self._settings))
-        return Submission(handle, words, self._script(launch.assignment, handle))
+        return Submission(handle, words, self._script(self._told(launch.assignment, handle)))
+
+    def _shared(self, launch: Launch, handle: Handle) -> Waiting | None:
+        request, told = self._request(launch, handle), self._told(launch.assignment, handle)
+        if not _may_share(told["spec"]):
+            return None
+        limit = request.timeout
+        seconds = None if limit is None else limit + self._settings.margin
+        need = Need(request.cpus, request.memory or 0, math.ceil(request.gpus), seconds)
+        kind = tuple(wishes(request, self._settings))
+        return Waiting(handle, kind, need, told, lambda: self._submit(launch, handle))
+
+    def _pilot(self, name: str, waiting: Waiting) -> Submission:
+        size, grace, told = self._settings.pilots, self._home.grace, waiting.assignment
+        memory, cluster = size.memory or None, wishes_of(told)
+        request = Request(name, "pilot", size.cpus, memory, size.gpus, None, cluster, grace)
+        charge = Charge(
+            name=name,
+            executor=self.name,
+            token=pilot_token(self._home.secret, name),
+            kind=list(waiting.kind),
+            cpus=size.cpus,
+            memory=size.memory,
+            gpus=size.gpus,
+            idle=size.idle,
+            life=size.life,
+            grace=grace,
+            **{key: told[key] for key in _OF_THE_SERVER},
+        )
+        words = ("sbatch", *options(request, self._settings))
+        return Submission(name, words, self._script(plain(charge), "pilot"))
 
     def _meaning(self, entry: Row) -> Observation:
         return observation(entry, f"{self.name}/")
@@ -73,12 +117,14 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             grace,
         )
 
-    def _script(self, assignment: Mapping[str, Any], handle: Handle) -> str:
+    def _told(self, assignment: Mapping[str, Any], handle: Handle) -> dict[str, Any]:
+        return {**assignment, **self._home.told_there(self._settings, handle)}
+
+    def _script(self, told: Mapping[str, Any], program: str = "errand") -> str:
         home, settings = self._home, self._settings
-        told = {**assignment, **home.told_there(settings, handle)}
         variables = home.variables_there(settings)
         log_file = f"{home.place(settings)}/logs/runners.log"
-        return script(settings.python or home.python, told, variables, log_file)
+        return script(settings.python or home.python, told, variables, log_file, program)
 
     def _verdict(self, spec: JobSpec) -> str | None:
         """Return what Slurm says against such a job; None where it takes it, or is away."""
@@ -106,3 +152,10 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         if said is not None:
             del self._verdicts[key]
         return said
+
+
+def _may_share(spec: Mapping[str, Any]) -> bool:
+    """Whether a job is content with a part of what a pilot holds."""
+    cluster: Mapping[str, Any] = spec.get("cluster") or {}
+    own = cluster.get("sbatch") or cluster.get("pilot") is False
+    return not own and not (spec.get("worker") or {}).get("image")

@@ -82,9 +82,13 @@ def wishes(request: Request, settings: SlurmSettings) -> list[str]:
 
 
 def script(
-    python: str, assignment: Mapping[str, Any], variables: Mapping[str, str], log: str
+    python: str,
+    assignment: Mapping[str, Any],
+    variables: Mapping[str, str],
+    log: str,
+    program: str = "errand",
 ) -> str:
-    """Return the batch script: it becomes the runner, which reads its assignment from it.
+    """Return the batch script: it becomes a runner, or a pilot, which reads `assignment` from it.
 
     Slurm shows scripts to nobody but the owner, unlike options.
     """
@@ -96,7 +100,7 @@ def script(
             "umask 077",
             f"mkdir -p {folder} && exec 2>>{shlex.quote(log)}",
             *exports,
-            f"exec {shlex.quote(python)} -P -m atlas_runner.errand <<'{_END}'",
+            f"exec {shlex.quote(python)} -P -m atlas_runner.{program} <<'{_END}'",
             json.dumps(assignment),
             _END,
             "",

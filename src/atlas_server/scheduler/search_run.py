@@ -11,6 +11,7 @@ from atlas_server.domain.ports import Clock
 from atlas_server.domain.search.definition import read_definition
 from atlas_server.domain.search.ports import Known, Studies, TrialState
 from atlas_server.domain.search.records import SearchRecord, SearchState, TrialRecord
+from atlas_server.domain.search.slots import gpus_of_trial
 from atlas_server.domain.search.space import Point
 from atlas_server.domain.search.verdict import Standing, Verdict, verdict
 from atlas_server.services.trials import Ended, Trials
@@ -187,7 +188,7 @@ class SearchRun:
         if self.search.state is not SearchState.RUNNING:
             return Verdict(self.search.message or "Stopped.")
         now = self._looked_at = self._clock.now()
-        gpus = float(self.search.spec["resources"]["gpus"])
+        gpus = gpus_of_trial(self.search.spec)
         running = [trial.started_at for trial in self._open.values() if trial.started_at]
         ran = self._ran + sum(now - started_at for started_at in running)
         self._standing.gpu_hours = ran * gpus / _HOUR

@@ -167,7 +167,8 @@ class Searches:
 
     def _slots(self, search: SearchRecord) -> int:
         asked = search.spec["resources"]
-        return slots(Resources(asked["cpus"], asked["memory"], asked["gpus"]), self._nodes())
+        resources = Resources(asked["cpus"], asked["memory"], asked["gpus"])
+        return slots(resources, self._nodes(), search.spec.get("num_nodes", 1))
 
     def _pause(self) -> float:
         now = self._clock.now()

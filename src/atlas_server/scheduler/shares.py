@@ -8,7 +8,7 @@ from atlas_server.domain.limits import Rules
 from atlas_server.domain.past import Past, Stay
 from atlas_server.domain.placement import Fairness, Running
 from atlas_server.domain.records import AttemptRecord, JobRecord
-from atlas_server.domain.resources import Allocation, held_by
+from atlas_server.domain.resources import Allocation
 
 
 class Shares:
@@ -30,14 +30,12 @@ class Shares:
 
     def ended(self, job: JobRecord, attempt: AttemptRecord, now: float) -> None:
         """Count an attempt that is over."""
-        amount = held_by(Allocation.from_json(attempt.allocation)).amount()
+        amount = Allocation.from_json(attempt.allocation).amount()
         began = attempt.started_at or attempt.created_at
         self._past.add(Stay(job.user, amount, began, now))
         self._past.forget_before(now)
 
     def fairness(self, running: Iterable[Running], now: float) -> Fairness:
         """Return what a decision at this moment goes by."""
-        going_on = (
-            Stay(job.user, held_by(job.allocation).amount(), job.started_at, now) for job in running
-        )
+        going_on = (Stay(job.user, job.allocation.amount(), job.started_at, now) for job in running)
         return Fairness(self._rules(), self._past.at(now, going_on))

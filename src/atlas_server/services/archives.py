@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import queue
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from atlas_server.archive.bundles import Bundles, InUse
+from atlas_server.archive.bundles import GRACE_SECONDS, Bundles, InUse
+from atlas_server.domain.freed import Freed
 from atlas_server.domain.records import JobRecord
 from atlas_server.domain.reports import readable
-from atlas_server.store import jobs, searches, tracking
+from atlas_server.domain.retention import ARTIFACTS, RESULTS
+from atlas_server.services.removed import refuse_removed
+from atlas_server.store import jobs, retention, searches, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite
 from foundations.contract.flattening import flatten
@@ -21,6 +25,10 @@ _LARGEST_TEXT = 1_000_000
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number may come before it
 
 
+def _to_nobody(_: int) -> None:
+    """Nobody looks."""
+
+
 class JobFiles(Protocol):
     """Files of jobs that are not in the content store: logs and the like."""
 
@@ -28,20 +36,35 @@ class JobFiles(Protocol):
         """Delete all of a job's."""
         ...
 
+    def size(self, job_id: str) -> int:
+        """Return what a job's come to, in bytes."""
+        ...
+
+    def written(self) -> Iterator[tuple[str, float]]:
+        """Yield the ID of each job that has some, and when that was last written to at least."""
+        ...
+
 
 class Archives:
-    """Use cases over what jobs consist of and leave behind; `others` go with their job."""
+    """Use cases over what jobs consist of and leave behind.
 
-    def __init__(self, store: Store, bundles: Bundles, others: Sequence[JobFiles]) -> None:
+    `others` go with their job; what rules of retention call them is their key.
+    """
+
+    def __init__(self, store: Store, bundles: Bundles, others: Mapping[str, JobFiles]) -> None:
         self._store = store
         self._bundles = bundles
         self._others = others
-        self.also_in_use: Callable[[], set[str]] = set
-        """Returns manifests of jobs that are about to become known."""
+        self.unknown_code: Callable[[], tuple[set[str], float | None]] = lambda: (set(), None)
+        """Returns manifests of jobs that are about to become known, and since when there may be
+        contents of jobs whose manifest is not there yet."""
         self._removed: queue.SimpleQueue[set[tuple[str, bool]]] = queue.SimpleQueue()
 
     def members(self, job: JobRecord, *, source: bool, results: bool) -> list[Entry]:
         """Return the files of a job: the code as submitted, with the results over it."""
+        if results and not source and not job.outputs:
+            with self._store.read() as connection:
+                refuse_removed(connection, job, RESULTS)
         code = self._bundles.entries(job.bundle) if source else []
         made = self._bundles.entries(job.outputs) if results and job.outputs else []
         return _laid_over(code, made)
@@ -50,6 +73,8 @@ class Archives:
         """Return the newest version of each artifact, by key."""
         with self._store.read() as connection:
             rows = tracking.artifacts_of(connection, job.id)
+            if not rows:
+                refuse_removed(connection, job, ARTIFACTS)
         newest = {row["key"]: row for row in rows}
         found: dict[str, Entry] = {}
         for key, row in newest.items():
@@ -94,10 +119,15 @@ class Archives:
 
         `artifacts` are (digest, is a folder) that the job had.
         """
-        for files in self._others:
+        for files in self._others.values():
             files.remove(job.job_id)
         manifests = {digest for digest in (job.bundle, job.outputs) if digest is not None}
-        self._removed.put(artifacts | {(digest, True) for digest in manifests})
+        self.release(artifacts | {(digest, True) for digest in manifests})
+
+    def release(self, had: set[tuple[str, bool]]) -> None:
+        """Have `tidy` delete contents that a job had: (digest, is a manifest)."""
+        if had:
+            self._removed.put(had)
 
     def tidy(self, patience: float) -> None:
         """Wait up to `patience` seconds for jobs to be removed, and delete blobs that they had."""
@@ -116,9 +146,33 @@ class Archives:
         """Return what all blobs come to."""
         return self._bundles.stored_bytes()
 
-    def sweep(self) -> int:
-        """Delete every older blob that no job has; return how many."""
-        return self._bundles.sweep(self._in_use)
+    def sweep(self, *, dry: bool = False, advance: Callable[[int], None] = _to_nobody) -> Freed:
+        """Delete every older blob that no job has; with `dry` say only what would go."""
+        return self._bundles.sweep(self._in_use, dry=dry, advance=advance)
+
+    def holds_something(self) -> bool:
+        """Whether there is any content."""
+        return next(self._bundles.blobs.iter_digests(), None) is not None
+
+    def sweep_unfinished(self, *, dry: bool = False) -> Freed:
+        """Delete what came of contents that nobody goes on sending."""
+        return self._bundles.sweep_unfinished(dry=dry)
+
+    def sweep_others(self, *, dry: bool = False) -> Freed:
+        """Delete older files of jobs that have them no more: who removed them was killed."""
+        limit = time.time() - GRACE_SECONDS
+        freed = Freed()
+        for what, files in self._others.items():
+            old = [job_id for job_id, written_at in files.written() if written_at < limit]
+            with self._store.read() as connection:
+                known = jobs.keys_of(connection, old)
+                removed = retention.jobs_without(connection, what, old)
+            for job_id in old:
+                if job_id not in known or job_id in removed:
+                    freed += Freed(1, files.size(job_id))
+                    if not dry:
+                        files.remove(job_id)
+        return freed
 
     def named(self) -> set[str]:
         """Return the digests of all content that jobs have or consist of."""
@@ -130,10 +184,12 @@ class Archives:
     def _in_use(self) -> InUse:
         with self._store.read() as connection:
             manifests = jobs.manifests_in_use(connection) | searches.bundles(connection)
-            found = dict.fromkeys(manifests | self.also_in_use(), True)
+            unknown, since = self.unknown_code()
+            found = dict.fromkeys(manifests | unknown, True)
             for digest, folder in tracking.artifact_digests(connection):
                 found[digest] = folder or found.get(digest, False)
-            return InUse(found, jobs.oldest_unfinished(connection))
+            begun = [at for at in (jobs.oldest_unfinished(connection), since) if at is not None]
+            return InUse(found, min(begun, default=None))
 
     def _changed_files(self, first: JobRecord, second: JobRecord) -> Iterator[dict[str, Any]]:
         old = {entry.path: entry for entry in self._bundles.entries(first.bundle)}

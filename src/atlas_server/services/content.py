@@ -48,7 +48,7 @@ class Content:
 
     def log_size(self, job_id: str, attempt: int) -> int:
         """Return the size of an attempt's log in bytes."""
-        return self._logs.size(job_id, attempt)
+        return self._logs.length(job_id, attempt)
 
     def log_tail(self, job: JobRecord, attempt: int, lines: int) -> int:
         """Return the offset at which the last `lines` lines of an attempt's log begin."""

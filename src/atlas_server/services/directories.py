@@ -9,6 +9,8 @@ from typing import Any, BinaryIO
 from atlas_server.archive.directories import DirectoryArchive, StoredFile
 from atlas_server.archive.samples import SampleArchive, thinned
 from atlas_server.domain.records import JobRecord
+from atlas_server.domain.retention import DIRECTORIES
+from atlas_server.services.removed import refuse_removed
 from atlas_server.services.runners import current_attempt
 from atlas_server.store.engine import Store
 from foundations.errors import Fenced
@@ -47,7 +49,11 @@ class Directories:
 
     def files(self, job: JobRecord, key: str) -> list[StoredFile]:
         """Return the files of a directory, by path; none where there is no such directory."""
-        return self._archive.files(job.job_id, key)
+        found = self._archive.files(job.job_id, key)
+        if not found:
+            with self._store.read() as connection:
+                refuse_removed(connection, job, DIRECTORIES)
+        return found
 
     def measured(self, job: JobRecord, most: int) -> dict[str, Any]:
         """Return `{"time": [...], "values": {name: [...]}}`, of at most `most` moments."""

@@ -12,6 +12,8 @@ from atlas_server.domain.answers.jobs import Artifact
 from atlas_server.domain.media import media_type
 from atlas_server.domain.records import JobRecord
 from atlas_server.domain.reports import readable
+from atlas_server.domain.retention import ARTIFACTS, RESULTS
+from atlas_server.services.removed import refuse_removed
 from atlas_server.store import tracking
 from atlas_server.store.engine import Store
 from foundations.contract.manifest import Entry
@@ -73,11 +75,17 @@ class Files:
 
     def _entries(self, job: JobRecord, part: Part) -> list[Entry]:
         digest = job.bundle if part == "code" else job.outputs
-        return self._bundles.entries(digest) if digest else []
+        if digest is None:
+            with self._store.read() as connection:
+                refuse_removed(connection, job, RESULTS)
+            return []
+        return self._bundles.entries(digest)
 
     def _artifact(self, job: JobRecord, key: str, version: int | None) -> dict[str, Any]:
         with self._store.read() as connection:
             rows = tracking.artifacts_of(connection, job.id)
+            if not rows:
+                refuse_removed(connection, job, ARTIFACTS)
         fitting = [row for row in rows if row["key"] == key and version in (None, row["version"])]
         if not fitting:
             what = f"'{key}'" if version is None else f"'{key}' in version {version}"

@@ -1,20 +1,19 @@
-"""Removes what nobody needs any more: content of no job, folders of attempts that are over."""
+"""Removes what nobody needs any more: of deleted jobs at once, all else now and then."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from atlas_server.domain.records import JobRecord
 from atlas_server.locks import is_locked
 from atlas_server.services.archives import Archives
+from atlas_server.services.clearing import Clearing
 from atlas_server.store import jobs
 from atlas_server.store.engine import Store
-from foundations.disk import remove_tree
+from foundations.errors import Refused
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class Housekeeping:
         self,
         store: Store,
         archives: Archives,
-        work: Path,
+        clearing: Clearing,
         remove_orphans: RemoveOrphans,
         leads: Callable[[], bool],
     ) -> None:
@@ -43,7 +42,7 @@ class Housekeeping:
         self._leads = leads
         self._store = store
         self._archives = archives
-        self._work = work
+        self._clearing = clearing
         self._remove_orphans = remove_orphans
         self.blob_bytes: int | None = None
         """How much is stored, as it was counted last; None: not yet."""
@@ -59,11 +58,14 @@ class Housekeeping:
         self._stopping.set()
 
     def tidy(self) -> None:
-        """Remove what is left over now."""
-        self._remove_work()
-        removed = self._archives.sweep()
-        if removed:
-            log.info("Removed %d files that no job has.", removed)
+        """Remove what is left over now, and what rules say."""
+        try:
+            for each in self._clearing.clear(dry=False):
+                by = f" by the rule '{each.rule}'" if each.rule is not None else ""
+                freed = each.freed
+                log.info("Removed%s: %s (%d, %d bytes).", by, each.what, freed.files, freed.size)
+        except Refused as error:
+            log.warning("%s", error)
 
     def _run(self) -> None:
         due = time.monotonic() + _FIRST_AFTER
@@ -87,26 +89,11 @@ class Housekeeping:
                 log.exception("Tidying up failed; it is tried again later.")
                 self._stopping.wait(_BREATH)
 
-    def _remove_work(self) -> None:
-        for attempt in self._work.glob("*/*"):
-            # One that cannot be removed, or is no attempt at all, does not keep the others.
-            with contextlib.suppress(OSError):
-                if self._is_over(attempt.parent.name) and not is_locked(attempt / "lock"):
-                    remove_tree(str(attempt))
-        for folder in self._work.iterdir():
-            with contextlib.suppress(OSError):
-                if self._is_over(folder.name):
-                    folder.rmdir()  # which takes empty ones only
-
-    def _is_over(self, job_id: str) -> bool:
-        job = self._find(job_id)
-        return job is None or job.state.is_final
-
     def _is_left_over(self, job_id: str, number: int) -> bool:
         """Whether nothing that belongs to this attempt is needed any more."""
         job = self._find(job_id)
         over = job is None or job.state.is_final or job.attempts != number
-        return over and not is_locked(self._work / job_id / str(number) / "lock")
+        return over and not is_locked(self._clearing.home / "work" / job_id / str(number) / "lock")
 
     def _find(self, job_id: str) -> JobRecord | None:
         with self._store.read() as connection:

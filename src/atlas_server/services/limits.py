@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
@@ -22,6 +22,7 @@ from atlas_server.domain.limits import (
 )
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.resources import demand_of
+from atlas_server.services.archives import JobFiles
 from atlas_server.services.feed import Feed
 from atlas_server.store import events, limits
 from atlas_server.store.engine import Store
@@ -48,13 +49,21 @@ class LimitBook:
     """The limits of a server: those that were set, over those of its configuration."""
 
     def __init__(
-        self, store: Store, feed: Feed, bundles: Bundles, clock: Clock, configured: Rules = NO_RULES
+        self,
+        store: Store,
+        feed: Feed,
+        bundles: Bundles,
+        clock: Clock,
+        configured: Rules = NO_RULES,
+        files: Iterable[JobFiles] = (),
     ) -> None:
+        """Jobs have `files` besides contents, which count, too."""
         self._store = store
         self._feed = feed
         self._bundles = bundles
         self._clock = clock
         self._configured = configured
+        self._files = tuple(files)
         self._kept: tuple[float, Rules] | None = None
 
     def rules(self) -> Rules:
@@ -120,7 +129,7 @@ class LimitBook:
         if rules.empty:
             return
         start = Start(spec.user or "unknown", spec.project)
-        too_much = beyond(rules, start, demand_of(spec.resources))
+        too_much = beyond(rules, start, demand_of(spec.resources).times(spec.num_nodes))
         if too_much is not None:
             whose = f"{too_much.scope.words()}'s limit"
             raise Refused(
@@ -179,18 +188,27 @@ class LimitBook:
             return limits.waiting_by_scope(connection)
 
     def stored(self, scope: Scope) -> int:
-        """Return the bytes of a user's or project's code, results and artifacts.
+        """Return the bytes of a user's or project's code, results, artifacts, logs and the like.
 
-        What several jobs have in common counts once. Logs do not count.
+        What several jobs have in common counts once.
         """
         with self._store.read() as connection:
             unknown = limits.unsized(connection, scope)
-        if unknown:
+            unmeasured = limits.unmeasured(connection, scope)
+        if unknown or unmeasured:
             sizes = {digest: self._size_of(digest) for digest in unknown}
+            measured = {key: self._files_size(job_id) for key, job_id in unmeasured.items()}
             with self._store.write() as connection:
                 limits.add_sizes(connection, sizes)
+                limits.add_file_sizes(connection, measured)
         with self._store.read() as connection:
-            return limits.stored(connection, scope)
+            total = limits.stored(connection, scope)
+            growing = limits.unfinished(connection, scope)
+        return total + sum(map(self._files_size, growing))
+
+    def _files_size(self, job_id: str) -> int:
+        """What a job has besides contents."""
+        return sum(files.size(job_id) for files in self._files)
 
     def _size_of(self, digest: str) -> int:
         try:

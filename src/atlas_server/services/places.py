@@ -54,7 +54,7 @@ class Places:
         nodes = wish.among(self._nodes())
         if self._is_unheard_of(able):
             return spec  # it waits until its executor tells what it has
-        refusal = can_ever_fit(spec.resources, nodes)
+        refusal = can_ever_fit(spec.resources, nodes, spec.num_nodes)
         if refusal:
             raise Refused(f"The job {refusal}.", "Ask for less, or see `foundations info`.")
         return spec

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
 
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import JobRecord
@@ -44,8 +46,13 @@ class Removal:
         }
         finished = [job for job in found if job.state.is_final]
         for start in range(0, len(finished), _BATCH):
-            self._delete(finished[start : start + _BATCH])
+            batch = finished[start : start + _BATCH]
+            self._delete(lambda _, batch=batch: batch)
         return refused
+
+    def delete_due(self, due: Callable[[Connection], Sequence[JobRecord]], rule: str) -> int:
+        """Forget finished jobs that are `due` by a rule when they go; return how many."""
+        return self._delete(due, rule=rule)
 
     def delete_project(self, project: str) -> int:
         """Forget a project with all its jobs; return how many there were.
@@ -78,16 +85,18 @@ class Removal:
         with self._store.read() as connection:
             return jobs.of_project(connection, project, 10 * _BATCH)
 
-    def _delete(self, batch: Sequence[JobRecord]) -> None:
-        keys = [job.id for job in batch]
+    def _delete(self, chosen: Callable[[Connection], Sequence[JobRecord]], **why: str) -> int:
         with self._store.write(durable=True) as connection:
+            batch = chosen(connection)
+            keys = [job.id for job in batch]
             artifacts = {key: tracking.artifact_digests(connection, key) for key in keys}
             catalogue.forget(connection, keys)
             jobs.remove(connection, keys)
             now = self._clock.now()
             for job in batch:
-                payload = {"project": job.project}
+                payload = {"project": job.project, **why}
                 events.append(connection, now, "job.deleted", job.job_id, payload)
         for job in batch:
             self._archives.remove(job, artifacts[job.id])
             self._feed.notify(job.job_id)
+        return len(batch)

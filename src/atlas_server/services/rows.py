@@ -51,6 +51,7 @@ def _row(job: JobRecord, params: dict[str, Any]) -> PlainJob:
             "memory": job.resources.memory,
             "gpus": job.resources.gpus,
         },
+        "num_nodes": job.spec.get("num_nodes", 1),
         "params": params,
         "command": job.spec["command"],
         "entrypoint": job.spec["entrypoint"],

@@ -139,7 +139,7 @@ class Runners:
 
     def _append_log(self, job: JobRecord, attempt: AttemptRecord, report: Report) -> int:
         if not report.log:
-            return self._logs.size(job.job_id, attempt.number)
+            return self._logs.length(job.job_id, attempt.number)
         try:
             data = base64.b64decode(report.log, validate=True)
         except ValueError as error:

@@ -20,6 +20,7 @@ from atlas_server.domain.search.importance import importance
 from atlas_server.domain.search.ports import TrialState
 from atlas_server.domain.search.records import SearchRecord, TrialRecord
 from atlas_server.domain.search.shown import constants, dimensions
+from atlas_server.domain.search.slots import gpus_of_trial
 from atlas_server.domain.search.verdict import front
 from atlas_server.services.searches import no_search
 from atlas_server.store import searches
@@ -142,7 +143,7 @@ class SearchViews:
         rows: list[SearchRow] = []
         for search in found:
             definition = read_definition(search.definition)
-            gpus = float(search.spec["resources"]["gpus"])
+            gpus = gpus_of_trial(search.spec)
             row = _row(search, definition, counts.get(search.id, {}))
             row["spent"] = {
                 "trials": row["counts"]["total"],

@@ -8,6 +8,7 @@ from atlas_server.domain.past import Stay
 from atlas_server.domain.queue import Waiting
 from atlas_server.domain.records import AttemptRecord, JobRecord
 from atlas_server.domain.resources import demand_of
+from atlas_server.domain.wishes import Wish
 from atlas_server.store import events, jobs, limits, queue
 from atlas_server.store.engine import Store
 from foundations.contract.spec import Resources
@@ -45,8 +46,15 @@ class Snapshots:
         """Return what users held in attempts that ended after `since` (seconds since the epoch)."""
         with self._store.read() as connection:
             return [
-                Stay(user, demand_of(Resources(cpus, memory, gpus)), began, ended)
-                for user, cpus, memory, gpus, began, ended in limits.held_since(connection, since)
+                Stay(
+                    user,
+                    demand_of(Resources(cpus, memory, gpus)).times(Wish.from_text(wish).nodes),
+                    began,
+                    ended,
+                )
+                for user, cpus, memory, gpus, wish, began, ended in limits.held_since(
+                    connection, since
+                )
             ]
 
 

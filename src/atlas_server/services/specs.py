@@ -17,6 +17,7 @@ from foundations.contract.states import JobState
 from foundations.errors import InvalidRequest
 
 MASK = "********"
+_MOST_NODES = 100_000
 _SEARCH = re.compile(r"[\w.\-]{1,100}")
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -37,6 +38,8 @@ def check_spec(spec: JobSpec) -> None:
             f"search: {spec.search!r} cannot be the name of a search.",
             "Letters, digits, '.', '-' and '_', 100 at most.",
         )
+    if not 1 <= spec.num_nodes <= _MOST_NODES:
+        raise InvalidRequest(f"num_nodes must lie between 1 and {_MOST_NODES}.")
     complaint = validate(spec.resources)
     if complaint:
         raise InvalidRequest(f"{complaint}.")

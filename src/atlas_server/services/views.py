@@ -12,8 +12,9 @@ from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.answers.jobs import JobRow, PlainJob
 from atlas_server.domain.records import AttemptRecord, JobFilter, JobRecord
 from atlas_server.services.files import artifacts_told
+from atlas_server.services.removed import refuse_removed
 from atlas_server.services.rows import plain_row, rows_of
-from atlas_server.store import events, jobs, tracking
+from atlas_server.store import events, jobs, retention, tracking
 from atlas_server.store.engine import Store
 from foundations.contract.codec import finite, plain
 from foundations.contract.ids import is_job_id
@@ -81,13 +82,19 @@ class Views:
                 for event in events.of_job(connection, job.job_id)
             ]
             attempts = jobs.attempts_of(connection, job.id)
+            row["removed"] = [plain(each) for each in retention.of_job(connection, job.id)]
         row["spec"] = finite(job.spec)
         row["environment"] = job.environment
         row["outputs"] = job.outputs
         row["attempt_list"] = [_attempt(attempt) for attempt in attempts]
         row["error"] = attempts[-1].error if attempts and job.state is JobState.FAILED else None
-        row["log_size"] = self._logs.size(job.job_id, job.attempts) if job.attempts else 0
+        row["log_size"] = self._logs.length(job.job_id, job.attempts) if job.attempts else 0
         return row
+
+    def refuse_removed(self, job: JobRecord, what: str) -> None:
+        """Raise Removed where a rule of retention removed `what` of a job."""
+        with self._store.read() as connection:
+            refuse_removed(connection, job, what)
 
     def curve(
         self, job: JobRecord, name: str, after: int, limit: int, *, ranks: bool = False

@@ -19,8 +19,11 @@ from sqlalchemy import (
 from atlas_server.domain.limits import USER, Scope
 from atlas_server.store.engine import parts
 from atlas_server.store.limit_tables import limits, manifest_sizes
+from atlas_server.store.retention_tables import file_sizes
 from atlas_server.store.tables import artifacts, attempts, jobs, projects
-from foundations.contract.states import JobKind, JobState
+from foundations.contract.states import FINAL_STATES, JobKind, JobState
+
+_OVER = tuple(state.value for state in FINAL_STATES)
 
 
 def everything(connection: Connection) -> dict[Scope, dict[str, float]]:
@@ -82,8 +85,34 @@ def add_sizes(connection: Connection, sizes: Mapping[str, int]) -> None:
         connection.execute(insert(manifest_sizes), new)
 
 
+def unmeasured(connection: Connection, scope: Scope) -> dict[int, str]:
+    """Return the IDs, by key, of jobs that are over and whose files were not measured yet."""
+    query = select(jobs.c.id, jobs.c.job_id).outerjoin(file_sizes, file_sizes.c.job == jobs.c.id)
+    query = query.where(_of(scope), jobs.c.state.in_(_OVER), file_sizes.c.job.is_(None))
+    return {key: job_id for key, job_id in connection.execute(query)}
+
+
+def unfinished(connection: Connection, scope: Scope) -> list[str]:
+    """Return the IDs of a user's or project's jobs whose files may grow."""
+    query = select(jobs.c.job_id).where(_of(scope), jobs.c.state.not_in(_OVER), jobs.c.attempts > 0)
+    return list(connection.execute(query).scalars())
+
+
+def add_file_sizes(connection: Connection, sizes: Mapping[int, int]) -> None:
+    """Note what files of jobs come to, in bytes, by the jobs' keys; some may be noted or gone."""
+    for part in parts(list(sizes)):
+        known = select(file_sizes.c.job).where(file_sizes.c.job.in_(part))
+        there = select(jobs.c.id).where(jobs.c.id.in_(part), jobs.c.id.not_in(known))
+        new = [{"job": key, "size": sizes[key]} for key in connection.execute(there).scalars()]
+        if new:
+            connection.execute(insert(file_sizes), new)
+
+
 def stored(connection: Connection, scope: Scope) -> int:
-    """Return the bytes of a user's or project's code, results and artifacts, the same ones once."""
+    """Return the bytes of a user's or project's code, results and artifacts, the same ones once.
+
+    And of what was measured of files.
+    """
     used = _manifests(scope).subquery()
     query = select(func.sum(manifest_sizes.c.size)).join_from(
         used, manifest_sizes, manifest_sizes.c.digest == used.c.digest
@@ -96,19 +125,22 @@ def stored(connection: Connection, scope: Scope) -> int:
         .subquery()
     )
     kept = select(func.sum(saved.c.size))
-    return int(connection.execute(query).scalar() or 0) + int(
-        connection.execute(kept).scalar() or 0
+    files = select(func.sum(file_sizes.c.size)).join_from(
+        file_sizes, jobs, file_sizes.c.job == jobs.c.id
     )
+    sums = (query, kept, files.where(_of(scope)))
+    return sum(int(connection.execute(each).scalar() or 0) for each in sums)
 
 
 def held_since(connection: Connection, since: float) -> Iterable[Any]:
-    """Yield (user, cpus, memory, gpus, began, ended) of the attempts that ended after `since`."""
+    """Yield (user, cpus, memory, gpus, wish, began, ended) of attempts that ended after `since`."""
     query = (
         select(
             jobs.c.user,
             jobs.c.cpus,
             jobs.c.memory,
             jobs.c.gpus,
+            jobs.c.wish,
             func.coalesce(attempts.c.started_at, attempts.c.created_at),
             attempts.c.ended_at,
         )

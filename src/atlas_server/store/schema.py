@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from atlas_server.store import account_tables, limit_tables, search_tables, tables
+from atlas_server.store import (
+    account_tables,
+    limit_tables,
+    retention_tables,
+    search_tables,
+    tables,
+)
 
-assert account_tables.metadata is limit_tables.metadata is search_tables.metadata is tables.metadata
 metadata = tables.metadata
+assert all(
+    each.metadata is metadata
+    for each in (account_tables, limit_tables, retention_tables, search_tables)
+)

@@ -9,7 +9,6 @@ import time
 from stat import S_ISREG, S_IXUSR
 
 from foundations.blobs import BlobDir
-from foundations.bundle.ignore import Rules
 from foundations.bundle.tree import TreeWriter, storage_full
 from foundations.contract import manifest
 from foundations.errors import BundleError
@@ -17,6 +16,8 @@ from foundations.errors import BundleError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO, Callable, Dict, Iterable, List, Optional, Tuple, Union
+
+    from foundations.bundle.ignore import Rules
 
     Source = Union[BlobDir, Callable[[str], BinaryIO]]
     Skipped = Callable[[str, str], None]
@@ -98,6 +99,8 @@ def changed_files(
     that lead out, special files, and what cannot be read; `on_skip` gets path and reason of the
     last three. A file that was only touched or written again with the same content is unchanged.
     """
+    from foundations.bundle.ignore import Rules  # what lays out code does without it
+
     changed: List[str] = []
     rules = rules or Rules()
     skip = on_skip or (lambda _path, _reason: None)

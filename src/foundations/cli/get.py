@@ -8,15 +8,16 @@ import shutil
 import sys
 import time
 
+from foundations.cli import wording
 from foundations.cli.output import Console, error_text
 from foundations.cli.targets import REFERENCES, add_jobs, before_job, new_parser, open_job
 from foundations.client.persistence import Persistence
 from foundations.client.server import is_remote
-from foundations.errors import BundleError, Refused
+from foundations.errors import BundleError, Refused, Removed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, Optional
+    from typing import Any, Callable, Dict, Iterator, List, Optional
 
     Json = Dict[str, Any]
 
@@ -113,6 +114,7 @@ def get_logs(arguments: argparse.Namespace) -> int:
     """Print a job's log, to its end with --follow."""
     api, job = open_job(arguments)
     job_id = job["job_id"]
+    _refuse_removed(job, "log")
     if arguments.follow:
         return _follow(api, job, arguments)
     if job["state"] == "queued" and job["attempts"] == 0:
@@ -147,6 +149,8 @@ def get_job(arguments: argparse.Namespace) -> int:
         error_text(
             "WARNING", "Job '{}' is not over: this is its code without results.".format(job_id)
         )
+    for removed in _removed(job, "results"):
+        error_text("WARNING", "What job '{}' made was {}.".format(job_id, wording.gone(removed)))
     folder = os.path.abspath(arguments.save_dir or ".")
     name = job_id + (".tgz" if arguments.archive else "")
     return _fetch(
@@ -161,6 +165,7 @@ def get_job(arguments: argparse.Namespace) -> int:
 def get_artifacts(arguments: argparse.Namespace) -> int:
     """Fetch a job's artifacts."""
     api, job = open_job(arguments)
+    _refuse_removed(job, "artifacts")
     if not job["artifacts"]:
         raise Refused(
             "Job '{}' has no artifacts.".format(job["job_id"]),
@@ -175,6 +180,19 @@ def get_artifacts(arguments: argparse.Namespace) -> int:
         job,
         lambda: api.artifacts_archive(job["job_id"], _again(api)),
     )
+
+
+def _removed(job: Json, what: str) -> List[Json]:
+    # Servers of older versions do not tell.
+    return [each for each in job.get("removed", ()) if each["what"] == what]
+
+
+def _refuse_removed(job: Json, what: str) -> None:
+    """Raise Removed where a rule of the server has removed what is asked for."""
+    for removed in _removed(job, what):
+        verb = "were" if what == "artifacts" else "was"
+        text = "The {} of job '{}' {} {}."
+        raise Removed(text.format(what, job["job_id"], verb, wording.gone(removed)))
 
 
 def _again(api: Any) -> Persistence:

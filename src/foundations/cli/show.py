@@ -101,7 +101,8 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
         ("Duration", wording.duration(wording.running_time(job, now))),
         ("Time limit", wording.duration(job["timeout"])),
         ("Retries", str(job["retries"]) if job["retries"] else ""),
-        ("Asked for", "" if wording.kind(job) else wording.resources(job["resources"])),
+        ("Asked for", "" if wording.kind(job) else _asked(job)),
+        ("Nodes", _nodes(job)),
         ("Used", _used(usage)),
         ("From", where),
         ("Git", _git(origin["git"])),
@@ -115,7 +116,14 @@ def _fields(job: Json, now: float) -> List[Tuple[str, Cell]]:
             "Tags",
             ", ".join(key + ("=" + text if text else "") for key, text in job["tags"].items()),
         ),
+        ("Not kept", _not_kept(job)),
     ]
+
+
+def _not_kept(job: Json) -> str:
+    # Servers of older versions do not tell.
+    removed = job.get("removed", ())
+    return "; ".join("{}, {}".format(each["what"], wording.gone(each)) for each in removed)
 
 
 def _state(job: Json) -> Cell:
@@ -130,6 +138,18 @@ def _exit_code(job: Json) -> str:
     if job["exit_code"] in (None, 0) or job["reason"] == "nonzero_exit":
         return ""
     return str(job["exit_code"])
+
+
+def _asked(job: Json) -> str:
+    asked, nodes = wording.resources(job["resources"]), job.get("num_nodes", 1)
+    return "{} nodes, each {}".format(nodes, asked) if nodes > 1 else asked
+
+
+def _nodes(job: Json) -> str:
+    """Where the newest attempt is, where that is more than one node."""
+    held = job["attempt_list"][-1]["allocation"] if job["attempt_list"] else {}
+    others = held.get("others") or []
+    return ", ".join(part["node"] for part in [held, *others]) if others else ""
 
 
 def _used(usage: Json) -> str:

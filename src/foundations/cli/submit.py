@@ -88,6 +88,7 @@ def add_parser(subparsers: Any, name: str, text: str) -> None:
 
 
 def _add_destination(add: Any) -> None:
+    add("--num-nodes", type=int, metavar="N", help="nodes that run it at once (default 1)")
     add("--executor", metavar="NAME", help="where to run, where the server has several")
     for key in ("partition", "account", "qos", "constraint"):
         add("--" + key, metavar="NAME", help="Slurm's, as in sbatch --{}".format(key))
@@ -97,6 +98,13 @@ def _add_destination(add: Any) -> None:
         default=[],
         metavar="OPTION",
         help="one more of sbatch, as in --sbatch=--exclusive; may be repeated",
+    )
+    add(
+        "--no-pilot",
+        dest="pilot",
+        action="store_const",
+        const=False,
+        help="a batch job of its own, not in a pilot among others",
     )
 
 
@@ -223,6 +231,7 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "entrypoint": arguments.entrypoint,
         "num_gpus": arguments.num_gpus,
         "num_cpus": arguments.num_cpus,
+        "num_nodes": arguments.num_nodes,
         "ram": arguments.ram,
         "worker": options.image(arguments.image),
         "params": options.params(arguments.params),
@@ -239,6 +248,7 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "qos": arguments.qos,
         "constraint": arguments.constraint,
         "sbatch": arguments.sbatch or None,
+        "pilot": arguments.pilot,
     }
 
 

@@ -56,6 +56,12 @@ def ago(moment: Optional[float], now: float) -> str:
     return rough(seconds) + " ago"
 
 
+def gone(removed: Dict[str, Any]) -> str:
+    """Return when and by which rule something of a job was removed."""
+    day = time.strftime("%Y-%m-%d", time.localtime(removed["time"]))
+    return "removed on {} by the rule '{}'".format(day, removed["rule"])
+
+
 def rough(seconds: float) -> str:
     """Return a duration in its largest unit: `3 min`."""
     for length, unit in _UNITS:

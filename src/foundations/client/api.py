@@ -289,6 +289,10 @@ class Api(AccountCalls, SearchCalls, LimitCalls):
         """Send a runner's report."""
         return self._call("POST", "/runner/report", payload)
 
+    def pilot(self, news: Json, patience: float) -> Json:
+        """Tell what a pilot carries; returns what it is to do, within `patience` seconds."""
+        return self._call("POST", "/runner/pilot", news, patience + 30.0)
+
     def claim(self, payload: Json) -> Json:
         """Return the assignment of a runner that shows its claim."""
         return self._call("POST", "/runner/claim", payload)

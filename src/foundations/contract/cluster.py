@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Keys of job.config.yaml that become `JobSpec.cluster`, by the kind of cluster that has them.
 KEYS_OF = {
-    "slurm": ("partition", "account", "qos", "constraint", "sbatch"),
+    "slurm": ("partition", "account", "qos", "constraint", "sbatch", "pilot"),
     "ray": ("node_labels", "node_resources"),
 }
 KEYS = tuple(key for keys in KEYS_OF.values() for key in keys)
@@ -50,6 +50,12 @@ def read_cluster(values: Dict[str, Any], label: Any = str) -> Dict[str, Any]:
 def _name(key: str, value: Any, label: Any) -> str:
     if not isinstance(value, str) or not value.isprintable() or value[0] == "-":
         raise ConfigError("{} must be a name, not {!r}.".format(label(key), value))
+    return value
+
+
+def _choice(key: str, value: Any, label: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError("{} must be true or false, not {!r}.".format(label(key), value))
     return value
 
 
@@ -119,4 +125,6 @@ def _long_name(word: str) -> Any:
 
 
 _RESOURCES = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "ram"}
-_READERS = {"sbatch": _words, "node_labels": _labels, "node_resources": _amounts}
+_READERS = {
+    "sbatch": _words, "pilot": _choice, "node_labels": _labels, "node_resources": _amounts,
+}  # fmt: skip

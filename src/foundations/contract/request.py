@@ -14,6 +14,7 @@ _MOST_GIGABYTES = 4096
 _RULES: Tuple[Tuple[str, Tuple[type, ...], Callable[[Any], bool], str], ...] = (
     ("num_cpus", (int, float), lambda number: number >= 0.001, "must be more than 0"),
     ("num_gpus", (int, float), lambda number: number >= 0, "must not be negative"),
+    ("num_nodes", (int, float), lambda number: number >= 1, "must be 1 or more"),
     (
         "num_gpus",
         (int, float),

@@ -58,7 +58,8 @@ class JobSpec:
     attempts after the first. `worker` has the image, where the job runs in a container, and the
     container's options, as `foundations.contract.worker` reads them. `executor` names where it is
     to run, None: wherever there is room; `cluster` has partition, account and the like, as
-    `foundations.contract.cluster` reads them. `search` is what the job is seen and stopped with:
+    `foundations.contract.cluster` reads them. `num_nodes` is on how many nodes it runs at once, on
+    each with `resources`. `search` is what the job is seen and stopped with:
     its search, or the program that submits many jobs.
     """
 
@@ -86,3 +87,4 @@ class JobSpec:
     executor: Optional[str] = None
     cluster: Dict[str, Any] = field(default_factory=dict)
     search: Optional[str] = None
+    num_nodes: int = 1

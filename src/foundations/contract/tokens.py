@@ -8,6 +8,7 @@ PERSONAL = "atp_"
 RUNNER = "atr_"
 JOB = "atj_"
 SERVER = "atn_"
+PILOT = "atq_"
 CLAIM = "atc_"
 
 # Beside the socket on which a job reaches the server's API.
@@ -37,6 +38,14 @@ def _made_of(runner_token: str, attempt: int, kind: str, word: bytes) -> str:
 
     made = new(runner_token.encode(), b"%s %d" % (word, attempt), sha256).hexdigest()
     return "{}{}_{}".format(kind, attempt, made)
+
+
+def pilot_token(secret: str, name: str) -> str:
+    """Return the token of a pilot, made of the server's secret: nothing has to be kept."""
+    from hashlib import sha256
+    from hmac import new
+
+    return PILOT + new(secret.encode(), "pilot {}".format(name).encode(), sha256).hexdigest()
 
 
 def attempt_of(token: str) -> int:

@@ -182,7 +182,7 @@ def _store(bundle: Bundle, folder: JobFolder, remarks: List[str]) -> str:
     of_home = os.path.join(config.home(), "blobs")
     blobs = BlobDir(of_home if folder.remote() is None else folder.blobs_dir)
     lost = set()
-    for digest in blobs.missing(sorted(manifest.blob_digests(bundle.entries))):
+    for digest in blobs.renew(sorted(manifest.blob_digests(bundle.entries))):
         try:
             blobs.put_file(bundle.path_of(digest), digest, durable=False)
         except BundleError as error:  # noqa: PERF203 - one that has changed keeps no other

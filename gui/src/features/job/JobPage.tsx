@@ -1,6 +1,6 @@
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { ChevronRight, FileQuestion } from "lucide-react";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 
 import { ApiError } from "@/api/client";
 import { useFeed } from "@/api/feed";
@@ -17,6 +17,7 @@ import { useTitle } from "@/lib/title";
 import { JobButtons } from "./JobButtons";
 import styles from "./JobPage.module.css";
 import { Overview } from "./Overview";
+import { RemovedPart, removedPart } from "./RemovedParts";
 import type { JobTab } from "./search";
 
 const MetricsTab = lazy(() => import("./metrics/MetricsTab").then((module) => ({ default: module.MetricsTab })));
@@ -46,14 +47,20 @@ export function JobPage() {
         <Suspense fallback={<Skeleton height={320} />}>
           {tab === "overview" && <Overview job={data} />}
           {tab === "metrics" && <MetricsTab job={data} />}
-          {tab === "logs" && <LogsTab job={data} />}
-          {tab === "artifacts" && <ArtifactsTab job={data} />}
+          {tab === "logs" && <Kept job={data} what="log" tab={<LogsTab job={data} />} />}
+          {tab === "artifacts" && <Kept job={data} what="artifacts" tab={<ArtifactsTab job={data} />} />}
           {tab === "code" && <CodeTab job={data} />}
           {tab === "system" && <SystemTab job={data} />}
         </Suspense>
       </main>
     </>
   );
+}
+
+/** A tab, unless what it shows was removed. */
+function Kept({ job, what, tab }: { job: JobDetails; what: string; tab: ReactNode }) {
+  const part = removedPart(job, what);
+  return part === undefined ? tab : <RemovedPart part={part} />;
 }
 
 function useDeleted(jobId: string | undefined): boolean {

@@ -11,6 +11,7 @@ import page from "@/styles/page.module.css";
 
 import { NotesPanel } from "./NotesPanel";
 import styles from "./Overview.module.css";
+import { RemovedParts } from "./RemovedParts";
 import { TagsPanel } from "./TagsPanel";
 import { Timeline } from "./Timeline";
 
@@ -20,6 +21,7 @@ export function Overview({ job }: { job: JobDetails }) {
     <div className={page["columns"]}>
       <div className={page["stack"]}>
         <Standing job={job} />
+        <RemovedParts job={job} />
         <MetricsPanel job={job} />
         <ParamsPanel job={job} />
         <NotesPanel job={job} />
@@ -135,10 +137,18 @@ function ParamsPanel({ job }: { job: JobDetails }) {
   );
 }
 
+/** Where the newest attempt is, the node of rank 0 first. */
+function nodesOf(job: JobDetails): string[] {
+  const held = job.attempt_list.at(-1)?.allocation;
+  if (held === undefined) return [];
+  const others = (held["others"] ?? []) as { node: string }[];
+  return [held, ...others].map((part) => formatValue(part["node"])).filter((name) => name !== "");
+}
+
 function JobFacts({ job }: { job: JobDetails }) {
   const { cpus, memory, gpus } = job.resources;
   const asked = [plural(cpus, "CPU"), gpus > 0 && plural(gpus, "GPU"), memory !== null && formatBytes(memory)].filter(Boolean);
-  const node = job.attempt_list.at(-1)?.allocation["node"];
+  const nodes = nodesOf(job);
   const command = [...(job.entrypoint ?? ["python"]), ...job.command].map(quoted).join(" ");
   const usage = job.usage;
   return (
@@ -150,9 +160,9 @@ function JobFacts({ job }: { job: JobDetails }) {
           ["Duration", job.started_at === null ? "–" : <Duration job={job} />],
           ["Submitted", `${formatDate(job.submitted_at)} by ${job.user}`],
           job.started_at !== null && ["Waited", formatDuration(job.started_at - job.submitted_at)],
-          ["Asked for", asked.join(", ")],
+          ["Asked for", job.num_nodes > 1 ? `${job.num_nodes} nodes, each ${asked.join(", ")}` : asked.join(", ")],
           usage !== null && usage["cpu_seconds"] !== undefined && ["Used", `${formatDuration(usage["cpu_seconds"])} of CPU, ${formatBytes(usage["peak_memory"] ?? 0)} at most`],
-          node !== undefined && ["Node", formatValue(node)],
+          nodes.length > 0 && [nodes.length > 1 ? "Nodes" : "Node", nodes.join(", ")],
           job.priority !== 0 && ["Priority", job.priority],
           job.timeout !== null && ["Time limit", formatDuration(job.timeout)],
           job.attempts > 1 && ["Attempts", `${job.attempts} of up to ${job.retries + 1}`],

@@ -31,7 +31,10 @@ class Metric(TypedDict):
 
 
 class PlainJob(TypedDict):
-    """A job without what it recorded; `params` are those that it was submitted with."""
+    """A job without what it recorded; `params` are those that it was submitted with.
+
+    `resources` is what it has on each of its `num_nodes`.
+    """
 
     job_id: str
     kind: str
@@ -44,6 +47,7 @@ class PlainJob(TypedDict):
     exit_code: int | None
     priority: int
     resources: ResourcesAsked
+    num_nodes: int
     params: dict[str, Any]
     command: list[str]
     entrypoint: list[str] | None
@@ -136,6 +140,16 @@ class AttemptShown(TypedDict):
     error: NotRequired[dict[str, Any] | None]
 
 
+class RemovedPart(TypedDict):
+    """What a job had (`what`: log, artifacts, results ...) and when which rule removed it."""
+
+    what: str
+    rule: str
+    time: float
+    files: int
+    size: int
+
+
 class JobDetails(JobRow):
     """Everything about a job."""
 
@@ -146,6 +160,7 @@ class JobDetails(JobRow):
     outputs: str | None
     attempt_list: list[AttemptShown]
     log_size: int
+    removed: list[RemovedPart]
     error: NotRequired[dict[str, Any] | None]
     jobs_ahead: NotRequired[int | None]
     waits_because: NotRequired[str]

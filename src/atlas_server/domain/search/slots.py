@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from atlas_server.domain.resources import Node
 from foundations.contract.spec import Resources
 
 
-def slots(asked: Resources, nodes: Sequence[Node]) -> int:
-    """How many jobs that ask for this run at once where nothing else does; 1 at least."""
-    return max(1, sum(_on(asked, node) for node in nodes))
+def slots(asked: Resources, nodes: Sequence[Node], each: int = 1) -> int:
+    """How many jobs that ask for this run at once where nothing else does; 1 at least.
+
+    `each` is on how many nodes one of them is at once.
+    """
+    return max(1, sum(_on(asked, node) for node in nodes) // each)
+
+
+def gpus_of_trial(spec: Mapping[str, Any]) -> float:
+    """How many GPUs a trial has, on all its nodes; `spec` is the JSON form of its JobSpec."""
+    return float(spec["resources"]["gpus"]) * int(spec.get("num_nodes", 1))
 
 
 def _on(asked: Resources, node: Node) -> int:
