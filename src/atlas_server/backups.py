@@ -72,6 +72,7 @@ def save(config: ServerConfig, target: Path, advance: Advance) -> Saved:
     os.sync()
     facts = {"version": __version__, "schema": SCHEMA_VERSION, "time": time.time(), "jobs": jobs}
     _tell(target, {"complete": True, **facts, "blobs": len(named) - len(lost)})
+    config.last_backup.write_text(json.dumps({"time": facts["time"], "folder": str(target)}))
     return Saved(jobs, len(named), done, sorted(lost))
 
 

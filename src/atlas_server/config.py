@@ -12,6 +12,7 @@ from typing import Any
 from atlas_server.executor_settings import DEFAULT, Settings, chosen
 from atlas_server.setting_values import ALLOWED, UNIX, checked
 from foundations.errors import ConfigError
+from foundations.host_settings import pip_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,11 @@ class ServerConfig:
         return self.home / "database" / "atlas.db"
 
     @property
+    def last_backup(self) -> Path:
+        """When and where this home was last saved to."""
+        return self.home / "database" / "last-backup.json"
+
+    @property
     def blobs(self) -> Path:
         """The content store."""
         return self.home / "blobs"
@@ -211,6 +217,17 @@ def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
     if is_loopback(host):
         return dict.fromkeys(ALLOWED, ("*",))
     return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
+
+
+def package_index() -> str | None:
+    """Return the index that pip's settings name, or pip's own; None where they want none."""
+    found = dict(reversed(list(pip_settings(("index-url", "no-index"), os.environ, sys.prefix))))
+    return None if "no-index" in found else found.get("index-url", "https://pypi.org/simple")
+
+
+def in_colour() -> bool:
+    """Whether what is printed is to have colours: for a terminal, unless its owner wants none."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def engine_sockets() -> tuple[str, ...]:

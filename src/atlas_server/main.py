@@ -1,4 +1,4 @@
-"""The command `atlas-server`: start, stop, status, logs, user, audit, backup, gc, version."""
+"""The command `atlas-server`: start, stop, status, logs, user, audit, backup, gc, doctor ..."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from atlas_server import backup_commands, gc_command, node_commands, process, user_commands
+from atlas_server import (
+    backup_commands,
+    doctor_commands,
+    gc_command,
+    node_commands,
+    process,
+    user_commands,
+)
 from atlas_server import config as configuration
 from atlas_server.config import ServerConfig
 from atlas_server.database_url import refuse_password
@@ -65,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     backup_commands.add_parsers(commands, _config)
     gc_command.add_parser(commands, _config)
     node_commands.add_parser(commands, _config)
+    doctor_commands.add_parsers(commands, _config)
     systemd = commands.add_parser(
         "systemd",
         help="print a systemd unit for this server",

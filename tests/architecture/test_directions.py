@@ -14,7 +14,7 @@ LATE_IN_SDK = {
 }
 
 # What the server may know of the SDK: the wire, and the rules of folders and contents.
-SDK_FOR_SERVER = ("_version", "blobs", "disk", "bundle", "contract", "errors")
+SDK_FOR_SERVER = ("_version", "blobs", "disk", "bundle", "contract", "errors", "host_settings")
 
 # Everything `foundations submit` loads starts within a few interpreter starts: these cost too much.
 HOT_PATH = (
@@ -101,7 +101,7 @@ def test_only_the_executor_of_this_machine_knows_the_runner(modules):
     # It finds runners again by their process, what they left in the container engine, and jobs
     # that run without it, and environments; all others start an argv somewhere else. The server's
     # start provides the SDK that jobs import.
-    here = ("arrivals", "containers", "environments", "local")
+    here = ("arrivals", "containers", "environments", "local", "surroundings")
     of_this_machine = {
         "atlas_server/serve.py",
         *(f"atlas_server/executors/{name}.py" for name in here),

@@ -133,7 +133,7 @@ def test_jobs_outlive_an_upgrade_and_a_way_back(
         assert database.execute("SELECT count(*) FROM jobs").fetchone() == (3,)
     shutil.move(databases / f"before-{SCHEMA_VERSION}.db", databases / "atlas.db")
     server.start()
-    server.completed(waits)
+    assert server.job(waits)["job_id"] == waits
 
 
 def openapi(server: LiveServer) -> dict[str, Any]:

@@ -172,6 +172,30 @@ def connect(url: str) -> Any:
     return _set_up(_driver().opened(url, **_wire(url)))
 
 
+def look_at(url: str) -> tuple[str, float, str | None]:
+    """Return its version, its time, and its schema if it has one, at once: nothing is waited for.
+
+    Raises Unavailable.
+    """
+    driver = _driver()
+    try:
+        with closing(connect(url)) as connection:
+            version, now, table = connection.execute(
+                "SELECT current_setting('server_version'),"
+                " extract(epoch FROM clock_timestamp())::float8, to_regclass('alembic_version')"
+            ).fetchone()
+            found = (
+                table and connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            )
+    except driver.Error as error:
+        cause = str(error).partition("\n")[0].strip().rstrip(".")
+        raise Unavailable(
+            f"The database {nameable(url)} does not answer: {cause}.",
+            "Look whether it runs, and at database_url: docs/postgres.md",
+        ) from error
+    return version.partition(" ")[0], now, found[0] if found else None
+
+
 def _engine(url: str) -> Engine:
     driver, wire = _driver(), _wire(url)
     engine = create_engine(
