@@ -72,14 +72,20 @@ class ProcessWay:
     def start(self) -> WorkerProcess:
         """Start the command."""
         prepared = self._ready()
-        entrypoint = self._spec["entrypoint"] or [prepared.python]
+        command = [*(self._spec["entrypoint"] or [prepared.python]), *self._spec["command"]]
+        environment = self._environment(prepared)
+        if self._spec.get("num_nodes", 1) > 1:
+            from atlas_runner.several_nodes import spread  # noqa: PLC0415 - for few jobs
+
+            first_exit = str(self._workspace.root / "first-exit")
+            command, environment = spread(command, environment, first_exit)
         become_subreaper()
         log_fd = os.open(self._workspace.log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             worker = WorkerProcess.start(
-                [*entrypoint, *self._spec["command"]],
+                command,
                 cwd=self._workspace.job_dir,
-                env=self._environment(prepared),
+                env=environment,
                 log_fd=log_fd,
                 memory=self._spec["resources"]["memory"],
                 umask=int(os.environ.get("ATLAS_UMASK", "-1"), 8),

@@ -13,7 +13,7 @@ from atlas_server.domain.ports import Life
 from atlas_server.domain.resources import Gpu
 from atlas_server.executor_settings import LocalSettings, SlurmSettings, chosen, read_executors
 from atlas_server.executors.slurm_script import Request, options, script
-from atlas_server.executors.slurm_tables import nodes, observation, rows
+from atlas_server.executors.slurm_tables import hosts, nodes, observation, rows
 from foundations.contract.cluster import read_cluster
 from foundations.errors import ConfigError
 
@@ -70,6 +70,27 @@ def test_drained_nodes_are_left_out() -> None:
     request = replace(PLAIN, avoid=("n1", "n7"))
     assert options(request, SlurmSettings())[-1] == "--exclude=n1,n7"
     assert options(PLAIN, SlurmSettings(), ["--exclude=n1"])[-1] == "--exclude=n1"
+
+
+def test_a_job_of_several_nodes_asks_for_one_task_on_each() -> None:
+    asked = options(replace(PLAIN, nodes=4, gpus=2.0), SlurmSettings())
+    assert [word for word in asked if "nodes" in word or "task" in word or "gres" in word] == [
+        "--nodes=4", "--ntasks=4", "--ntasks-per-node=1", "--cpus-per-task=1", "--gres=gpu:2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", []),
+        ("n1", ["n1"]),
+        ("n[1-3,7],gpu-2", ["n1", "n2", "n3", "n7", "gpu-2"]),
+        ("rack1-[008-011]", ["rack1-008", "rack1-009", "rack1-010", "rack1-011"]),
+        ("a[1-2]-ib,b", ["a1-ib", "a2-ib", "b"]),
+    ],
+)
+def test_lists_of_nodes_are_read(text: str, names: list[str]) -> None:
+    assert hosts(text) == names
 
 
 def test_the_settings_are_for_jobs_that_do_not_say() -> None:

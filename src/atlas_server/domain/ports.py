@@ -46,7 +46,8 @@ class Life(Enum):
 class Observation:
     """What a backend knows of a launched runner.
 
-    `node` is where it is, where the backend chose. Of one that is gone: `certain` that no process
+    `node` is where it is, where the backend chose, and `others` the further nodes of its attempt.
+    Of one that is gone: `certain` that no process
     of it is left, and not only out of sight; `began` is False where it never ran at all, and
     `reachable` where nobody can look at what it left; `reason` and `message` say why it is gone,
     where the backend knows better than "lost".
@@ -54,6 +55,7 @@ class Observation:
 
     life: Life
     node: str | None = None
+    others: tuple[str, ...] = ()
     certain: bool = True
     began: bool = True
     reachable: bool = True

@@ -15,7 +15,7 @@ from atlas_server.executors.engine import EngineAway, EngineRefused, Home
 from atlas_server.executors.pilot import Waiting
 from atlas_server.executors.slurm_commands import SlurmCommands
 from atlas_server.executors.slurm_queue import SlurmQueue, Submission
-from atlas_server.executors.slurm_script import Request, amounts, options, script, wishes
+from atlas_server.executors.slurm_script import Request, amounts, options, script, tasks, wishes
 from atlas_server.executors.slurm_tables import Row, observation
 from foundations.contract.codec import plain
 from foundations.contract.pilots import Charge
@@ -46,7 +46,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         """Return why Slurm would refuse such a job, as Slurm itself says."""
         said = (
             self._no_image(spec)
-            or self._one_node(spec)
+            or self._one_node_or_shared(spec)
             or self._not_for_us(spec)
             or whole_gpus(spec, self.name)
         )
@@ -58,6 +58,15 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         return Refused(
             f"{self.name} would refuse the job: {verdict}.",
             "Its partitions and what they have: foundations nodes, sinfo.",
+        )
+
+    def _one_node_or_shared(self, spec: JobSpec) -> FoundationsError | None:
+        if self._settings.shared or spec.num_nodes == 1:
+            return None
+        return Refused(
+            f"The job asks for {spec.num_nodes} nodes, which have to see the same files; those of"
+            f" {self.name} share none with the server.",
+            "Leave `num_nodes` out, or give the nodes a file system in common.",
         )
 
     def _order(self, launch: Launch, handle: Handle) -> Submission:
@@ -118,6 +127,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             cluster,
             grace,
             avoid=tuple(avoid),
+            nodes=spec.get("num_nodes", 1),
         )
 
     def _told(self, assignment: Mapping[str, Any], handle: Handle) -> dict[str, Any]:
@@ -136,9 +146,13 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             "", "", asked.cpus, asked.memory, asked.gpus, spec.timeout, spec.cluster,
             self._home.grace,
         )  # fmt: skip
-        key = (*amounts(request, self._settings), *wishes(request, self._settings))
+        key = (
+            *tasks(spec.num_nodes),
+            *amounts(request, self._settings),
+            *wishes(request, self._settings),
+        )
         if key not in self._verdicts:
-            words = ("sbatch", "--test-only", "--nodes=1", "--ntasks=1", "--chdir=/", *key)
+            words = ("sbatch", "--test-only", "--chdir=/", *key)
             try:
                 self._commands.run(words, "#!/bin/sh\n")
                 said = None

@@ -19,7 +19,7 @@ _COLLECTING = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an attempt asks of Slurm; `memory` in bytes, `timeout` in seconds.
+    """What an attempt asks for on each of its `nodes`: `memory` in bytes, `timeout` in seconds.
 
     `node` is where a dead runner has left something to take in; `avoid` are nodes to stay away
     from.
@@ -35,6 +35,7 @@ class Request:
     grace: float
     node: str | None = None
     avoid: tuple[str, ...] = ()
+    nodes: int = 1
 
 
 def options(
@@ -47,8 +48,7 @@ def options(
         "--parsable",
         # An attempt runs once: whether there is another is not Slurm's to say.
         "--no-requeue",
-        "--nodes=1",
-        "--ntasks=1",
+        *tasks(request.nodes),
         *amounts(request, settings),
         f"--signal=B:USR1@{math.ceil(request.grace + _COLLECTING)}",
         "--chdir=/",
@@ -60,6 +60,12 @@ def options(
         # A node that takes no jobs any more is not waited for long.
         found += [f"--nodelist={request.node}", "--time=10", "--deadline=now+15minutes"]
     return [*found, *(wishes(request, settings) if where is None else where)]
+
+
+def tasks(nodes: int) -> list[str]:
+    """Return the options that ask for one task on each of some nodes."""
+    spread = ["--ntasks-per-node=1"] if nodes > 1 else []
+    return [f"--nodes={nodes}", f"--ntasks={nodes}", *spread]
 
 
 def amounts(request: Request, settings: SlurmSettings) -> list[str]:

@@ -33,6 +33,8 @@ _NODE_ENDS = {"NODE_FAIL", "BOOT_FAIL"}
 _TAKING = {"idle", "mixed", "mix", "allocated", "alloc", "completing", "comp", "planned"}
 _MARKS = "*$@^!%"
 _ANY_MARK = "*$~#@!%^-+"
+# A name of nodes, in which brackets stand for several.
+_HOSTS = re.compile(r"([^,\[\]]+)(?:\[([\d,-]+)\])?([^,\[\]]*)")
 _GRES = re.compile(r"gpu(?::([\w.-]+))?:(\d+)")
 
 
@@ -80,14 +82,35 @@ def rows(text: str, prefix: str) -> dict[str, Row]:
     return found
 
 
+def hosts(text: str) -> list[str]:
+    """Return the nodes that Slurm means by "n[1-3,07],gpu-2"; none for nothing."""
+    found: list[str] = []
+    for before, ranges, after in _HOSTS.findall(text):
+        found += [f"{before}{number}{after}" for number in _numbers(ranges)]
+    return found
+
+
+def _numbers(ranges: str) -> list[str]:
+    """Return what "1-3,07" stands for; for no ranges nothing is put in, once."""
+    found: list[str] = []
+    for part in ranges.split(","):
+        first, dash, last = part.partition("-")
+        # Leading zeros are part of the names.
+        numbers = range(int(first), int(last) + 1) if dash else ()
+        found += [str(number).zfill(len(first)) for number in numbers] or [first]
+    return found
+
+
 def observation(row: Row, node_prefix: str) -> Observation:
     """Return what a row means for the runner that it is."""
-    node = f"{node_prefix}{row.node}" if row.node else None
+    # The runner is on the first of them.
+    names = [f"{node_prefix}{name}" for name in hosts(row.node or "")]
+    node, others = (names[0] if names else None), tuple(names[1:])
     if row.state in _PENDING:
         return Observation(Life.WAITING, message=_why_pending(row))
     if row.state in _RUNNING:
-        return Observation(Life.ALIVE, node=node)
-    gone = Observation(Life.GONE, node=node, began=row.began)
+        return Observation(Life.ALIVE, node=node, others=others)
+    gone = Observation(Life.GONE, node=node, others=others, began=row.began)
     if row.state in _NODE_ENDS:
         message = f"Slurm has lost the node {row.node or '?'} on which the job ran."
         return replace(

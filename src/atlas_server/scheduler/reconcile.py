@@ -87,8 +87,8 @@ class Reconciler:
             elif job.state is JobState.STOPPING and attempt.id not in self._asked_to_stop:
                 self._asked_to_stop.add(attempt.id)
                 executor.stop(handle, grace=self._grace)
-            elif seen.node is not None and seen.node != attempt.allocation["node"]:
-                self._relocate(attempt, seen.node, executor, held)
+            elif seen.node is not None and _nodes_of(seen) != _names(attempt):
+                self._relocate(attempt, _nodes_of(seen), executor, held)
                 acted = True
         return acted
 
@@ -100,11 +100,11 @@ class Reconciler:
         return seen.certain or self._is_past_lease(attempt, now)
 
     def _relocate(
-        self, attempt: AttemptRecord, node: str, executor: Executor, held: Sequence[Held]
+        self, attempt: AttemptRecord, nodes: Sequence[str], executor: Executor, held: Sequence[Held]
     ) -> None:
         others = [Allocation.from_json(each.allocation) for _, each in held if each != attempt]
         own = Allocation.from_json(attempt.allocation)
-        allocation = relocated(own, node, executor.nodes(), others)
+        allocation = relocated(own, nodes, executor.nodes(), others)
         self._whereabouts.relocate(attempt, allocation)
 
     def _handle(self, attempt: AttemptRecord) -> str | None:
@@ -158,3 +158,11 @@ class Reconciler:
         self._jobs.give_up(
             current, "The job's runner died and so did its successors.", StateReason.LOST
         )
+
+
+def _nodes_of(seen: Observation) -> list[str]:
+    return [name for name in (seen.node, *seen.others) if name is not None]
+
+
+def _names(attempt: AttemptRecord) -> list[str]:
+    return [part.node for part in Allocation.from_json(attempt.allocation).parts()]
