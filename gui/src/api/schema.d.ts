@@ -3405,6 +3405,74 @@ export interface components {
             others: number;
         };
         /**
+         * PlacedJob
+         * @description A job that holds resources: `node` is where, null as long as that is not known.
+         */
+        PlacedJob: {
+            /** Job Id */
+            job_id: string;
+            /** Kind */
+            kind: string;
+            /** Project */
+            project: string;
+            /** Name */
+            name: string | null;
+            /** User */
+            user: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "starting" | "running" | "stopping" | "completed" | "failed" | "stopped";
+            /** Reason */
+            reason: string | null;
+            /** Message */
+            message: string | null;
+            /** Exit Code */
+            exit_code: number | null;
+            /** Priority */
+            priority: number;
+            resources: components["schemas"]["ResourcesAsked"];
+            /** Params */
+            params: {
+                [key: string]: unknown;
+            };
+            /** Command */
+            command: string[];
+            /** Entrypoint */
+            entrypoint: string[] | null;
+            /** Attempts */
+            attempts: number;
+            /** Retries */
+            retries: number;
+            /** Timeout */
+            timeout: number | null;
+            /** Submitted At */
+            submitted_at: number;
+            /** Queued At */
+            queued_at: number;
+            /** Not Before */
+            not_before: number | null;
+            /** Started At */
+            started_at: number | null;
+            /** Finished At */
+            finished_at: number | null;
+            /** Bundle */
+            bundle: string;
+            /** Usage */
+            usage: {
+                [key: string]: number;
+            } | null;
+            /** Notes */
+            notes: string | null;
+            /** Rerun Of */
+            rerun_of: string | null;
+            /** Search */
+            search: string | null;
+            /** Node */
+            node: string | null;
+        };
+        /**
          * PlainJob
          * @description A job without what it recorded; `params` are those that it was submitted with.
          *
@@ -3575,7 +3643,7 @@ export interface components {
          */
         Queue: {
             /** Running */
-            running: components["schemas"]["PlainJob"][];
+            running: components["schemas"]["PlacedJob"][];
             /** Queued */
             queued: components["schemas"]["WaitingJob"][];
             /** Total Queued */

@@ -1,6 +1,6 @@
 /** Searches: what the pages read of them, and do with them. */
 
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { get, part, send } from "./client";
 import type { Change } from "./feed";
@@ -36,11 +36,22 @@ export function useSearchRow(name: string, enabled: boolean) {
 }
 
 export function useTrials(name: string) {
+  const client = useQueryClient();
   useRefresh(["trials", name], told(name), 1500);
   return useQuery({
     queryKey: ["trials", name],
-    queryFn: async ({ signal }) => (await get<{ trials: Trial[] }>(`/searches/${part(name)}/trials`, {}, signal)).trials,
+    queryFn: async ({ signal }) => {
+      const known = settled(client.getQueryData<Trial[]>(["trials", name]) ?? []);
+      const after = known.at(-1)?.number;
+      return [...known, ...(await get<{ trials: Trial[] }>(`/searches/${part(name)}/trials`, { after }, signal)).trials];
+    },
   });
+}
+
+/** The trials before the first that is not over: nothing of them will change, so they are read once. */
+export function settled(trials: readonly Trial[]): Trial[] {
+  const open = trials.findIndex((trial) => trial.finished_at === null);
+  return open < 0 ? [...trials] : trials.slice(0, open);
 }
 
 /** The objective while trials run: [step, value] by the trial's number. */

@@ -2,13 +2,23 @@ import type { ReactNode } from "react";
 
 import styles from "./Meter.module.css";
 
+interface Props {
+  label: string;
+  used: number;
+  total: number;
+  text: ReactNode;
+  goal?: boolean;
+  /** The label is read out alone: what stands around says it to the others. */
+  bare?: boolean;
+}
+
 /** How much of something is taken; nearly all of it is a warning, unless it is a goal. */
-export function Meter({ label, used, total, text, goal = false }: { label: string; used: number; total: number; text: ReactNode; goal?: boolean }) {
+export function Meter({ label, used, total, text, goal = false, bare = false }: Props) {
   const share = total > 0 ? Math.min(1, used / total) : 0;
   return (
     <div className={styles["meter"]}>
       <div className={styles["line"]}>
-        <span>{label}</span>
+        {!bare && <span>{label}</span>}
         <strong className="num">{text}</strong>
       </div>
       <div

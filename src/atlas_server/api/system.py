@@ -188,7 +188,14 @@ class SystemRoutes:
             for position, (job_id, why) in enumerate(waiting, start=1)
             if job_id in known
         ]
-        running = [self._views.plain_row(job) for job in self._views.active()]
+        held = self._scheduler.allocations()
+        running = [
+            {
+                **self._views.plain_row(job),
+                "node": held[job.job_id].node if job.job_id in held else None,
+            }
+            for job in self._views.active()
+        ]
         return JSONResponse({"running": running, "queued": rows, "total_queued": total})
 
     @needs(Right.CHANGE)

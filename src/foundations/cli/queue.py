@@ -120,6 +120,7 @@ def _print_running(jobs: List[Json], names: Dict[str, str], now: float) -> None:
         Column("STATE"),
         Column("FOR"),
         Column("HOLDS", least=8),
+        Column("NODE", rank=2, least=6),
         Column("USER", rank=1, least=6),
     ]
     print_table(
@@ -132,6 +133,7 @@ def _print_running(jobs: List[Json], names: Dict[str, str], now: float) -> None:
                 wording.state_cell(job),
                 wording.duration(now - (job["started_at"] or job["submitted_at"])),
                 wording.resources(job["resources"]),
+                job.get("node") or "",
                 job["user"],
             ]
             for job in jobs

@@ -8,6 +8,8 @@ import type { Token } from "@/api/types";
 import { Button } from "@/components/Button";
 import { Field, Input } from "@/components/Field";
 import { Empty, Panel, Skeleton, Trouble } from "@/components/Panel";
+import { Table } from "@/components/Table";
+import cells from "@/components/Table.module.css";
 import { complain, tell } from "@/components/Toasts";
 import { formatAgo, formatDate } from "@/lib/format";
 import { useTitle } from "@/lib/title";
@@ -72,46 +74,30 @@ function TokenTable({ tokens }: { tokens: readonly Token[] }) {
     }
   };
   return (
-    <div className={styles["table"]}>
-      <table>
-        <thead>
-          <tr>
-            <th>Name</th>
-            <th>Kind</th>
-            <th>Scope</th>
-            <th>Last used</th>
-            <th>Until</th>
-            <th>
-              <span className="hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {tokens.map((token) => (
-            <tr key={token.id}>
-              <td className={styles["words"]} title={token.name}>
-                {shownName(token)}
-              </td>
-              <td className={styles["nowrap"]}>
-                {KINDS[token.kind]}
-                {token.current && ", this one"}
-              </td>
-              <td>{token.scope}</td>
-              <td className={styles["nowrap"]}>
-                {token.used_at === null ? "never" : formatAgo(token.used_at, now)}
-                {token.address !== null && `, ${token.address}`}
-              </td>
-              <td className={styles["nowrap"]}>{token.expires_at === null ? "revoked" : token.expires_at < now ? "expired" : formatDate(token.expires_at)}</td>
-              <td className={styles["end"]}>
-                <Button small kind="danger" aria-label={`End ${shownName(token)}`} onClick={() => void end(token)}>
-                  End
-                </Button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Tokens" heads={["Name", "Kind", "Scope", "Last used", "Until", { title: "Actions", silent: true }]}>
+      {tokens.map((token) => (
+        <tr key={token.id}>
+          <td className={cells["words"]} title={token.name}>
+            {shownName(token)}
+          </td>
+          <td className={cells["nowrap"]}>
+            {KINDS[token.kind]}
+            {token.current && ", this one"}
+          </td>
+          <td>{token.scope}</td>
+          <td className={cells["nowrap"]}>
+            {token.used_at === null ? "never" : formatAgo(token.used_at, now)}
+            {token.address !== null && `, ${token.address}`}
+          </td>
+          <td className={cells["nowrap"]}>{token.expires_at === null ? "revoked" : token.expires_at < now ? "expired" : formatDate(token.expires_at)}</td>
+          <td className={cells["end"]}>
+            <Button small kind="danger" aria-label={`End ${shownName(token)}`} onClick={() => void end(token)}>
+              End
+            </Button>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

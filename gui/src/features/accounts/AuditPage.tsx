@@ -6,6 +6,8 @@ import type { AuditEntry } from "@/api/types";
 import { Button } from "@/components/Button";
 import { Select } from "@/components/Field";
 import { Empty, Panel, Skeleton, Trouble } from "@/components/Panel";
+import { Table } from "@/components/Table";
+import cells from "@/components/Table.module.css";
 import { formatDate } from "@/lib/format";
 import { useTitle } from "@/lib/title";
 import page from "@/styles/page.module.css";
@@ -47,34 +49,18 @@ export function AuditPage() {
 
 function EntryTable({ entries }: { entries: readonly AuditEntry[] }) {
   return (
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls is reached by keys
-    <div className={styles["table"]} role="region" aria-label="Entries" tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th>When</th>
-            <th>Who</th>
-            <th>By</th>
-            <th>From</th>
-            <th>What</th>
-            <th>Of what</th>
-            <th>Outcome</th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map((entry) => (
-            <tr key={entry.id}>
-              <td className={`${styles["nowrap"]} num`}>{formatDate(entry.time)}</td>
-              <td>{entry.user}</td>
-              <td>{entry.through}</td>
-              <td className="num">{entry.address}</td>
-              <td className="mono">{entry.action}</td>
-              <td className={`${styles["words"]} mono`}>{entry.target}</td>
-              <td className={entry.outcome >= 400 ? styles["trouble"] : undefined}>{entry.outcome >= 400 ? `refused (${entry.outcome})` : "done"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Entries" heads={["When", "Who", "By", "From", "What", "Of what", "Outcome"]}>
+      {entries.map((entry) => (
+        <tr key={entry.id}>
+          <td className={`${cells["nowrap"]} num`}>{formatDate(entry.time)}</td>
+          <td>{entry.user}</td>
+          <td>{entry.through}</td>
+          <td className="num">{entry.address}</td>
+          <td className="mono">{entry.action}</td>
+          <td className={`${cells["words"]} mono`}>{entry.target}</td>
+          <td className={entry.outcome >= 400 ? styles["trouble"] : undefined}>{entry.outcome >= 400 ? `refused (${entry.outcome})` : "done"}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -9,6 +9,8 @@ import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field, Input, Select } from "@/components/Field";
 import { Empty, Panel, Skeleton, Trouble } from "@/components/Panel";
+import { Table } from "@/components/Table";
+import cells from "@/components/Table.module.css";
 import { complain, tell } from "@/components/Toasts";
 import { formatDate } from "@/lib/format";
 import { useTitle } from "@/lib/title";
@@ -63,41 +65,26 @@ function UserTable({ users, ask }: { users: readonly User[]; ask: (asked: Asked)
     refresh(client, "users");
   };
   return (
-    <div className={styles["table"]}>
-      <table>
-        <thead>
-          <tr>
-            <th>Name</th>
-            <th>Role</th>
-            <th>Since</th>
-            <th>Password</th>
-            <th>
-              <span className="hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {users.map((user) => (
-            <tr key={user.name}>
-              <td className={styles["words"]}>{user.name}</td>
-              <td>
-                <Select label={`Role of ${user.name}`} value={user.role} options={ROLES} onChange={(role) => void change(user, role)} />
-              </td>
-              <td className={styles["nowrap"]}>{formatDate(user.created_at)}</td>
-              <td>{user.has_password ? "yes" : "tokens alone"}</td>
-              <td className={styles["end"]}>
-                <Button small aria-label={`New password for ${user.name}`} onClick={() => ask({ what: "password", user })}>
-                  New password
-                </Button>{" "}
-                <Button small kind="danger" aria-label={`Remove ${user.name}`} onClick={() => ask({ what: "remove", user })}>
-                  Remove
-                </Button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Users" heads={["Name", "Role", "Since", "Password", { title: "Actions", silent: true }]}>
+      {users.map((user) => (
+        <tr key={user.name}>
+          <td className={cells["words"]}>{user.name}</td>
+          <td>
+            <Select label={`Role of ${user.name}`} value={user.role} options={ROLES} onChange={(role) => void change(user, role)} />
+          </td>
+          <td className={cells["nowrap"]}>{formatDate(user.created_at)}</td>
+          <td>{user.has_password ? "yes" : "tokens alone"}</td>
+          <td className={cells["end"]}>
+            <Button small aria-label={`New password for ${user.name}`} onClick={() => ask({ what: "password", user })}>
+              New password
+            </Button>{" "}
+            <Button small kind="danger" aria-label={`Remove ${user.name}`} onClick={() => ask({ what: "remove", user })}>
+              Remove
+            </Button>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

@@ -5,6 +5,8 @@ import type { JobDetails } from "@/api/types";
 import { Duration } from "@/components/Duration";
 import { Facts, Panel } from "@/components/Panel";
 import { Status } from "@/components/Status";
+import { type Head, Table } from "@/components/Table";
+import cells from "@/components/Table.module.css";
 import { formatBytes, formatDate, formatDuration, formatNumber, formatValue, plural, quoted, shortId } from "@/lib/format";
 import { describeReason } from "@/lib/states";
 import page from "@/styles/page.module.css";
@@ -75,35 +77,22 @@ function MetricsPanel({ job }: { job: JobDetails }) {
   const metrics = Object.entries(job.metrics);
   if (metrics.length === 0) return null;
   const ranged = metrics.some(([, metric]) => metric.min != null);
+  const heads = ["Last", ...(ranged ? ["Lowest", "Highest"] : []), "Points"].map((title): Head => ({ title, number: true }));
   return (
     <Panel title="Metrics" count={metrics.length} flush>
-      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls is reached by keys */}
-      <div className={styles["table"]} tabIndex={0} role="region" aria-label="Metrics">
-        <table>
-          <thead>
-            <tr>
-              <th>Name</th>
-              <th className={styles["num"]}>Last</th>
-              {ranged && <th className={styles["num"]}>Lowest</th>}
-              {ranged && <th className={styles["num"]}>Highest</th>}
-              <th className={styles["num"]}>Points</th>
-            </tr>
-          </thead>
-          <tbody>
-            {metrics.map(([name, metric]) => (
-              <tr key={name}>
-                <td>{name}</td>
-                <td className={`${styles["num"]} num`} title={String(metric.value)}>
-                  <strong style={{ fontWeight: 560 }}>{formatValue(metric.value)}</strong>
-                </td>
-                {ranged && <td className={`${styles["num"]} num`}>{metric.min == null ? "–" : formatNumber(metric.min)}</td>}
-                {ranged && <td className={`${styles["num"]} num`}>{metric.max == null ? "–" : formatNumber(metric.max)}</td>}
-                <td className={`${styles["num"]} num`}>{metric.count.toLocaleString("en")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="Metrics" tall heads={["Name", ...heads]}>
+        {metrics.map(([name, metric]) => (
+          <tr key={name}>
+            <td className={styles["name"]}>{name}</td>
+            <td className={`${cells["number"]}`} title={String(metric.value)}>
+              <strong style={{ fontWeight: 560 }}>{formatValue(metric.value)}</strong>
+            </td>
+            {ranged && <td className={`${cells["number"]}`}>{metric.min == null ? "–" : formatNumber(metric.min)}</td>}
+            {ranged && <td className={`${cells["number"]}`}>{metric.max == null ? "–" : formatNumber(metric.max)}</td>}
+            <td className={`${cells["number"]}`}>{metric.count.toLocaleString("en")}</td>
+          </tr>
+        ))}
+      </Table>
     </Panel>
   );
 }
@@ -117,21 +106,16 @@ function ParamsPanel({ job }: { job: JobDetails }) {
           None. <code>foundations.log_param("name", value)</code> records one, <code>--params</code> passes them.
         </p>
       ) : (
-        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls is reached by keys
-        <div className={styles["table"]} tabIndex={0} role="region" aria-label="Parameters">
-          <table>
-            <tbody>
-              {params.map(([name, value]) => (
-                <tr key={name}>
-                  <td className={styles["key"]}>{name}</td>
-                  <td className="num" title={formatValue(value)}>
-                    {formatValue(value)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label="Parameters" tall>
+          {params.map(([name, value]) => (
+            <tr key={name}>
+              <td className={styles["key"]}>{name}</td>
+              <td className={`${styles["value"]} num`} title={formatValue(value)}>
+                {formatValue(value)}
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </Panel>
   );

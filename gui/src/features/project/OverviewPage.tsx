@@ -27,7 +27,7 @@ export function OverviewPage() {
     return <main id="main" className={page["page"]}>{error === null ? <Skeleton height={400} /> : <Trouble error={error} retry={() => void refetch()} />}</main>;
   }
   return (
-    <main id="main" className={page["page"]} style={{ margin: 0 }}>
+    <main id="main" className={page["page"]} style={{ maxWidth: "none" }}>
       <div className={page["columns"]}>
         <div className={page["stack"]}>
           <MetricGraph project={data} />

@@ -9,6 +9,8 @@ import { useTitle } from "@/lib/title";
 import page from "@/styles/page.module.css";
 
 import { ClearDialog } from "./ClearDialog";
+import { LimitsPanel } from "./LimitsPanel";
+import styles from "./QueuePage.module.css";
 import { RunningTable } from "./RunningTable";
 import { WaitingTable } from "./WaitingTable";
 
@@ -40,25 +42,26 @@ export function QueuePage() {
       ) : (
         <>
           <Panel title="Running" count={data.running.length} flush>
-            {data.running.length === 0 ? <p style={{ padding: "14px 16px", color: "var(--ink-3)" }}>Nothing.</p> : <RunningTable jobs={data.running} />}
+            {data.running.length === 0 ? <p className={styles["text"]}>Nothing.</p> : <RunningTable jobs={data.running} />}
           </Panel>
           <Panel title="Waiting" count={data.total_queued} flush>
             {data.queued.length === 0 ? (
-              <p style={{ padding: "14px 16px", color: "var(--ink-3)" }}>Nothing: the next job starts at once where it fits.</p>
+              <p className={styles["text"]}>Nothing: the next job starts at once where it fits.</p>
             ) : (
               <>
                 <WaitingTable jobs={data.queued} several={several} />
                 {several && (
-                  <p style={{ padding: "10px 16px", color: "var(--ink-3)" }}>
+                  <p className={styles["text"]}>
                     Several people wait: a higher priority goes first, then whoever has less of the machines now. The order that you choose counts among jobs of one user; to pass jobs of others, raise the priority.
                   </p>
                 )}
               </>
             )}
-            {data.total_queued > data.queued.length && <p style={{ padding: "10px 16px", color: "var(--ink-3)" }}>The first {data.queued.length} of {plural(data.total_queued, "job")}.</p>}
+            {data.total_queued > data.queued.length && <p className={styles["text"]}>The first {data.queued.length} of {plural(data.total_queued, "job")}.</p>}
           </Panel>
         </>
       )}
+      <LimitsPanel />
       {clearing && data !== undefined && <ClearDialog queue={data} onClose={() => setClearing(false)} />}
     </main>
   );

@@ -1,48 +1,37 @@
 import { Link } from "@tanstack/react-router";
 
-import type { PlainJob } from "@/api/types";
+import type { PlacedJob, PlainJob } from "@/api/types";
 import { Duration } from "@/components/Duration";
 import { Status } from "@/components/Status";
+import { Table } from "@/components/Table";
+import cells from "@/components/Table.module.css";
 import { formatBytes, formatNumber, plural, shortId } from "@/lib/format";
 
 import styles from "./QueuePage.module.css";
 
-export function RunningTable({ jobs }: { jobs: readonly PlainJob[] }) {
+export function RunningTable({ jobs }: { jobs: readonly PlacedJob[] }) {
   return (
-    <div className={styles["table"]}>
-      <table>
-        <thead>
-          <tr>
-            <th>Job</th>
-            <th>Project</th>
-            <th>State</th>
-            <th>For</th>
-            <th>Resources</th>
-            <th>User</th>
-          </tr>
-        </thead>
-        <tbody>
-          {jobs.map((job) => (
-            <tr key={job.job_id}>
-              <td>
-                <JobName job={job} />
-              </td>
-              <td>
-                <ProjectName project={job.project} />
-              </td>
-              <td>
-                <Status state={job.state} />
-              </td>
-              <td className={`${styles["nowrap"]} num`}>
-                <Duration job={job} />
-              </td>
-              <td className={`${styles["nowrap"]} num`}>{resourcesOf(job)}</td>
-              <td>{job.user}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Running jobs" stacked heads={["Job", "Project", "State", "For", "Resources", "Node", "User"]}>
+      {jobs.map((job) => (
+        <tr key={job.job_id}>
+          <td>
+            <JobName job={job} />
+          </td>
+          <td>
+            <ProjectName project={job.project} />
+          </td>
+          <td>
+            <Status state={job.state} />
+          </td>
+          <td className={`${cells["nowrap"]} num`}>
+            <Duration job={job} />
+          </td>
+          <td className={`${cells["nowrap"]} num`}>{resourcesOf(job)}</td>
+          <td className={cells["nowrap"]}>{job.node ?? "–"}</td>
+          <td>{job.user}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

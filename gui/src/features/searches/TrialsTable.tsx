@@ -5,6 +5,8 @@ import { Button } from "@/components/Button";
 import { Segments } from "@/components/Field";
 import { Panel } from "@/components/Panel";
 import { Status } from "@/components/Status";
+import { Table } from "@/components/Table";
+import cells from "@/components/Table.module.css";
 import type { Brush } from "@/lib/axes";
 import { formatDuration, formatNumber, formatValue } from "@/lib/format";
 
@@ -34,6 +36,7 @@ export function TrialsTable({ search, trials, objective, brushes }: Shown & { br
     const some = trials.filter((trial) => (which === "all" || trial.state === which) && fits(trial, brushes, valueOf));
     return ranked(some, objective, objectives[objective]?.goal ?? "min");
   }, [trials, which, brushes, objective, objectives]);
+  const heads = ["Trial", "State", ...objectives.map(({ metric }) => ({ title: metric, number: true })), ...names, "Took", "What happened"];
   const present = WHICH.filter(([key]) => key === "all" || key === which || search.counts[key] > 0);
   return (
     <Panel
@@ -49,55 +52,34 @@ export function TrialsTable({ search, trials, objective, brushes }: Shown & { br
         </>
       }
     >
-      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls is reached by keys */}
-      <div className={styles["table"]} tabIndex={0} role="group" aria-label="Trials">
-        <table>
-          <thead>
-            <tr>
-              <th>Trial</th>
-              <th>State</th>
-              {objectives.map(({ metric }) => (
-                <th key={metric} className={styles["number"]}>
-                  {metric}
-                </th>
-              ))}
-              {names.map((name) => (
-                <th key={name}>{name}</th>
-              ))}
-              <th>Took</th>
-              <th>What happened</th>
-            </tr>
-          </thead>
-          <tbody>
-            {chosen.slice(0, count).map((trial) => (
-              <tr key={trial.number} data-testid="trial">
-                <td>
-                  <Link to="/jobs/$jobId" params={{ jobId: trial.job_id }}>
-                    {trial.number}
-                  </Link>
-                </td>
-                <td>
-                  <Status state={trial.state} />
-                </td>
-                {objectives.map(({ metric }, index) => (
-                  <td key={metric} className={`${styles["number"]} num`}>
-                    {trial.values?.[index] === undefined ? "–" : formatNumber(trial.values[index])}
-                  </td>
-                ))}
-                {names.map((name) => (
-                  <td key={name} className="num">
-                    {formatValue(trial.params[name])}
-                  </td>
-                ))}
-                <td className="num">{trial.started_at !== null && trial.finished_at !== null ? formatDuration(trial.finished_at - trial.started_at) : ""}</td>
-                <td className={styles["message"]} title={trial.message ?? undefined}>
-                  {trial.message}
-                </td>
-              </tr>
+      <Table label="Trials" heads={heads}>
+        {chosen.slice(0, count).map((trial) => (
+          <tr key={trial.number} data-testid="trial">
+            <td>
+              <Link to="/jobs/$jobId" params={{ jobId: trial.job_id }}>
+                {trial.number}
+              </Link>
+            </td>
+            <td>
+              <Status state={trial.state} />
+            </td>
+            {objectives.map(({ metric }, index) => (
+              <td key={metric} className={cells["number"]}>
+                {trial.values?.[index] === undefined ? "–" : formatNumber(trial.values[index])}
+              </td>
             ))}
-          </tbody>
-        </table>
-      </div>
+            {names.map((name) => (
+              <td key={name} className={`${cells["nowrap"]} num`}>
+                {formatValue(trial.params[name])}
+              </td>
+            ))}
+            <td className={`${cells["nowrap"]} num`}>{trial.started_at !== null && trial.finished_at !== null ? formatDuration(trial.finished_at - trial.started_at) : ""}</td>
+            <td className={styles["message"]} title={trial.message ?? undefined}>
+              {trial.message}
+            </td>
+          </tr>
+        ))}
+      </Table>
       {chosen.length === 0 && <p className={styles["none"]}>No such trial.</p>}
       {chosen.length > count && (
         <p className={styles["more"]}>

@@ -19,6 +19,12 @@ class Health(TypedDict):
     started_at: NotRequired[float]
 
 
+class PlacedJob(PlainJob):
+    """A job that holds resources: `node` is where, null as long as that is not known."""
+
+    node: str | None
+
+
 class WaitingJob(PlainJob):
     """A job that waits: its turn, counted from 1, and why it waits."""
 
@@ -29,7 +35,7 @@ class WaitingJob(PlainJob):
 class Queue(TypedDict):
     """What runs and what waits, in the order of the turns; `queued` has the first of them."""
 
-    running: list[PlainJob]
+    running: list[PlacedJob]
     queued: list[WaitingJob]
     total_queued: int
 

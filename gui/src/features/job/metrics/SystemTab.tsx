@@ -21,12 +21,12 @@ export function SystemTab({ job }: { job: JobDetails }) {
     const first = data.time[0] ?? 0;
     const x = data.time.map((time) => time - first);
     return Object.entries(data.values).map(([name, values], index): { name: string; last: string; line: Line } => {
-      const bytes = /memory/.test(name) && !/percent/.test(name);
+      const { unit, scale, write } = measureOf(name, values);
       const last = values.findLast((value) => value !== null);
       return {
-        name: name.replaceAll("_", " ") + (bytes ? ", GB" : name === "cpu" ? ", % of one core" : ""),
-        last: last == null ? "" : bytes ? formatBytes(last) : formatNumber(last),
-        line: { name, color: curveColor(index, dark), x, y: bytes ? values.map((value) => (value === null ? null : value / 1e9)) : values },
+        name: name.replaceAll("_", " ") + unit,
+        last: last == null ? "" : write(last),
+        line: { name, color: curveColor(index, dark), x, y: values.map((value) => (value === null ? null : value / scale)) },
       };
     });
   }, [data, dark]);
@@ -51,4 +51,14 @@ export function SystemTab({ job }: { job: JobDetails }) {
       ))}
     </div>
   );
+}
+
+/** In which unit a measure is drawn, and how its last value is written. */
+function measureOf(name: string, values: readonly (number | null)[]): { unit: string; scale: number; write: (value: number) => string } {
+  if (/^(disk|network)_/.test(name)) {
+    const [scale, unit] = Math.max(...values.map((value) => value ?? 0)) < 1e6 ? [1e3, "KB/s"] : [1e6, "MB/s"];
+    return { unit: `, ${unit}`, scale, write: (value) => `${formatBytes(value)}/s` };
+  }
+  if (/memory/.test(name) && !/percent/.test(name)) return { unit: ", GB", scale: 1e9, write: formatBytes };
+  return { unit: name === "cpu" ? ", % of one core" : "", scale: 1, write: formatNumber };
 }
