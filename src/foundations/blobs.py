@@ -220,6 +220,8 @@ class BlobDir:
         with self._temporary() as temporary:
             try:
                 os.fchmod(descriptor, 0o444)
+                # New to the store, however old the file: what is old may be swept.
+                os.utime(descriptor)
                 os.rename(path, temporary)
             except OSError as error:
                 if error.errno in (errno.EXDEV, errno.EPERM, errno.EACCES):
@@ -229,8 +231,6 @@ class BlobDir:
                 if not os.path.samestat(os.lstat(temporary), os.fstat(descriptor)):
                     raise BundleError("{} was replaced while it was being stored.".format(path))
                 digest, size = digest_of(read_chunks(descriptor, path))
-                # New to the store, however old the file: what is old may be swept.
-                os.utime(descriptor)
                 if durable:
                     os.fsync(descriptor)
                 self.publish(temporary, digest, durable)

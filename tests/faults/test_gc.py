@@ -19,8 +19,8 @@ open("made.txt", "w").write("what all of them make")
 open("own.txt", "w").write(sys.argv[1])
 foundations.save_artifact("made.txt", "made")
 """
-# Collects everything that is unused at this moment, not of yesterday; every other time it is
-# killed, a little later each time.
+# Collects everything that is unused at this moment, not of yesterday, but for what is just being
+# written; every other time it is killed, a little later each time.
 COLLECTOR = """
 import os, signal, sys, time
 from atlas_server import assembly, main, upkeep

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # Blobs that no job names are kept this long: the rest of their folder may be on a slow line still.
 GRACE_SECONDS = 86400.0
+# Nobody writes one file, or one pack of them, for so long: its writer was killed.
+_WRITING_SECONDS = 86400.0
 # What has come of a large content is kept this long for whoever goes on sending it.
 _INCOMING_SECONDS = 7 * 86400.0
 # How far the times of files may lag behind the clock that attempts are dated by.
@@ -152,7 +154,7 @@ class Bundles:
     def sweep_unfinished(self, *, dry: bool = False) -> Freed:
         """Delete what came of contents that nobody goes on sending or writing."""
         now = time.time()
-        broken_off = Freed(*self.blobs.sweep(now - GRACE_SECONDS, dry))
+        broken_off = Freed(*self.blobs.sweep(now - _WRITING_SECONDS, dry))
         return broken_off + self.incoming.sweep(now - _INCOMING_SECONDS, dry=dry)
 
     def stored_bytes(self) -> int:
