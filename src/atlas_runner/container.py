@@ -28,6 +28,7 @@ _KILLED = 128 + 9
 _ENDED_BY_ENGINE = (_KILLED, 128 + 15, 255)
 _AWAY_INTERVAL = 0.5
 _LOOK_INTERVAL = 0.5
+_WORD_ON_MEMORY = 0.5
 _INIT_FAILED = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: ([^\r\n]*)")
 _EXEC_FAILED = re.compile(r'exec: "([^"]*)": (.*?)(?:: unknown)?\.?$')
 _PROGRAM_HINT = (
@@ -229,6 +230,10 @@ class ContainerWorker:
 
     def _exit(self, asked: str) -> WorkerExit:
         state = None if self._gone else self._state_at_end()
+        if state and not asked and _is_unexplained(state):
+            # The kernel's word on memory may reach the engine after that of the process's end.
+            time.sleep(_WORD_ON_MEMORY)
+            state = self._state_at_end() or state
         code = int(state["ExitCode"]) if state else _KILLED
         oom = bool(state and state.get("OOMKilled"))
         lost = None
@@ -258,6 +263,10 @@ class ContainerWorker:
                 return found["State"] if found else None
             except EngineUnavailable:
                 time.sleep(_AWAY_INTERVAL)
+
+
+def _is_unexplained(state: dict[str, Any]) -> bool:
+    return int(state["ExitCode"]) == _KILLED and not state.get("OOMKilled")
 
 
 def _has_left() -> bool:

@@ -90,7 +90,9 @@ def _keep(file: str, target: str) -> None:
         os.link(file, target)
     except OSError:
         # On another disk, or somebody else's. With its time: what was compiled of it still counts.
-        shutil.copy2(file, target)
+        # What was compiled with a narrow umask may be closed to us; it is compiled anew.
+        with contextlib.suppress(*([PermissionError] if file.endswith(".pyc") else [])):
+            shutil.copy2(file, target)
 
 
 def _lead(link: Path, target: Path) -> None:

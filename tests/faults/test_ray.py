@@ -55,6 +55,9 @@ def test_a_node_comes_for_what_waits_and_is_lost(
     runner.send_signal(signal.SIGSTOP)
     server.wait_for(lambda: server.job(job)["attempts"] == 2, "another attempt")
     flag.touch()
+    # By itself, that is: the runner ends it as soon as it goes on.
+    left = psutil.Process(worker)
+    server.wait_for(lambda: left.status() == psutil.STATUS_ZOMBIE, "the job's own end")
     runner.send_signal(signal.SIGCONT)
     late = server.wait_for(lambda: server.job(job)["attempt_list"][0]["late_result"], "its result")
     assert late["exit_code"] == 0

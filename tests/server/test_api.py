@@ -793,7 +793,7 @@ def test_log_archive_keeps_the_same_bytes_whatever_is_sent_when(case):
         for begin, end in pieces:
             expected = max(size, end) if begin <= size else size
             size = archive.append("job", 1, begin, data[begin:end])
-            assert size == expected == archive.size("job", 1)
+            assert size == expected == archive.length("job", 1)
         # What a sender does after all that: it goes on where the server says.
         while size < len(data):
             size = archive.append("job", 1, size, data[size : size + 7])

@@ -97,7 +97,7 @@ class LifeOfJobs(RuleBasedStateMachine):
         bundles, logs = Bundles(blobs), LogArchive(root / "logs")
         samples = SampleArchive(root / "measured")
         self.jobs = Jobs(self.store, feed, bundles, self.clock, lambda: [NODE])
-        archives = Archives(self.store, bundles, [logs, samples])
+        archives = Archives(self.store, bundles, {"logs": logs, "samples": samples})
         self.removal = Removal(self.store, feed, archives, self.clock)
         self.runners = Runners(self.store, feed, logs, samples, self.jobs, self.clock, 30.0)
         self.ended: dict[str, JobState] = {}
