@@ -24,7 +24,10 @@ TOLD = "ATLAS_TOLD"
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 # Nobody's business in the runner and its job: what says how we were started, and what makes
 # `breakpoint()` and programs of their own talk to the engine.
-_OURS = (TOLD, "RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_JOB_STOP_WAIT_TIME_S", "PYTHONBREAKPOINT")
+_OURS = (
+    *(TOLD, "ATLAS_GROUP_ASKED"),
+    *("RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_JOB_STOP_WAIT_TIME_S", "PYTHONBREAKPOINT"),
+)
 
 
 def main() -> int:
@@ -65,7 +68,12 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.close(say_go)
     select.select([descriptor], [], [])
-    return ENDED if os.read(from_runner, 1) else DIED
+    if os.read(from_runner, 1):
+        return ENDED
+    from atlas_runner import errand  # noqa: PLC0415 - as below
+
+    errand.clean_up(told)
+    return DIED
 
 
 def _run(told: str, to_anchor: int) -> int:

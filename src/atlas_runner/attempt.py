@@ -246,8 +246,9 @@ class _Attempt:
 
     def _outcome(self, workspace: Workspace, ended: WorkerExit, wall: float) -> Result:
         outputs = self._collect(workspace)
-        if ended.lost is not None:
-            return Result(reason=StateReason.LOST.value, message=ended.lost, outputs=outputs)
+        lost = ended.lost or workspace.lost()
+        if lost:
+            return Result(reason=StateReason.LOST.value, message=lost, outputs=outputs)
         if ended.refused is not None:
             failed = StateReason.START_FAILED.value
             return Result(ended.code, failed, ended.refused, outputs)

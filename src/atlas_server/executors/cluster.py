@@ -159,14 +159,6 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
             "Submit it with --image none, or to an executor with a container engine.",
         )
 
-    def _one_node(self, spec: JobSpec) -> FoundationsError | None:
-        if spec.num_nodes == 1:
-            return None
-        return Refused(
-            f"The job asks for {spec.num_nodes} nodes, and {self.name} gives one.",
-            "Leave `num_nodes` out.",
-        )
-
     def _not_for_us(self, spec: JobSpec) -> FoundationsError | None:
         """Refuse what only another kind of cluster understands."""
         wanted = KEYS_OF[self._engine.name.lower()]

@@ -28,7 +28,7 @@ class RayExecutor(ClusterExecutor[Row, RayJob]):
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Return why such a job cannot run there: Ray itself refuses none, but lets it wait."""
-        return self._no_image(spec) or self._one_node(spec) or self._not_for_us(spec)
+        return self._no_image(spec) or self._not_for_us(spec)
 
     def _order(self, launch: Launch, handle: Handle) -> RayJob:
         home, settings, assignment = self._home, self._settings, launch.assignment
@@ -60,7 +60,9 @@ class RayExecutor(ClusterExecutor[Row, RayJob]):
             sum(share for _, share in allocation.gpus),
             wishes.get("node_labels"),
             wishes.get("node_resources"),
+            nodes=launch.assignment["spec"].get("num_nodes", 1),
         )
 
     def _meaning(self, entry: Row) -> Observation:
-        return observation(entry, self._ray.name_of(entry.node))
+        others = [self._ray.name_of(number) or "" for number in entry.others]
+        return observation(entry, self._ray.name_of(entry.node), others)
