@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.live import Done, LiveServer, kill_process, make_folder
+from tests.live import Done, LiveServer, make_folder
+from tests.processes import kill_process
 
 WAIT = (
     "import os, sys, time\nprint('up')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
