@@ -80,7 +80,8 @@ def test_jobs_are_shown_while_they_run(server: LiveServer, tmp_path: Path) -> No
     server.wait_for(lambda: not boards(server), "end of TensorBoard")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         get(url)
-    assert list((server.home / "run" / "tensorboard").iterdir()) == []
+    folders = server.home / "run" / "tensorboard"
+    server.wait_for(lambda: not list(folders.iterdir()), "end of its folder")
 
 
 def boards(server: LiveServer) -> list[psutil.Process]:
