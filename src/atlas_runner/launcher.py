@@ -185,6 +185,7 @@ class Launcher:
                 lines.feed(f"{said['said']}\n".encode())
         except (EOFError, OSError):
             code = _LOST
+            lines.close()
             lines.feed(b"Foundations ERROR: the connection to this node was lost.\n")
         lines.close()
         self._news.put((rank, code))

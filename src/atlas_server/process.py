@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from atlas_server import log_format as log_formatting
 from atlas_server.config import ServerConfig, environment
-from atlas_server.locks import is_locked
+from atlas_runner.locks import is_locked
 from foundations.errors import FoundationsError
 
 _START_SECONDS = 60.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from atlas_server.config import ServerConfig
 from atlas_server.doctor.findings import FAILURE, NOTE, OK, WARNING, Finding, Look, age, size
-from atlas_server.locks import is_locked
+from atlas_runner.locks import is_locked
 from atlas_server.services.health import LEAST_FREE
 
 _LITTLE = 0.05

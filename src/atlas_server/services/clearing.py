@@ -15,7 +15,7 @@ from pathlib import Path
 from atlas_server.domain.freed import Freed
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.retention import Retention
-from atlas_server.locks import is_locked
+from atlas_runner.locks import is_locked
 from atlas_server.services.archives import Archives
 from atlas_server.services.retention import RetentionRules
 from atlas_server.store import events, jobs, retention
