@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import IO, Any
 
+from atlas_runner.locks import is_locked
 from atlas_server import log_format as log_formatting
 from atlas_server.config import ServerConfig, environment
-from atlas_runner.locks import is_locked
 from foundations.errors import FoundationsError
 
 _START_SECONDS = 60.0

@@ -8,8 +8,8 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from atlas_server.config import ServerConfig
 from atlas_runner.locks import is_locked
+from atlas_server.config import ServerConfig
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas_runner.locks import is_locked
 from atlas_server.domain.freed import Freed
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.retention import Retention
-from atlas_runner.locks import is_locked
 from atlas_server.services.archives import Archives
 from atlas_server.services.retention import RetentionRules
 from atlas_server.store import events, jobs, retention

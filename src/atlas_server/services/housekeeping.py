@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from atlas_server.domain.records import JobRecord
 from atlas_runner.locks import is_locked
+from atlas_server.domain.records import JobRecord
 from atlas_server.services.archives import Archives
 from atlas_server.services.clearing import Clearing
 from atlas_server.store import jobs
