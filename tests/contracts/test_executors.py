@@ -49,6 +49,7 @@ EXECUTORS = [
     pytest.param("slurm", marks=pytest.mark.slurm),
     pytest.param("slurm-pilots", marks=pytest.mark.slurm),
     pytest.param("ray", marks=pytest.mark.ray),
+    pytest.param("ray-pilots", marks=pytest.mark.ray),
 ]
 
 
@@ -58,14 +59,15 @@ def server(
 ) -> Iterator[LiveServer]:
     """A server with one executor."""
     name, root = request.param.partition("-")[0], tmp_path_factory.mktemp(request.param)
+    pilots = PILOTS if request.param.endswith("-pilots") else False
     if name == "ray":
-        server = serving(request.getfixturevalue("ray"), root)
+        server = serving(request.getfixturevalue("ray"), root, pilots=pilots)
     else:
         environment: dict[str, str] = {}
         said: dict[str, object] = {}
         if name == "slurm":
             environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
-            said = {"pilots": PILOTS if request.param == "slurm-pilots" else False}
+            said = {"pilots": pilots}
         server = LiveServer(root, 16, {"executors": name, "gpus": 2}, environment)
         config = server.home / "config" / "server.config.yaml"
         config.parent.mkdir(parents=True)

@@ -65,10 +65,11 @@ def job(
     *,
     job_id: str,
     grace: float,
+    program: str = "anchor",
 ) -> RayJob:
-    """Return the job whose process waits for the runner."""
+    """Return the job whose process waits for the runner, or for what its `program` starts."""
     is_group = request.nodes > 1
-    program = "ray_group" if is_group else "anchor"
+    program = "ray_group" if is_group else program
     group = {"ATLAS_GROUP_ASKED": _group(handle, request, python, grace)} if is_group else {}
     body: dict[str, Any] = {
         "submission_id": handle,
