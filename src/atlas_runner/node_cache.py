@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_runner.fetching import cache_lock
-from atlas_runner.locks import is_locked
 from atlas_runner.old_environments import old_environments, remove_environment, remove_remains
 from foundations.blobs import BlobDir
 from foundations.disk import remove_tree, size_below
+from foundations.locks import is_locked
 
 _SIZE, _AGE = "ATLAS_CACHE_SIZE", "ATLAS_CACHE_AGE"
 # Writers that were killed leave what they wrote; nobody writes this long.

@@ -8,8 +8,8 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from atlas_runner.locks import is_locked
 from atlas_server.config import ServerConfig
+from foundations.locks import is_locked
 
 log = logging.getLogger(__name__)
 

@@ -42,12 +42,12 @@ class Row:
     name: str
     state: str = PENDING
     node: str | None = None
-    others: tuple[str, ...] = ()
-    nodes: int = 1
     why: str = ""
     error: str | None = None
     code: int | None = None
     ended: float | None = None
+    nodes: int = 1
+    others: tuple[str, ...] = ()
 
     @property
     def places(self) -> tuple[str, ...]:

@@ -70,11 +70,12 @@ def job(
     """Return the job whose process waits for the runner, or for what its `program` starts."""
     is_group = request.nodes > 1
     program = "ray_group" if is_group else program
+    nodes = {"atlas_nodes": str(request.nodes)} if is_group else {}
     group = {"ATLAS_GROUP_ASKED": _group(handle, request, python, grace)} if is_group else {}
     body: dict[str, Any] = {
         "submission_id": handle,
         "entrypoint": f"exec {shlex.quote(python)} -P -m atlas_runner.{program}",
-        "metadata": {"atlas_job": job_id, "atlas_nodes": str(request.nodes)},
+        "metadata": {"atlas_job": job_id, **nodes},
         "runtime_env": {
             "env_vars": {
                 **variables,

@@ -22,6 +22,7 @@ from atlas_server.store import events, jobs, retention
 from atlas_server.store.engine import Store
 from foundations.disk import remove_tree, size_below
 from foundations.errors import Refused
+from foundations.locks import is_locked
 
 # Environments used by a job that begins just now, by a clock that goes a little otherwise.
 _LAG_SECONDS = 60.0
