@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import IO, Any
 
-from atlas_runner.locks import is_locked
 from atlas_server import log_format as log_formatting
 from atlas_server.config import ServerConfig, environment
 from foundations.errors import FoundationsError

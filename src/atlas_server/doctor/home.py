@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlas_runner.locks import is_locked
 from atlas_server.config import ServerConfig
 from atlas_server.doctor.findings import FAILURE, NOTE, OK, WARNING, Finding, Look, age, size
 from atlas_server.services.health import LEAST_FREE

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas_runner.locks import is_locked
 from atlas_server.domain.freed import Freed
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.retention import Retention
