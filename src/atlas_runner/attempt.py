@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
+from atlas_runner.devices import devices_of_the_node
 from atlas_runner.ending import WorkerExit, signal_name
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
 from atlas_runner.process_way import ProcessWay
@@ -302,7 +303,7 @@ class _Attempt:
         return {
             "host": uname.nodename,
             "system": f"{uname.sysname} {uname.release} {uname.machine}",
-            "devices": self.assignment.devices,
+            "devices": devices_of_the_node(self.assignment.devices, os.environ),
         }
 
     def _writer(self, workspace: Workspace) -> Callable[[bytes], None]:

@@ -178,12 +178,15 @@ class Pilots:
             pilot = self._pilots.get(news.name)
             if pilot is None:
                 return PilotOrders(end=True)
-            begin = [*pilot.given.values()] if news.takes else []
-            if news.takes:
+            # Some engines lose sight of one that goes on: its place is nobody's any more.
+            gone = self._seen(news.name).life is Life.GONE
+            takes = news.takes and not gone
+            begin = [*pilot.given.values()] if takes else []
+            if takes:
                 begin += self._assign(pilot)
             stop, pilot.stops = sorted(pilot.stops), set()
             idle = not pilot.carried and not begin
-            end = idle and (not self._settings.most or self._is_short())
+            end = idle and (gone or not self._settings.most or self._is_short())
             if not (begin or stop or end):
                 return None
             return PilotOrders([each.berth for each in begin], stop, end)
