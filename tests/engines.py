@@ -17,7 +17,7 @@ import docker
 import psutil
 from docker.errors import DockerException
 from tests import images
-from tests.live import kill_process
+from tests.processes import kill_all, kill_process
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "docker-engine"
@@ -81,7 +81,11 @@ class PrivateEngine:
 
     def hang(self) -> None:
         """Let it accept connections and answer nothing until `go_on`."""
-        os.kill(self.pid, signal.SIGSTOP)
+        daemon = psutil.Process(self.pid)
+        daemon.suspend()
+        # Each of its threads stops when it is told so.
+        while daemon.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
 
     def go_on(self) -> None:
         """Answer again."""
@@ -144,9 +148,7 @@ class PrivateEngine:
 
     def _is_empty(self) -> bool:
         found = self._processes()
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        kill_all(process.pid for process in found)
         return not found
 
     def _processes(self) -> list[psutil.Process]:
