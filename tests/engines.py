@@ -17,7 +17,7 @@ import docker
 import psutil
 from docker.errors import DockerException
 from tests import images
-from tests.live import kill_process
+from tests.processes import kill_all, kill_process
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "docker-engine"
@@ -144,9 +144,7 @@ class PrivateEngine:
 
     def _is_empty(self) -> bool:
         found = self._processes()
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        kill_all(process.pid for process in found)
         return not found
 
     def _processes(self) -> list[psutil.Process]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import psutil
+from tests.processes import kill_all, kill_process
 
 from foundations.bundle.scan import hash_listing, list_folder
 from foundations.client.api import Api
@@ -131,10 +131,7 @@ class LiveServer:
         for api in self._apis.values():
             api.close()
         while found := self.processes():
-            for process in found:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(found, timeout=5)
+            kill_all(process.pid for process in found)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -373,20 +370,6 @@ class Spawned:
     def finish(self) -> Done:
         """Wait for its end."""
         return Done(self.process.wait(timeout=PATIENCE), self.text(), "")
-
-
-def kill_process(pid: int) -> None:
-    """Kill a process with SIGKILL; returns when it is gone, with all its threads."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        assert select.select([descriptor], [], [], PATIENCE)[0]
-    finally:
-        os.close(descriptor)
 
 
 def _belongs(process: psutil.Process, home: str) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 from tests.live import LiveServer
+from tests.processes import kill_all
 from tests.slurm import free_ports
 
 RAY = Path(__file__).parents[1] / "build" / "ray" / "bin" / "ray"
@@ -191,10 +192,7 @@ class RayCluster:
     def close(self) -> None:
         """Kill everything, and leave nothing behind."""
         while found := self.processes():
-            for process in found:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(found, timeout=5)
+            kill_all(process.pid for process in found)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _run(self, name: str, *options: str) -> None:

@@ -18,6 +18,7 @@ from atlas_runner.fetching import cache_lock
 from atlas_runner.old_environments import old_environments, remove_environment, remove_remains
 from foundations.blobs import BlobDir
 from foundations.disk import remove_tree, size_below
+from foundations.locks import is_locked
 
 _SIZE, _AGE = "ATLAS_CACHE_SIZE", "ATLAS_CACHE_AGE"
 # Writers that were killed leave what they wrote; nobody writes this long.
@@ -110,21 +111,10 @@ def _attempts(home: Path, abandoned: float) -> Iterator[float]:
         except FileNotFoundError:
             continue  # it has just ended
         # One without a runner may have a worker, and somebody may come to recover it.
-        if changed_at < abandoned and not _has_runner(folder):
+        if changed_at < abandoned and not is_locked(folder / "lock"):
             remove_tree(str(folder))
         else:
             yield began
-
-
-def _has_runner(folder: Path) -> bool:
-    try:
-        with (folder / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _used_at(kept: _Kept) -> float:

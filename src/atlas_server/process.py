@@ -20,8 +20,8 @@ from typing import IO, Any
 from atlas_server import log_format as log_formatting
 from atlas_server.config import ServerConfig, environment
 from atlas_server.database_url import nameable
-from atlas_server.locks import is_locked
 from foundations.errors import ConfigError, FoundationsError
+from foundations.locks import is_locked
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from atlas_server.config import ServerConfig
-from atlas_server.locks import is_locked
+from foundations.locks import is_locked
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,16 @@ LATE_IN_SDK = {
 }
 
 # What the server may know of the SDK: the wire, and the rules of folders and contents.
-SDK_FOR_SERVER = ("_version", "blobs", "disk", "bundle", "contract", "errors", "host_settings")
+SDK_FOR_SERVER = (
+    "_version",
+    "blobs",
+    "disk",
+    "locks",
+    "bundle",
+    "contract",
+    "errors",
+    "host_settings",
+)
 
 # Everything `foundations submit` loads starts within a few interpreter starts: these cost too much.
 HOT_PATH = (

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import is_alive, kill_process
 from tests.ray import serving
 
 from foundations.sending import new_job_id
@@ -133,7 +134,7 @@ def test_a_job_is_stopped(server: LiveServer, folder: Path, tmp_path: Path, kind
     server.api().stop(job)
     ended = server.ended(job)
     assert (ended["state"], ended["reason"]) == ("stopped", "stop_requested")
-    server.wait_for(lambda: not any(map(psutil.pid_exists, workers)), "end of the workers")
+    server.wait_for(lambda: not any(map(is_alive, workers)), "end of the workers")
 
 
 def test_jobs_are_found_again_by_a_server_that_comes_back(
@@ -169,7 +170,7 @@ def test_a_job_whose_runner_dies_is_tried_again(
     first, second = server.completed(job)["attempt_list"]
     assert first["reason"] == "lost"
     assert second["exit_code"] == 0
-    assert not psutil.pid_exists(worker)
+    assert not is_alive(worker)
 
 
 def test_many_jobs_at_once(

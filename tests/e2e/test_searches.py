@@ -186,8 +186,9 @@ for step in range(3):
 if params["x"] > 5: time.sleep(100)
 """
     folder = make_folder(tmp_path / "pruned", main=code)
+    # Each is better than the one before it, but for the last.
     path = write(
-        folder, "pruned", parameters={"x": [1, 2, 3, 90]}, sampler="grid", concurrency=1,
+        folder, "pruned", parameters={"x": [3, 2, 1, 90]}, sampler="grid", concurrency=1,
         pruner={"name": "median", "n_startup_trials": 2},
     )  # fmt: skip
     row = server.search_over(started(server, path))

@@ -14,6 +14,7 @@ import urllib.request
 import psutil
 import pytest
 from tests.live import LiveServer, make_folder
+from tests.processes import is_alive
 
 from foundations._version import __version__
 
@@ -253,7 +254,7 @@ def test_stop_leaves_running_jobs_running(home, tmp_path):
     (worker,) = home.workers(job)
     done = home.server_command("stop")
     assert "jobs that run go on" in done.out
-    assert psutil.pid_exists(worker)
+    assert is_alive(worker)
     home.start()
     assert home.job(job)["state"] == "running"
     assert home.workers(job) == [worker]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from tests.live import LiveServer, make_folder
+from tests.processes import is_alive
 from tests.slurm import SlurmCluster
 
 pytestmark = pytest.mark.slurm
@@ -93,7 +93,7 @@ def test_a_stopped_one_leaves_nothing_on_any_node(server: LiveServer, folder: Pa
     assert used == {"slurm/n1", "slurm/n2"}
     server.api().stop(job)
     assert server.ended(job)["state"] == "stopped"
-    server.wait_for(lambda: not any(map(psutil.pid_exists, pids)), "the end of both")
+    server.wait_for(lambda: not any(map(is_alive, pids)), "the end of both")
 
 
 def test_more_nodes_than_there_are_are_refused(server: LiveServer, folder: Path) -> None:

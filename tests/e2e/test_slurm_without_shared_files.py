@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import is_alive, kill_process
 from tests.slurm import NODES, SlurmCluster, can_start, free_ports
 
 pytestmark = pytest.mark.slurm
@@ -133,7 +134,7 @@ def test_what_a_dead_runner_left_is_taken_in_on_its_node(
     ended = server.ended(job)
     assert (ended["state"], ended["reason"]) == ("failed", "lost")
     assert "signal 9" in ended["message"]
-    assert not psutil.pid_exists(worker)
+    assert not is_alive(worker)
     listed = site.cluster.command("squeue", "-h", "-t", "all", "-O", "Name:|,NodeList:|")
     names = dict(line.split("|")[:2] for line in listed.splitlines())
     (recovery,) = [name for name in names if name.endswith("-r1")]

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.live import LiveServer, make_folder
+from tests.processes import is_alive
 
 # TensorBoard's own writer, as PyTorch's SummaryWriter uses it.
 TRAIN = """
@@ -79,7 +80,8 @@ def test_jobs_are_shown_while_they_run(server: LiveServer, tmp_path: Path) -> No
     server.wait_for(lambda: not boards(server), "end of TensorBoard")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         get(url)
-    assert list((server.home / "run" / "tensorboard").iterdir()) == []
+    folders = server.home / "run" / "tensorboard"
+    server.wait_for(lambda: not list(folders.iterdir()), "end of its folder")
 
 
 def boards(server: LiveServer) -> list[psutil.Process]:
@@ -107,6 +109,6 @@ def test_one_that_nobody_looks_at_ends_and_so_does_every_one_with_the_server(
         assert server.cli("tensorboard", "--detach", job).out.strip() == url
         (board,) = boards(server)
         os.kill(server.pid, signal.SIGKILL)
-        psutil.wait_procs([board], timeout=30)
+        server.wait_for(lambda: not is_alive(board.pid), "end of the board")
         server.restart()
         assert boards(server) == []

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from tests.live import LiveServer, make_folder
+from tests.processes import is_alive
 
 
 @pytest.fixture(scope="module")
@@ -377,5 +377,5 @@ print("CHILD", child.pid)
 """
     job = run(server, tmp_path, code)
     child = int(re.search(rb"CHILD (\d+)", printed(server, job))[1])  # type: ignore[index]
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+    assert not is_alive(child)
     server.wait_for(lambda: not (server.home / "work" / job["job_id"]).exists())

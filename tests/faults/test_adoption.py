@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import kill_process
 
 TRAINS = """
 import os, sys, time

@@ -8,7 +8,8 @@ from typing import Any
 
 import docker
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import kill_process
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from tests.live import LiveServer, Spawned, kill_process, make_folder
+from tests.live import LiveServer, Spawned, make_folder
+from tests.processes import is_alive, kill_process
 from tests.programs import MARKER, TALKER
 
 from foundations.errors import FoundationsError
@@ -159,7 +159,7 @@ def test_killed_runner_is_lost_and_keeps_what_it_had(
     found = server.ended(job)
     assert (found["state"], found["reason"]) == ("failed", "lost")
     assert "runner died" in found["message"]
-    assert not any(psutil.pid_exists(pid) and _lives(pid) for pid in workers)
+    assert not any(map(is_alive, workers))
     numbers = [int(n) for n in re.findall(rb"^line (\d+)$", server.job_log(job), re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 30
@@ -234,7 +234,7 @@ def test_runner_killed_while_the_server_is_dead(
     server.restart()
     found = server.ended(job)
     assert (found["state"], found["reason"]) == ("failed", "lost")
-    assert not any(_lives(pid) for pid in workers)
+    assert not any(is_alive(pid) for pid in workers)
 
 
 def test_killed_fork_server_is_replaced(server: LiveServer, folder: Path, tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_runner_that_starts_after_its_server_was_killed(
     assert (tmp_path / "marks").read_text() == job + "\n"
 
 
-def test_runner_taken_for_dead_while_it_lives(
+def test_runner_taken_for_dead_while_itis_alive(
     server: LiveServer, folder: Path, tmp_path: Path
 ) -> None:
     """It was forked for a server that died and is silent for longer than its lease."""
@@ -357,10 +357,3 @@ def _other_port(url: str) -> int:
         port = probe.getsockname()[1]
     assert not url.endswith(f":{port}")
     return int(port)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import kill_process
 
 # Each half of a device is a lock; a job that cannot have its own at once has been given what
 # another one has.

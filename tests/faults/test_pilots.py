@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import is_alive, kill_process
 from tests.slurm import SlurmCluster
 
 pytestmark = pytest.mark.slurm
@@ -90,7 +91,7 @@ def test_a_pilot_that_dies_takes_its_jobs_with_it_and_they_run_again(
     for job in jobs:
         server.wait_for(lambda job=job: server.job(job)["attempts"] == 2, "second attempt")
     assert {place_of(server, job)[0] for job in jobs}.isdisjoint(number for number, _ in places)
-    assert not any(map(psutil.pid_exists, workers))
+    assert not any(map(is_alive, workers))
     flag.touch()
     for job in jobs:
         first, second = server.completed(job)["attempt_list"]

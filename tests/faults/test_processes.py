@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import is_alive, kill_process
 from tests.programs import MARKER, TALKER
 
 from foundations.client.api import Api
@@ -186,4 +186,4 @@ def test_database_killed_under_load(own_cluster, folder: Path, tmp_path: Path) -
         end.touch()
         assert server.completed(talker)["attempts"] == 1
         Several.lines_and_points(server, talker)  # type: ignore[arg-type]
-        assert psutil.pid_exists(server.pid)
+        assert is_alive(server.pid)

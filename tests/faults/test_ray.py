@@ -10,6 +10,7 @@ import psutil
 import pytest
 from tests.contracts.test_executors import WAIT
 from tests.live import LiveServer, make_folder
+from tests.processes import is_alive
 from tests.ray import RayCluster, serving
 
 pytestmark = pytest.mark.ray
@@ -56,8 +57,7 @@ def test_a_node_comes_for_what_waits_and_is_lost(
     server.wait_for(lambda: server.job(job)["attempts"] == 2, "another attempt")
     flag.touch()
     # By itself, that is: the runner ends it as soon as it goes on.
-    left = psutil.Process(worker)
-    server.wait_for(lambda: left.status() == psutil.STATUS_ZOMBIE, "the job's own end")
+    server.wait_for(lambda: not is_alive(worker), "the job's own end")
     runner.send_signal(signal.SIGCONT)
     late = server.wait_for(lambda: server.job(job)["attempt_list"][0]["late_result"], "its result")
     assert late["exit_code"] == 0

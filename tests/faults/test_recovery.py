@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.live import LiveServer, kill_process, make_folder
+from tests.live import LiveServer, make_folder
+from tests.processes import is_alive, kill_process
 
 SCRIPTS = {
     "result": """
@@ -96,7 +97,7 @@ def test_worker_without_its_mark_ends_with_its_runner(server: LiveServer, folder
     worker = psutil.Process(int(line.split(b"up ")[1].split()[0]))
     kill_process(server.runner(job))
     assert server.ended(job)["reason"] == "lost"
-    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    assert not is_alive(worker.pid)
 
 
 def test_odd_journal_does_not_hold_up_its_job(server: LiveServer, folder: Path) -> None:

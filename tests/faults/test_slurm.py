@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.live import LiveServer, make_folder
+from tests.processes import is_alive
 from tests.slurm import SlurmCluster
 
 pytestmark = pytest.mark.slurm
@@ -184,7 +185,7 @@ def test_a_lost_node_loses_no_job_and_its_late_word_is_kept_apart(
     finally:
         flag.touch()
         os.kill(worker, signal.SIGCONT)
-        server.wait_for(lambda: psutil.Process(worker).status() == psutil.STATUS_ZOMBIE)
+        server.wait_for(lambda: not is_alive(worker))
         os.kill(runner, signal.SIGCONT)
     assert server.completed(job)["attempt_list"][1]["exit_code"] == 0
     late = server.wait_for(lambda: server.job(job)["attempt_list"][0]["late_result"], "late result")

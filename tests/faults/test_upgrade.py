@@ -12,10 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from tests.live import Done, LiveServer, make_folder
 from tests.postgres import Cluster
+from tests.processes import is_alive
 from tests.releases import BEFORE, Installation, taken_away
 
 from atlas_server.store.engine import SCHEMA_VERSION
@@ -177,7 +177,7 @@ def test_processes_of_different_versions_on_one_database(
         # As a still newer one would, beside a process that lost its lock with its connection.
         pid = newer.pid
         cluster.sql("UPDATE alembic_version SET version_num = '9999'", name)
-        newer.wait_for(lambda: not psutil.pid_exists(pid), "end of what is older")
+        newer.wait_for(lambda: not is_alive(pid), "end of what is older")
         assert "A newer Atlas has upgraded the database (schema 9999)" in newer.log()
         assert "Traceback" not in newer.log()
     finally:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from atlas_server.config import ServerConfig
 from atlas_server.doctor.findings import FAILURE, NOTE, OK, WARNING, Finding, Look, age, size
-from atlas_server.locks import is_locked
 from atlas_server.services.health import LEAST_FREE
+from foundations.locks import is_locked
 
 _LITTLE = 0.05
 _MUCH = 0.1

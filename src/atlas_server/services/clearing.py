@@ -15,13 +15,13 @@ from pathlib import Path
 from atlas_server.domain.freed import Freed
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.retention import Retention
-from atlas_server.locks import is_locked
 from atlas_server.services.archives import Archives
 from atlas_server.services.retention import RetentionRules
 from atlas_server.store import events, jobs, retention
 from atlas_server.store.engine import Store
 from foundations.disk import remove_tree, size_below
 from foundations.errors import Refused
+from foundations.locks import is_locked
 
 # Environments used by a job that begins just now, by a clock that goes a little otherwise.
 _LAG_SECONDS = 60.0

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 from atlas_server.domain.records import JobRecord
-from atlas_server.locks import is_locked
 from atlas_server.services.archives import Archives
 from atlas_server.services.clearing import Clearing
 from atlas_server.store import jobs
 from atlas_server.store.engine import Store
 from foundations.errors import Refused
+from foundations.locks import is_locked
 
 log = logging.getLogger(__name__)
 

@@ -85,17 +85,13 @@ def _known(scheduler: config.SchedulerConfig) -> Optional[Api]:
 
 def _is_held(home: str, name: str) -> bool:
     """Whether a living process of this name has its lock in this home."""
-    import fcntl  # only on the machine of the server
+    from foundations.locks import is_locked  # only on the machine of the server
 
     file = "server.lock" if name == "server" else "process-{}.lock".format(name)
     try:
-        with open(os.path.join(home, "run", file), "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(os.path.join(home, "run", file))
     except OSError:
         return False
-    return False
 
 
 def _start() -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fcntl
-from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import Union
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock of a file."""
+def is_locked(path: Union[str, os.PathLike[str]]) -> bool:
+    """Whether a living process holds the lock of a file; nobody does where there is none."""
     try:
-        with path.open() as lock:
+        with open(path, "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
