@@ -30,11 +30,11 @@ from foundations.sending import new_job_id
 MAIN = "import sys, time\nopen(sys.argv[1], 'w').write(str(time.time()))\n"
 
 
-PILOTS = """
-executors:
-  slurm:
-    pilots: {most: 2, cpus: 16, idle: 15}
-"""
+KINDS = {
+    "Atlas": "arrays: false",
+    "Atlas with arrays": "arrays: true",
+    "Atlas with pilots": "pilots: {most: 2, cpus: 16, idle: 15}",
+}
 
 
 def main() -> None:
@@ -49,19 +49,19 @@ def main() -> None:
         (folder / "main.py").write_text(MAIN)
         with SlurmCluster(root / "slurm") as cluster, ExitStack() as stack:
             servers = {
-                "Atlas": stack.enter_context(a_server(root / "alone", cluster, "")),
-                "Atlas with pilots": stack.enter_context(
-                    a_server(root / "pilots", cluster, PILOTS)
-                ),
+                kind: stack.enter_context(a_server(root / kind.replace(" ", "-"), cluster, said))
+                for kind, said in KINDS.items()
             }
-            one_by_one(cluster, servers, folder, root, arguments.each)
+            if arguments.each:
+                one_by_one(cluster, servers, folder, root, arguments.each)
             for count in arguments.many:
                 many(cluster, servers, folder, root, count)
 
 
-def a_server(root: Path, cluster: SlurmCluster, executors: str) -> LiveServer:
+def a_server(root: Path, cluster: SlurmCluster, said: str) -> LiveServer:
     (root / "home" / "config").mkdir(parents=True)
-    (root / "home" / "config" / "server.config.yaml").write_text(executors)
+    settings = f"executors:\n  slurm:\n    {said}\n"
+    (root / "home" / "config" / "server.config.yaml").write_text(settings)
     environment = {"SLURM_CONF": str(cluster.conf)}
     return LiveServer(root, 2, {"executors": "slurm"}, environment)
 
@@ -103,10 +103,12 @@ def many(
     place.mkdir()
 
     def timed(what: str, name: str, submit: Callable[[], object]) -> None:
-        begun = time.time()
+        before, begun = batch_jobs(cluster), time.time()
         submit()
         await_files(place, f"{name}-*", count)
-        print(f"{count} {what}: {time.time() - begun:.1f} s", flush=True)
+        took = time.time() - begun
+        print(f"{count} {what}: {took:.1f} s", end=", ")
+        print(f"times sbatch: {len(batch_jobs(cluster) - before)}", flush=True)
 
     script = (
         f"#!/bin/sh\nexec {sys.executable} {folder}/main.py {place}/array-$SLURM_ARRAY_TASK_ID\n"
@@ -141,6 +143,12 @@ def a_batch(server: LiveServer, folder: Path, mark: str, count: int) -> None:
     server.api().submit_batch(
         spec, [{"job_id": new_job_id(), "params": None} for _ in range(count)]
     )
+
+
+def batch_jobs(cluster: SlurmCluster) -> set[str]:
+    """What was submitted to Slurm: batch jobs and arrays."""
+    listed = cluster.command("squeue", "-h", "-t", "all", "-o", "%F")
+    return set(listed.split())
 
 
 def batch(cluster: SlurmCluster, folder: Path, mark: str) -> None:

@@ -2,10 +2,10 @@
 
     python -m atlas_runner.errand < ASSIGNMENT
 
-The engine, Slurm say, starts it with the attempt's assignment on its standard input and tells it to
-end with SIGTERM, or with SIGUSR1 where the time that it gave is nearly over. Where others can read
-how an engine was told to start it, it is told no secret (`anchor`), and asks the server for the
-rest.
+The engine, Slurm say, starts it with the attempt's assignment on its standard input, for a task of
+an array among those of the others, and tells it to end with SIGTERM, or with SIGUSR1 where the time
+that it gave is nearly over. Where others can read how an engine was told to start it, it is told no
+secret (`anchor`), and asks the server for the rest.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from atlas_runner import attempt
 from atlas_runner.finding import interpreter_here, server_now
 from foundations.client.api import Api
 from foundations.contract import report
+from foundations.contract.arrays import unfold
 from foundations.contract.codec import plain
 from foundations.contract.report import Assignment, Claim, Report
 from foundations.contract.states import StateReason
@@ -42,7 +43,7 @@ _AGAIN = {
 
 def main() -> int:
     """Carry out the attempt that standard input tells."""
-    assignment = Assignment(**json.loads(sys.stdin.buffer.readline()))
+    assignment = Assignment(**unfold(sys.stdin, _task_of_array()))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     _begin(assignment)
@@ -70,6 +71,14 @@ def run_claimed(text: str, listens: Callable[[], object]) -> None:
     given = _answer(partial, claim, lambda api: api.claim(asked), told)
     if given is not None:
         _carry_out(settled(Assignment(**{**given, **known}), os.environ), told)
+
+
+def _task_of_array() -> str | None:
+    """Return the number of this task; the job is not to see that it is one."""
+    number = os.environ.get("SLURM_ARRAY_TASK_ID")
+    for name in [name for name in os.environ if name.startswith("SLURM_ARRAY_")]:
+        del os.environ[name]
+    return number
 
 
 def _begin(assignment: Assignment) -> None:

@@ -49,7 +49,8 @@ class SlurmSettings(ClusterSettings):
 
     `conf` is its slurm.conf where that is not at the usual place. `partition`, `account`, `qos`,
     `constraint` and `sbatch` are for jobs that do not say. `margin` is what a time limit allows
-    beside the job's own, in seconds.
+    beside the job's own, in seconds. With `arrays` attempts that ask for the same go
+    there together.
     """
 
     name: str = "slurm"
@@ -60,6 +61,7 @@ class SlurmSettings(ClusterSettings):
     constraint: str | None = None
     sbatch: tuple[str, ...] = ()
     margin: float = 600.0
+    arrays: bool = True
     pilots: PilotSettings = NO_PILOTS
 
 
@@ -192,9 +194,9 @@ def _value(name: str, key: str, value: Any) -> Any:
             raise ConfigError(f"executors: {name}: {key}: {error.message}", error.hint) from error
     if key == "autoscaling":
         return _kinds(name, value)
-    if key == "shared":
+    if key in ("shared", "arrays"):
         if not isinstance(value, bool):
-            raise ConfigError(f"executors: {name}: shared must be true or false, not {value!r}.")
+            raise ConfigError(f"executors: {name}: {key} must be true or false, not {value!r}.")
         return value
     if key == "sbatch":
         return tuple(words("sbatch", value))

@@ -89,14 +89,15 @@ def test_a_pilot_that_dies_takes_its_jobs_with_it_and_they_run_again(
     workers = [pid for job in jobs for pid in server.workers(job)]
     kill_process(pilot_of(server, jobs[0]).pid)
     for job in jobs:
-        server.wait_for(lambda job=job: server.job(job)["attempts"] == 2, "second attempt")
+        server.wait_for(lambda job=job: server.job(job)["attempts"] >= 2, "second attempt")
     assert {place_of(server, job)[0] for job in jobs}.isdisjoint(number for number, _ in places)
     assert not any(map(is_alive, workers))
     flag.touch()
     for job in jobs:
-        first, second = server.completed(job)["attempt_list"]
+        # One that was given to the dead pilot, and never began, is no try.
+        first, *_, last = server.completed(job)["attempt_list"]
         assert first["reason"] in ("lost", "preempted")
-        assert second["exit_code"] == 0
+        assert last["exit_code"] == 0
 
 
 def test_a_pilot_that_is_cancelled_ends_its_jobs_in_their_own_time(
@@ -116,6 +117,8 @@ def test_a_pilot_on_a_lost_node_loses_no_job(
     flag = tmp_path / "flag"
     job = server.send(folder, "wait.py", str(flag), retries=1)
     _, node = place_of(server, job)
+    # The pilot before may have ended with the job in its hands, which had not begun.
+    tries = server.job(job)["attempts"]
     (worker,) = server.workers(job)
     frozen = [worker, psutil.Process(worker).ppid(), pilot_of(server, job).pid]
     cluster.kill(f"slurmd-{node}")
@@ -123,12 +126,12 @@ def test_a_pilot_on_a_lost_node_loses_no_job(
     for process in frozen:
         os.kill(process, signal.SIGSTOP)
     try:
-        server.wait_for(lambda: server.job(job)["attempts"] == 2, "second attempt")
+        server.wait_for(lambda: server.job(job)["attempts"] > tries, "next attempt")
         assert place_of(server, job)[1] != node
     finally:
         flag.touch()
         for process in frozen:
             os.kill(process, signal.SIGCONT)
-    assert server.completed(job)["attempt_list"][0]["reason"] == "lost"
+    assert server.completed(job)["attempt_list"][tries - 1]["reason"] == "lost"
     cluster.start_node(node)
     cluster.command("scontrol", "update", f"nodename={node}", "state=resume")

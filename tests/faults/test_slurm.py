@@ -151,6 +151,54 @@ def test_jobs_live_through_a_controller_that_is_away(
     assert server.job(submitted)["state"] in ("queued", "starting")
     cluster.start_controller()
     assert server.completed(submitted)["attempts"] == 1
+    cluster.wait(lambda: set(cluster.states().values()) == {"idle"})
+
+
+def tasks_of(cluster: SlurmCluster) -> list[str]:
+    """The tasks of arrays."""
+    form = "ArrayJobID:_,ArrayTaskID:|,Name:"
+    listed = cluster.command("squeue", "-h", "-r", "-t", "all", "-O", form)
+    return [line.partition("|")[0] for line in listed.splitlines() if "-array-" in line]
+
+
+def test_jobs_that_wait_together_are_tasks_of_one_array(
+    server: LiveServer, cluster: SlurmCluster, folder: Path, tmp_path: Path
+) -> None:
+    """They are stopped, cancelled and begun anew one by one, and found by a server that is new."""
+    flag = tmp_path / "flag"
+    small = {"partition": "small"}
+    server.completed(server.send(folder, "wait.py", "/", cluster=small))
+    cluster.command("scontrol", "update", "partitionname=small", "state=down")
+    try:
+        cluster.kill("slurmctld", signal.SIGTERM)
+        jobs = [server.send(folder, "wait.py", str(flag), cluster=small) for _ in range(5)]
+        for job in jobs:
+            server.wait_for(lambda job=job: server.job(job)["state"] == "starting", "start")
+        cluster.start_controller()
+        tasks = server.wait_for(lambda: tasks_of(cluster), "array")
+        # The first one was on its way, alone, when the others came.
+        assert len(tasks) >= 4
+        assert len({number.partition("_")[0] for number in tasks}) == 1
+        server.kill()
+        server.restart()
+        server.api().stop(jobs[1])
+        assert server.ended(jobs[1])["reason"] == "stop_requested"
+    finally:
+        cluster.command("scontrol", "update", "partitionname=small", "state=up")
+    for job in (jobs[0], *jobs[2:]):
+        server.has_logged(job, b"up")
+    server.api().stop(jobs[2])
+    ended = server.ended(jobs[2])
+    assert (ended["reason"], ended["exit_code"]) == ("stop_requested", 143)
+    own = server.job(jobs[3])["attempt_list"][0]["handle"].rpartition("-")[2]
+    (task,) = (number for number in tasks if number.endswith(f"_{own}"))
+    cluster.command("scontrol", "update", f"jobid={task}", "requeue=1")
+    cluster.command("scontrol", "requeue", task)
+    cluster.command("scontrol", "update", f"jobid={task}", "starttime=now")
+    assert server.ended(jobs[3])["reason"] == "preempted"
+    flag.touch()
+    for job in (jobs[0], jobs[4]):
+        assert server.completed(job)["attempts"] == 1
 
 
 def test_a_lost_node_loses_no_job_and_its_late_word_is_kept_apart(

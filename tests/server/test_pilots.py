@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import replace
 
 import pytest
@@ -98,6 +99,40 @@ def test_room_is_free_again_when_a_job_is_over() -> None:
     desk.over("long")
     assert desk.put("next", 2)
     assert desk.ask() == ["next"]
+
+
+def test_where_jobs_end_one_after_the_other_the_next_one_waits_a_moment_for_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk(PilotSettings(most=1, cpus=4.0))
+    for name in ("first", "second"):
+        desk.put(name, 2)
+    assert desk.ask() == ["first", "second"]
+    assert not desk.put("early", 2), "nothing has ended yet"
+    desk.over("first")
+    assert desk.put("takes its place", 2)
+    assert desk.put("lucky", 2)
+    assert desk.put("late", 2)
+    assert desk.ask("pilot-1", "second") == ["takes its place"]
+    desk.over("second")
+    assert desk.ask("pilot-1", "takes its place") == ["lucky"]
+    now = time.monotonic() + 3.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    desk.over()
+    assert desk.alone == ["late"]
+    assert not desk.put("next", 2), "none has ended for a while"
+
+
+def test_a_pilot_that_its_engine_has_done_with_is_given_nothing() -> None:
+    """It may live on, on a node that is cut off."""
+    desk = Desk()
+    desk.put("runs")
+    assert desk.ask() == ["runs"]
+    desk.seen["pilot-1"] = Observation(Life.GONE, certain=False, reason=StateReason.LOST)
+    desk.over()
+    assert desk.put("next")
+    assert desk.ask("pilot-1", "runs") == []
+    assert desk.ask("pilot-2") == ["next"]
 
 
 def test_an_answer_that_was_lost_is_given_again() -> None:

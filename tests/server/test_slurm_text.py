@@ -8,19 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies
 
 from atlas_server.domain.ports import Life
 from atlas_server.domain.resources import Gpu
 from atlas_server.executor_settings import LocalSettings, SlurmSettings, chosen, read_executors
-from atlas_server.executors.slurm_script import Request, options, script
+from atlas_server.executors.slurm_arrays import Submission, alike, submitted
+from atlas_server.executors.slurm_script import Program, Request, options, script
 from atlas_server.executors.slurm_tables import hosts, nodes, observation, rows
+from foundations.contract.arrays import fold, unfold
 from foundations.contract.cluster import read_cluster
 from foundations.errors import ConfigError
 
-PLAIN = Request("atlas-1f-7", "job", 1.0, None, 0.0, None, {}, 10.0)
+PLAIN = Request(1.0, None, 0.0, None, {}, 10.0)
 ALWAYS = [
-    "--job-name=atlas-1f-7",
-    "--comment=job",
     "--parsable",
     "--no-requeue",
     "--nodes=1",
@@ -47,7 +48,7 @@ def test_the_options_of_a_job_that_asks_for_everything() -> None:
         "constraint": "a100&ib",
         "sbatch": ["--exclusive", "--mail-type=END"],
     }
-    request = Request("atlas-1f-7", "job", 2.5, 3 << 30, 2.0, 3600.0, cluster, 10.0)
+    request = Request(2.5, 3 << 30, 2.0, 3600.0, cluster, 10.0)
     settings = SlurmSettings(partition="main", sbatch=("--nice=5",))
     assert options(request, settings) == [
         *ALWAYS,
@@ -99,7 +100,11 @@ def test_the_settings_are_for_jobs_that_do_not_say() -> None:
 
 
 def test_the_script_to_the_letter() -> None:
-    text = script("/opt/py thon", {"a": 1}, {"B": "it's", "A": "x"}, "/home/o'b/logs/runners.log")
+    program = Program("/opt/py thon", {"B": "it's", "A": "x"}, "/home/o'b/logs/runners.log")
+    order = Submission("atlas-1f-7", "job", ("--parsable",), program, {"a": 1}, 7)
+    words, text, places = submitted([order], "atlas-1f-", 1000)
+    assert words == ["sbatch", "--job-name=atlas-1f-7", "--comment=job", "--parsable"]
+    assert places == {"atlas-1f-7": ""}
     assert text == (
         "#!/bin/sh\n"
         "umask 077\n"
@@ -117,9 +122,100 @@ def test_a_shell_hands_the_assignment_on_as_it_is(tmp_path: Path) -> None:
     reader.write_text(f"#!/bin/sh\ncat > {tmp_path}/got\n")
     reader.chmod(0o755)
     odd = {"x": "$HOME `id` \\ ' \" \nATLAS_ASSIGNMENT\n é \ud800"}
-    text = script(str(reader), odd, {}, f"{tmp_path}/logs/log")
+    program = Program(str(reader), {}, f"{tmp_path}/logs/log")
+    text = script(program, fold({1: odd, 2: {**odd, "attempt": 2}}))
     subprocess.run(["/bin/sh"], input=text, text=True, check=True)
-    assert json.loads((tmp_path / "got").read_text()) == odd
+    lines = (tmp_path / "got").read_text().splitlines()
+    assert unfold(lines, "1") == odd
+    assert unfold(lines, "2") == {**odd, "attempt": 2}
+
+
+def an_order(attempt: int, **said: object) -> Submission:
+    order = Submission(
+        f"atlas-1f-{attempt}",
+        f"job {attempt}",
+        ("--parsable", "--cpus-per-task=1"),
+        Program("python", {}, "/home/logs/runners.log"),
+        {"attempt": attempt, "home": "/home", "spec": {"command": ["main.py"], "params": attempt}},
+        attempt,
+    )
+    return replace(order, **said)
+
+
+def test_an_array_to_the_letter() -> None:
+    orders = [an_order(number) for number in (1998, 1999, 1007)]
+    words, text, places = submitted(orders, "atlas-1f-", 1000)
+    assert words == [
+        "sbatch", "--job-name=atlas-1f-array-1000", "--comment=7,998-999", "--parsable",
+        "--cpus-per-task=1", "--array=7,998-999",
+    ]  # fmt: skip
+    assert places == {"atlas-1f-1998": "_998", "atlas-1f-1999": "_999", "atlas-1f-1007": "_7"}
+    assert text == (
+        "#!/bin/sh\n"
+        "umask 077\n"
+        "mkdir -p /home/logs && exec 2>>/home/logs/runners.log\n"
+        "exec python -P -m atlas_runner.errand <<'ATLAS_ASSIGNMENT'\n"
+        '{"home": "/home", "spec": {"command": ["main.py"]}}\n'
+        '998 {"attempt": 1998, "spec": {"params": 1998}}\n'
+        '999 {"attempt": 1999, "spec": {"params": 1999}}\n'
+        '7 {"attempt": 1007, "spec": {"params": 1007}}\n'
+        "ATLAS_ASSIGNMENT\n"
+    )
+
+
+def test_an_array_is_of_those_that_ask_for_the_same() -> None:
+    plain, next_block = an_order(999), an_order(1000)
+    other, alone = an_order(5, options=("--parsable",)), replace(an_order(6), attempt=None)
+    same = an_order(7)
+    every = [plain, next_block, other, alone, same]
+    assert alike(every, 1000) == [plain, same]
+    assert alike(every[1:], 1000) == [next_block]
+    assert alike([alone, plain], 1000) == [alone]
+    assert alike(every, 1) == [plain], "a site without arrays"
+
+
+JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers(0, 2) | strategies.text("ab"),
+    lambda inner: (
+        strategies.lists(inner, max_size=2)
+        | strategies.dictionaries(strategies.sampled_from("abc"), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(strategies.lists(strategies.dictionaries(strategies.sampled_from("abc"), JSON), min_size=1))
+def test_every_task_reads_what_it_was_told(told: list[dict[str, object]]) -> None:
+    lines = fold(dict(enumerate(told)))
+    for number, each in enumerate(told):
+        assert json.dumps(unfold(lines, str(number)), sort_keys=True) == json.dumps(
+            each, sort_keys=True
+        )
+    with pytest.raises(LookupError):
+        unfold(lines, str(len(told)))
+    assert unfold(fold({0: told[0]})[:1], None) == told[0]
+
+
+def test_each_task_of_an_array_is_found_as_what_it_is() -> None:
+    listed = """\
+8_998|atlas-1f-array-1000|RUNNING|0|n2|2026-11-24T23:07:48|None|7,998-1000|
+8_999|atlas-1f-array-1000|COMPLETED|0|n2|2026-11-24T23:07:48|None|7,998-1000|
+8_N/A|atlas-1f-array-1000|CANCELLED|0||N/A|None|7,998-1000|
+9_N/A|atlas-1f-1|PENDING|0||N/A|Priority|job|
+"""
+    found = {name: (row.number, row.state) for name, row in rows(listed, "atlas-1f-").items()}
+    assert found == {
+        "atlas-1f-1998": ("8_998", "RUNNING"),
+        "atlas-1f-1999": ("8_999", "COMPLETED"),
+        # Cancelled as a whole, they never became tasks of their own.
+        "atlas-1f-1007": ("8_7", "CANCELLED"),
+        "atlas-1f-2000": ("8_1000", "CANCELLED"),
+        "atlas-1f-1": ("9", "PENDING"),
+    }
+    accounted = "8_[2-3,7-11:2%5]|atlas-array-0|CANCELLED by 0|0:0|None assigned|None|None\n"
+    assert {row.number for row in rows(accounted, "atlas-").values()} == {
+        "8_2", "8_3", "8_7", "8_9", "8_11",
+    }  # fmt: skip
 
 
 SQUEUE = """\

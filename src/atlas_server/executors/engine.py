@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -59,8 +59,11 @@ class Engine(Protocol[EntryT, _OrderT_contra]):
 
     name: str
 
-    def submit(self, order: _OrderT_contra, *, doubtful: bool) -> EntryT:
-        """Submit; `doubtful`: it may have been taken before. Raises EngineRefused."""
+    def submit(self, orders: Sequence[_OrderT_contra], *, doubtful: bool) -> dict[Handle, EntryT]:
+        """Submit the first, and with it those that can go in one with it; returns what was taken.
+
+        `doubtful`: some may have been taken before. Raises EngineRefused, which is about the first.
+        """
         ...
 
     def look(self, expected: set[Handle]) -> dict[Handle, EntryT]:

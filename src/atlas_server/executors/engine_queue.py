@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
@@ -24,6 +25,7 @@ _ORPHAN_SECONDS = 60.0
 _KILL_AFTER = 30.0
 _WAIT_AT_START = 3.0
 _LONG = 5.0
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class EngineQueue(Generic[EntryT, _OrderT]):
         self._rows: dict[Handle, EntryT] = {}
         self._submitted: dict[Handle, float] = {}
         self._waiting: dict[Handle, _OrderT] = {}
+        self._doubtful: set[Handle] = set()
         self._refused: dict[Handle, tuple[str, bool]] = {}
         self._expected: set[Handle] | None = None
         self._orphans: dict[Handle, float] = {}
@@ -85,7 +88,7 @@ class EngineQueue(Generic[EntryT, _OrderT]):
         """Have a runner submitted, sooner or later."""
         with self._lock:
             self._waiting[order.handle] = order
-        self._work.put(lambda: self._submit(order))
+        self._work.put(self._submit_first)
 
     def stop(self, handle: Handle, grace: float) -> None:
         """Have a runner told to end, and ended where it does not within `grace` seconds."""
@@ -106,8 +109,13 @@ class EngineQueue(Generic[EntryT, _OrderT]):
                 refused,
                 withdrawn,
                 handle in self._waiting,
-                self._has_looked.is_set() and not self._is_away,
+                self.answers,
             )
+
+    @property
+    def answers(self) -> bool:
+        """Whether the engine has done so when it was last asked."""
+        return self._has_looked.is_set() and not self._is_away
 
     def named(self, prefix: str) -> set[Handle]:
         """Return what it has, and has not done with, of which the handle begins so."""
@@ -143,26 +151,36 @@ class EngineQueue(Generic[EntryT, _OrderT]):
             except Exception:
                 log.exception("%s could not be told; the rest goes on.", self._engine.name)
 
-    def _submit(self, order: _OrderT) -> None:
-        handle, doubtful = order.handle, False
+    def _submit_first(self) -> None:
+        """Submit what waits longest, with what the engine takes in one with it, until it is in."""
+        with self._lock:
+            handle = next(iter(self._waiting), None)
         while handle in self._waiting and not self._closing:
+            with self._lock:
+                orders = list(itertools.islice(self._waiting.values(), _AT_ONCE))
+                self._doubtful &= self._waiting.keys()
             try:
-                entry = self._engine.submit(order, doubtful=doubtful)
+                taken = self._engine.submit(orders, doubtful=bool(self._doubtful))
             except EngineRefused as refusal:
-                said = f"{self._engine.name} refused the job: {refusal}."
-                with self._lock:
-                    self._refused[handle] = (said, False)
-                    self._waiting.pop(handle, None)
-                log.warning("%s: %s", handle, said)
+                self._is_refused(orders[0].handle, refusal)
             except EngineAway as trouble:
-                # It may have been taken all the same.
-                doubtful = True
+                # They may have been taken all the same.
+                self._doubtful |= {each.handle for each in orders}
                 self._say_away(trouble)
                 self._wake.wait(self._poll)
             else:
-                self._is_submitted(handle, entry)
-        self._wake.set()
-        self._changed()
+                for each, entry in taken.items():
+                    self._is_submitted(each, entry)
+        if handle is not None:
+            self._wake.set()
+            self._changed()
+
+    def _is_refused(self, handle: Handle, refusal: EngineRefused) -> None:
+        said = f"{self._engine.name} refused the job: {refusal}."
+        with self._lock:
+            self._refused[handle] = (said, False)
+            self._waiting.pop(handle, None)
+        log.warning("%s: %s", handle, said)
 
     def _is_submitted(self, handle: Handle, entry: EntryT) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,8 @@ class Pilot:
 
     `promised` are needs of attempts that wait and count on it; `given` what it was handed and has
     not confirmed; `carried` all that it was handed, and is not over; `gone` those of them whose
-    runners have ended; `stops` those that it is to be told to end.
+    runners have ended; `stops` those that it is to be told to end. `freed_at` is when one was last
+    over, by the monotonic clock.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Pilot:
     node: str | None = None
     heard: float | None = None
     ends_at: float | None = None
+    freed_at: float = -math.inf
     promised: dict[Handle, Need] = field(default_factory=dict)
     given: dict[Handle, Waiting] = field(default_factory=dict)
     carried: dict[Handle, Need] = field(default_factory=dict)
@@ -63,7 +66,7 @@ class Pilot:
         free = self.free(now)
         return free.less(self.promised.values(), free.left)
 
-    def forget(self, expected: set[Handle]) -> bool:
+    def forget(self, expected: set[Handle], now: float) -> bool:
         """Let go of what is over; True where that has freed something."""
         over = self.carried.keys() - expected
         for handle in over:
@@ -71,6 +74,8 @@ class Pilot:
             self.given.pop(handle, None)
         self.gone &= expected
         self.stops &= expected
+        if over:
+            self.freed_at = now
         return bool(over)
 
     def wake(self) -> None:

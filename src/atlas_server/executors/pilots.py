@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # One that asks is heard of at least this often.
 _SILENCE = 45.0
+# Where pilots end jobs one after the other, the next one waits for so long to find room in them.
+_PATIENCE = 2.0
 # So many pilots of a kind may end without a word before none is started for a while.
 _MOST_FAILURES = 2
 _PAUSE = 300.0
@@ -63,6 +65,9 @@ class Pilots:
         self._pilots: dict[str, Pilot] = {}
         self._backlog: dict[Handle, Waiting] = {}
         self._withdrawn: set[Handle] = set()
+        # Until when those wait that nobody has promised room to.
+        self._hopeful: dict[Handle, float] = {}
+        self._looks_at = 0.0
         self._expected: set[Handle] | None = None
         self._failures: dict[Kind, tuple[int, float]] = {}
         # For how long a new pilot of a kind has its place.
@@ -77,9 +82,11 @@ class Pilots:
     def put(self, waiting: Waiting) -> bool:
         """Take an attempt, for a pilot there is or that is started; False: there is no room."""
         with self._lock:
-            pilot = self._place(waiting)
-            if pilot is None:
-                return False
+            if self._place(waiting) is None:
+                if not self._is_room_soon(waiting):
+                    return False
+                self._hopeful[waiting.handle] = time.monotonic() + _PATIENCE
+                self._look_again()
             self._backlog[waiting.handle] = waiting
             self._wake(waiting.kind)
             return True
@@ -123,10 +130,12 @@ class Pilots:
             for name in set(named) - self._pilots.keys():
                 # Of an earlier server: it tells what it is when it asks.
                 self._pilots[name] = Pilot(name, (), Room(0.0, 0, 0), takes=False)
-            freed = {pilot.kind for pilot in self._pilots.values() if pilot.forget(handles)}
+            now, pilots = time.monotonic(), self._pilots.values()
+            freed = {pilot.kind for pilot in pilots if pilot.forget(handles, now)}
             for kind in freed:
                 self._wake(kind)
             self._drop_ended()
+            self._send_late()
             return set(self._pilots)
 
     # -- what pilots ask
@@ -145,7 +154,8 @@ class Pilots:
             was_taking, kind = pilot.takes, tuple(news.kind)
             now = time.monotonic()
             pilot.kind, pilot.room = kind, Room(news.cpus, news.memory, news.gpus)
-            pilot.takes, pilot.heard = news.takes, now
+            # One that the engine has done with may live on, on a node that it has lost.
+            pilot.takes, pilot.heard = news.takes and not self._is_over(news.name), now
             pilot.node = f"{news.executor}/{news.node}" if news.node else pilot.node
             pilot.ends_at = None if news.left is None else now + news.left
             self._failures.pop(kind, None)
@@ -161,7 +171,7 @@ class Pilots:
             if not news.takes:
                 # What one that asks has not got it will not get: its answers come in turn.
                 self._take_back(pilot, given=news.asks)
-            ended, stale = bool(news.ended), was_taking and not news.takes
+            ended, stale = bool(news.ended), was_taking and not pilot.takes
         if ended or stale:
             self._changed()
 
@@ -171,12 +181,13 @@ class Pilots:
             pilot = self._pilots.get(news.name)
             if pilot is None:
                 return PilotOrders(end=True)
-            begin = [*pilot.given.values()] if news.takes else []
-            if news.takes:
+            begin = [*pilot.given.values()] if pilot.takes else []
+            if pilot.takes:
                 begin += self._assign(pilot)
             stop, pilot.stops = sorted(pilot.stops), set()
             idle = not pilot.carried and not begin
-            end = idle and (not self._settings.most or self._is_short())
+            is_unwanted = not self._settings.most or self._is_over(news.name)
+            end = idle and (is_unwanted or self._is_short())
             if not (begin or stop or end):
                 return None
             return PilotOrders([each.berth for each in begin], stop, end)
@@ -245,6 +256,38 @@ class Pilots:
         found.promised[waiting.handle] = waiting.need
         return found
 
+    def _is_room_soon(self, waiting: Waiting) -> bool:
+        """Whether jobs that end make room in pilots of this kind, which a batch job would not."""
+        since = time.monotonic() - _PATIENCE
+        return self._size(waiting.kind).fits(waiting.need) and any(
+            each.takes and each.kind == waiting.kind and each.freed_at > since
+            for each in self._pilots.values()
+        )
+
+    def _send_late(self) -> None:
+        """Let those run without a pilot that were promised none in time."""
+        now = time.monotonic()
+        for handle, until in list(self._hopeful.items()):
+            waiting = self._backlog.get(handle)
+            if waiting is None or self._place(waiting) is not None:
+                del self._hopeful[handle]
+            elif until <= now:
+                del self._hopeful[handle], self._backlog[handle]
+                waiting.alone()
+        if self._hopeful:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        now = time.monotonic()
+        if self._looks_at <= now:
+            self._looks_at = min(self._hopeful.values())
+            timer = threading.Timer(self._looks_at - now, self._changed)
+            timer.daemon = True
+            timer.start()
+
+    def _is_over(self, name: str) -> bool:
+        return self._seen(name).life is Life.GONE
+
     def _fails(self, kind: Kind) -> bool:
         count, since = self._failures.get(kind, (0, 0.0))
         if count >= _MOST_FAILURES and time.monotonic() - since > _PAUSE:
@@ -273,7 +316,7 @@ class Pilots:
 
     def _drop_ended(self) -> None:
         for pilot in list(self._pilots.values()):
-            if self._seen(pilot.name).life is not Life.GONE:
+            if not self._is_over(pilot.name):
                 continue
             if pilot.takes and pilot.heard is None:
                 count, _ = self._failures.get(pilot.kind, (0, 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,9 +52,12 @@ class RayQueue:
         self._pending: dict[Handle, RayJob] = {}
         self._withdrawn: set[Handle] = set()
 
-    def submit(self, order: RayJob, *, doubtful: bool) -> Row:
-        """Submit it; where it has been before, Ray says so."""
+    def submit(self, orders: Sequence[RayJob], *, doubtful: bool) -> dict[Handle, Row]:
+        """Submit the first; where it has been before, Ray says so."""
         del doubtful
+        return {orders[0].handle: self._submit(orders[0])}
+
+    def _submit(self, order: RayJob) -> Row:
         try:
             self._api.ask("POST", "/api/jobs/", order.body)
         except NotThere as missing:
@@ -126,7 +129,7 @@ class RayQueue:
         """Hand in once more what Ray has let wait for too long: there may be a place later."""
         try:
             self._api.ask("DELETE", f"/api/jobs/{given_up.name}")
-            return self.submit(self._pending[given_up.name], doubtful=False)
+            return self._submit(self._pending[given_up.name])
         except (EngineRefused, NotThere) as trouble:
             log.warning("%s could not be submitted again: %s", given_up.name, trouble)
             return given_up

@@ -13,9 +13,10 @@ from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.cluster import ClusterExecutor, whole_gpus, wishes_of
 from atlas_server.executors.engine import EngineAway, EngineRefused, Home
 from atlas_server.executors.pilot import Waiting
+from atlas_server.executors.slurm_arrays import Submission
 from atlas_server.executors.slurm_commands import SlurmCommands
-from atlas_server.executors.slurm_queue import SlurmQueue, Submission
-from atlas_server.executors.slurm_script import Request, amounts, options, script, tasks, wishes
+from atlas_server.executors.slurm_queue import SlurmQueue
+from atlas_server.executors.slurm_script import Program, Request, amounts, options, tasks, wishes
 from atlas_server.executors.slurm_tables import Row, observation
 from foundations.contract.codec import plain
 from foundations.contract.pilots import Charge
@@ -70,11 +71,14 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         )
 
     def _order(self, launch: Launch, handle: Handle) -> Submission:
-        words = ("sbatch", *options(self._request(launch, handle), self._settings))
-        return Submission(handle, words, self._script(self._told(launch.assignment, handle)))
+        asked = tuple(options(self._request(launch), self._settings))
+        told = self._told(launch.assignment, handle)
+        # Who takes in what a dead one has left goes to a node of its own.
+        attempt = None if launch.recoveries else launch.attempt
+        return Submission(handle, launch.job_id, asked, self._program(), told, attempt)
 
     def _shared(self, launch: Launch, handle: Handle) -> Waiting | None:
-        request, told = self._request(launch, handle), self._told(launch.assignment, handle)
+        request, told = self._request(launch), self._told(launch.assignment, handle)
         if not _may_share(told["spec"]):
             return None
         limit = request.timeout
@@ -86,7 +90,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
     def _pilot(self, name: str, waiting: Waiting) -> Submission:
         size, grace, told = self._settings.pilots, self._home.grace, waiting.assignment
         memory = size.memory or None
-        request = Request(name, "pilot", size.cpus, memory, size.gpus, None, {}, grace)
+        request = Request(size.cpus, memory, size.gpus, None, {}, grace)
         charge = Charge(
             name=name,
             executor=self.name,
@@ -100,26 +104,24 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             grace=grace,
             **{key: told[key] for key in _OF_THE_SERVER},
         )
-        words = ("sbatch", *options(request, self._settings, waiting.kind))
-        return Submission(name, words, self._script(plain(charge), "pilot"))
+        asked = tuple(options(request, self._settings, waiting.kind))
+        return Submission(name, "pilot", asked, self._program("pilot"), plain(charge))
 
     def _meaning(self, entry: Row) -> Observation:
         return observation(entry, f"{self.name}/")
 
-    def _request(self, launch: Launch, handle: Handle) -> Request:
+    def _request(self, launch: Launch) -> Request:
         spec, grace = launch.assignment["spec"], launch.assignment["grace"]
         cluster = wishes_of(launch.assignment)
         allocation = launch.allocation
         if launch.recoveries:
             node = allocation.node.removeprefix(f"{self.name}/")
             where = {key: cluster[key] for key in ("partition", "account", "qos") if key in cluster}
-            return Request(handle, launch.job_id, 1.0, None, 0.0, None, where, grace, node)
+            return Request(1.0, None, 0.0, None, where, grace, node)
         gpus = sum(share for _, share in allocation.gpus)
         prefix = f"{self.name}/"
         avoid = [name.removeprefix(prefix) for name in launch.avoid if name.startswith(prefix)]
         return Request(
-            handle,
-            launch.job_id,
             allocation.cpus,
             allocation.memory or None,
             gpus,
@@ -133,24 +135,25 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
     def _told(self, assignment: Mapping[str, Any], handle: Handle) -> dict[str, Any]:
         return {**assignment, **self._home.told_there(self._settings, handle)}
 
-    def _script(self, told: Mapping[str, Any], program: str = "errand") -> str:
+    def _program(self, module: str = "errand") -> Program:
         home, settings = self._home, self._settings
         variables = home.variables_there(settings)
         log_file = f"{home.place(settings)}/logs/runners.log"
-        return script(settings.python or home.python, told, variables, log_file, program)
+        return Program(settings.python or home.python, variables, log_file, module)
 
     def _verdict(self, spec: JobSpec) -> str | None:
         """Return what Slurm says against such a job; None where it takes it, or is away."""
         asked = spec.resources
         request = Request(
-            "", "", asked.cpus, asked.memory, asked.gpus, spec.timeout, spec.cluster,
-            self._home.grace,
-        )  # fmt: skip
+            asked.cpus, asked.memory, asked.gpus, spec.timeout, spec.cluster, self._home.grace
+        )
         key = (
             *tasks(spec.num_nodes),
             *amounts(request, self._settings),
             *wishes(request, self._settings),
         )
+        if key not in self._verdicts and not self._queue.answers:
+            return None
         if key not in self._verdicts:
             words = ("sbatch", "--test-only", "--chdir=/", *key)
             try:

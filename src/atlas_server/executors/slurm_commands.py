@@ -14,7 +14,7 @@ _AWAY = re.compile(
     "standby mode|temporarily unable|Connection refused|Transport endpoint|Munge|munge"
 )
 _PREFIX = re.compile(
-    r"^(sbatch: |scancel: |squeue: |sinfo: |sacct: |error: |fatal: |allocation failure: )+"
+    r"^((sbatch|scancel|scontrol|squeue|sinfo|sacct|error|fatal|allocation failure): )+"
 )
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SLURM_CONF")
 
@@ -25,6 +25,8 @@ class SlurmCommands:
     def __init__(self, environment: Mapping[str, str], conf: str | None, patience: float) -> None:
         # SBATCH_... and the like would change what our options say.
         self._environment = {name: environment[name] for name in _PASSED_ON if name in environment}
+        # Lists of an array's tasks as long as they are.
+        self._environment["SLURM_BITSTR_LEN"] = "0"
         if conf is not None:
             self._environment["SLURM_CONF"] = conf
         self._patience = patience

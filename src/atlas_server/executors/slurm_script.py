@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +24,6 @@ class Request:
     from.
     """
 
-    name: str
-    job_id: str
     cpus: float
     memory: int | None
     gpus: float
@@ -41,10 +38,8 @@ class Request:
 def options(
     request: Request, settings: SlurmSettings, where: Iterable[str] | None = None
 ) -> list[str]:
-    """Return the options of sbatch; `where` is what `wishes` has said before."""
+    """Return the options of sbatch but the name; `where` is what `wishes` has said before."""
     found = [
-        f"--job-name={request.name}",
-        f"--comment={request.job_id}",
         "--parsable",
         # An attempt runs once: whether there is another is not Slurm's to say.
         "--no-requeue",
@@ -93,27 +88,34 @@ def wishes(request: Request, settings: SlurmSettings) -> list[str]:
     return [*found, *settings.sbatch, *request.cluster.get("sbatch", ())]
 
 
-def script(
-    python: str,
-    assignment: Mapping[str, Any],
-    variables: Mapping[str, str],
-    log: str,
-    program: str = "errand",
-) -> str:
-    """Return the batch script: it becomes a runner, or a pilot, which reads `assignment` from it.
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a batch job becomes: a module of atlas_runner, with these environment variables."""
+
+    python: str
+    variables: Mapping[str, str]
+    log: str
+    module: str = "errand"
+
+
+def script(program: Program, assignment: Sequence[str]) -> str:
+    """Return the batch script: it becomes the program, which reads its assignment from it.
 
     Slurm shows scripts to nobody but the owner, unlike options.
     """
+    log = program.log
     folder = shlex.quote(log.rpartition("/")[0])
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
+    variables = sorted(program.variables.items())
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in variables]
+    python = shlex.quote(program.python)
     return "\n".join(
         [
             "#!/bin/sh",
             "umask 077",
             f"mkdir -p {folder} && exec 2>>{shlex.quote(log)}",
             *exports,
-            f"exec {shlex.quote(python)} -P -m atlas_runner.{program} <<'{_END}'",
-            json.dumps(assignment),
+            f"exec {python} -P -m atlas_runner.{program.module} <<'{_END}'",
+            *assignment,
             _END,
             "",
         ]

@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 
 from atlas_server.domain.ports import Life, Observation
 from atlas_server.domain.resources import Gpu, Node
+from atlas_server.executors.slurm_arrays import members
 from foundations.contract.states import StateReason
 
-SQUEUE = "JobID:|,Name:|,State:|,exit_code:|,NodeList:|,StartTime:|,Reason:"
-SACCT = "JobIDRaw,JobName,State,ExitCode,NodeList,Start,Reason"
+# A task of an array is "12_3"; of what is none the second part is "N/A".
+SQUEUE = (
+    "ArrayJobID:_,ArrayTaskID:|,Name:|,State:|,exit_code:|,NodeList:|,StartTime:|,Reason:|,Comment:"
+)
+SACCT = "JobID,JobName,State,ExitCode,NodeList,Start,Reason"
 SINFO = "NodeList:|,Partition:|,StateLong:|,CPUs:|,Memory:|,Gres:|,Reason:"
 
 _MEGABYTE = 1 << 20
@@ -62,24 +66,29 @@ class Row:
 
 
 def rows(text: str, prefix: str) -> dict[str, Row]:
-    """Return the jobs whose name begins with `prefix`, by name; of several the newest.
+    """Return the jobs whose name begins with `prefix`, by handle; of several the newest.
 
     `text` is what squeue prints for SQUEUE, or sacct for SACCT with `|` between.
     """
     found: dict[str, Row] = {}
+    # What is left of an array that was cancelled as a whole: tasks with rows of their own are not.
+    rest: dict[str, Row] = {}
     for line in text.splitlines():
         fields = [field.strip() for field in line.split("|")]
         if len(fields) < 7 or not fields[1].startswith(prefix):
             continue
-        number, name, state, code, node, start, why = fields[:7]
+        number, name, state, code, node, start, why, comment = (*fields, "")[:8]
         # sacct adds who cancelled a job.
         state = state.partition(" ")[0].rstrip("+")
         node = node if node and not node.startswith("(") and node != "None assigned" else None
         began = start not in ("", "N/A", "Unknown", "None") and node is not None
-        row = Row(number, name, state, code, node, began, why)
-        if name not in found or found[name].is_over:
-            found[name] = row
-    return found
+        of_array = number.endswith("_N/A") or "_" not in number
+        into = rest if of_array else found
+        for handle, each in members(number, name, prefix, comment).items():
+            row = Row(each, handle, state, code, node, began, why)
+            if handle not in into or into[handle].is_over:
+                into[handle] = row
+    return {**rest, **found}
 
 
 def hosts(text: str) -> list[str]:
