@@ -65,7 +65,7 @@ def server(
         said: dict[str, object] = {}
         if name == "slurm":
             environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
-            said = {"pilots": PILOTS if request.param == "slurm-pilots" else False}
+            said = {"pilots": PILOTS if request.param == "slurm-pilots" else False, "poll": 0.2}
         server = LiveServer(root, 16, {"executors": name, "gpus": 2}, environment)
         config = server.home / "config" / "server.config.yaml"
         config.parent.mkdir(parents=True)

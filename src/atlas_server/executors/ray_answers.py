@@ -79,7 +79,7 @@ def row(said: Mapping[str, Any]) -> Row:
 def observation(found: Row, node: str | None) -> Observation:
     """Return what a row means for the runner that it is; `node` is where, as we call it."""
     if found.state == PENDING:
-        return Observation(Life.WAITING, message="waits in Ray for a place")
+        return Observation(Life.WAITING, message="Waits in Ray for a place.")
     if found.state == RUNNING:
         return Observation(Life.ALIVE, node=node)
     gone = Observation(Life.GONE, node=node)

@@ -75,6 +75,7 @@ class Reconciler:
         acted = False
         handles = {attempt.id: self._handle(attempt) for _, attempt in held}
         observed = executor.observe([handle for handle in handles.values() if handle])
+        waits: dict[str, str] = {}
         for job, attempt in held:
             handle = handles[attempt.id]
             if handle is None:
@@ -90,7 +91,11 @@ class Reconciler:
             elif seen.node is not None and _nodes_of(seen) != _names(attempt):
                 self._relocate(attempt, _nodes_of(seen), executor, held)
                 acted = True
-        return acted
+            elif job.state is JobState.STARTING and _is_news(seen, job):
+                waits[job.job_id] = seen.message or ""
+        if waits:
+            self._whereabouts.wait(waits)
+        return acted or bool(waits)
 
     def _is_given_up(self, attempt: AttemptRecord, seen: Observation, now: float) -> bool:
         """Whether a runner that its backend does not have counts as gone.
@@ -158,6 +163,11 @@ class Reconciler:
         self._jobs.give_up(
             current, "The job's runner died and so did its successors.", StateReason.LOST
         )
+
+
+def _is_news(seen: Observation, job: JobRecord) -> bool:
+    """Whether its engine keeps it waiting for a reason that it has not told before."""
+    return seen.life is Life.WAITING and seen.message not in (None, job.message)
 
 
 def _nodes_of(seen: Observation) -> list[str]:

@@ -49,6 +49,17 @@ def pairs(texts: List[str]) -> Dict[str, str]:
     return found
 
 
+def amounts(texts: List[str]) -> Dict[str, float]:
+    """Return the numbers that `NAME` and `NAME=N` texts stand for; without one it is 1."""
+    found = {}
+    for name, text in pairs(texts).items():
+        try:
+            found[name] = float(text or 1)
+        except ValueError:
+            raise ConfigError("{}={}: {!r} is not a number.".format(name, text, text)) from None
+    return found
+
+
 def environment(texts: List[str]) -> Dict[str, str]:
     """Return NAME=VALUE words as a dict; NAME alone is taken from here. Raises ConfigError."""
     given = pairs(texts)
