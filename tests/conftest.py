@@ -94,6 +94,11 @@ def is_absent(what: str) -> NoReturn:
     pytest.skip("{} is absent".format(what))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: more than there are cores, since tests of daemons wait half of their time."""
+    return max(1, len(os.sched_getaffinity(0)) * 3 // 2)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for service in SERVICES:
         if item.get_closest_marker(service) and not is_present(service):

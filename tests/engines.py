@@ -81,7 +81,11 @@ class PrivateEngine:
 
     def hang(self) -> None:
         """Let it accept connections and answer nothing until `go_on`."""
-        os.kill(self.pid, signal.SIGSTOP)
+        daemon = psutil.Process(self.pid)
+        daemon.suspend()
+        # Each of its threads stops when it is told so.
+        while daemon.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
 
     def go_on(self) -> None:
         """Answer again."""
