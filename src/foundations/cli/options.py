@@ -55,8 +55,8 @@ def amounts(texts: List[str]) -> Dict[str, float]:
     for name, text in pairs(texts).items():
         try:
             found[name] = float(text or 1)
-        except ValueError:
-            raise ConfigError("{}={}: {!r} is not a number.".format(name, text, text)) from None
+        except ValueError as error:
+            raise ConfigError("{}={}: {!r} is not a number.".format(name, text, text)) from error
     return found
 
 
