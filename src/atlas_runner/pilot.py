@@ -39,6 +39,7 @@ _LONGEST_PAUSE = 5.0
 # Ends are gathered for so long: a runner that went well has told the server itself.
 _GATHERING = 0.2
 _LOOK = 1.0
+_GOODBYE = 5.0
 _TO_END = (signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -101,15 +102,18 @@ class Pilot:
             signal.signal(number, lambda *_: self._be_told_to_end())
         asking = threading.Thread(target=self._ask_on, name="asks", daemon=True)
         asking.start()
-        telling = _Line(self._charge)
+        telling, says_so = _Line(self._charge), False
         while not (self._is_idle or (self._is_told_to_end and self._crew.is_empty)):
             if self._wake.wait(_LOOK):
                 time.sleep(_GATHERING)
                 self._wake.clear()
             if self._is_told_to_end:
+                # First of all, so that nothing is given to us in the place of what ends now.
+                says_so = says_so or telling.send(self._news()) is not None
                 self._crew.stop_all()
             self._tell_ends(telling)
             self._crew.kill_late()
+        asking.join(_GOODBYE)
         self._tell_ends(telling, last=True)
         self._crew.close()
         return 0
@@ -145,11 +149,14 @@ class Pilot:
                 pause = _FIRST_PAUSE
                 self._follow(orders)
             self._look_whether_idle(line, told=bool(orders and orders["end"]))
+        if self._is_told_to_end:
+            # What was on its way to us, and we have not begun, is for others.
+            line.send(self._news(asks=True))
 
     def _follow(self, orders: Mapping[str, Any]) -> None:
         for berth in orders["begin"]:
             if self._is_told_to_end:
-                return  # found missing by the server when this pilot is gone
+                return  # the server hears what we have
             self._crew.begin(berth)
         for handle in orders["stop"]:
             self._crew.stop(handle)

@@ -67,8 +67,9 @@ def server(
         said: dict[str, object] = {}
         if name == "slurm":
             environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
-            said = {"pilots": pilots}
-        server = LiveServer(root, 16, {"executors": name, "gpus": 2}, environment)
+            said = {"pilots": pilots, "poll": 0.2}
+        settings: dict[str, object] = {"executors": name, "gpus": 2, "grace": 2}
+        server = LiveServer(root, 16, settings, environment)
         config = server.home / "config" / "server.config.yaml"
         config.parent.mkdir(parents=True)
         config.write_text(json.dumps({"executors": {name: said}}))
@@ -185,9 +186,8 @@ def test_many_jobs_at_once(
     server: LiveServer, folder: Path, request: pytest.FixtureRequest
 ) -> None:
     # Where each is a job of an engine's own fewer will do; bench/ runs more of them.
-    count = {"slurm": 40, "ray": 3, "ray-pilots": 40}.get(
-        request.node.callspec.params["server"], 200
-    )
+    counts = {"local": 60, "slurm": 40, "ray": 3, "ray-pilots": 40, "slurm-pilots": 100}
+    count = counts[request.node.callspec.params["server"]]
     spec = {
         "project": "many",
         "bundle": server.job(server.send(folder, "main.py"))["bundle"],

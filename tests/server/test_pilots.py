@@ -154,6 +154,18 @@ def test_a_pilot_that_takes_no_more_gives_back_what_it_has_not_got() -> None:
     assert desk.ask("pilot-2") == ["promised", "given"]
 
 
+def test_a_pilot_that_is_told_to_end_while_it_asks_is_given_nothing_more() -> None:
+    desk = Desk()
+    desk.put("job")
+    asked = PilotNews("pilot-1", "slurm", "i", [""], 4.0, 100, 1, asks=True)
+    desk.seen["pilot-1"] = ALIVE
+    desk.pilots.hear(replace(asked, asks=False, takes=False))
+    orders = desk.pilots.orders(asked)
+    assert orders is not None
+    assert orders.begin == []
+    assert desk.ask("pilot-2") == ["job"]
+
+
 def test_of_a_pilot_that_is_gone_the_engine_knows_why() -> None:
     desk = Desk()
     desk.put("job")

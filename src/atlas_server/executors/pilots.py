@@ -179,6 +179,8 @@ class Pilots:
                 # What one that asks has not got it will not get: its answers come in turn.
                 self._take_back(pilot, given=news.asks)
             ended, stale = bool(news.ended), was_taking and not pilot.takes
+            if stale:
+                pilot.wake()
         if ended or stale:
             self._changed()
 
@@ -195,7 +197,9 @@ class Pilots:
             idle = not pilot.carried and not begin
             is_unwanted = not self._settings.most or self._is_over(news.name)
             end = idle and (is_unwanted or self._is_short())
-            if not (begin or stop or end):
+            # Told to end since it has asked: it says what it has not got.
+            is_ending = news.takes and not pilot.takes and not self._is_over(news.name)
+            if not (begin or stop or end or is_ending):
                 return None
             return PilotOrders([each.berth for each in begin], stop, end)
 

@@ -110,7 +110,7 @@ def observation(found: Row, node: str | None, others: Sequence[str] = ()) -> Obs
     `others` are further nodes.
     """
     if found.state == PENDING or (found.state == RUNNING and found.nodes > 1 and not found.others):
-        return Observation(Life.WAITING, message="waits in Ray for a place")
+        return Observation(Life.WAITING, message="Waits in Ray for a place.")
     if found.state == RUNNING:
         return Observation(Life.ALIVE, node=node, others=tuple(others))
     gone = Observation(Life.GONE, node=node)

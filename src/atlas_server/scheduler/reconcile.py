@@ -75,6 +75,7 @@ class Reconciler:
         acted = False
         handles = {attempt.id: self._handle(attempt) for _, attempt in held}
         observed = executor.observe([handle for handle in handles.values() if handle])
+        waits: dict[str, str] = {}
         told = any(attempt.allocation.get(GIVEN) for _, attempt in held)
         nodes = {node.name: node for node in executor.nodes()} if told else {}
         for job, attempt in held:
@@ -92,7 +93,11 @@ class Reconciler:
             elif seen.node is not None and _is_elsewhere(attempt, seen, nodes):
                 self._relocate(attempt, _nodes_of(seen), executor, held)
                 acted = True
-        return acted
+            elif job.state is JobState.STARTING and _is_news(seen, job):
+                waits[job.job_id] = seen.message or ""
+        if waits:
+            self._whereabouts.wait(waits)
+        return acted or bool(waits)
 
     def _is_given_up(self, attempt: AttemptRecord, seen: Observation, now: float) -> bool:
         """Whether a runner that its backend does not have counts as gone.
@@ -161,6 +166,11 @@ class Reconciler:
         self._jobs.give_up(
             current, "The job's runner died and so did its successors.", StateReason.LOST
         )
+
+
+def _is_news(seen: Observation, job: JobRecord) -> bool:
+    """Whether its engine keeps it waiting for a reason that it has not told before."""
+    return seen.life is Life.WAITING and seen.message not in (None, job.message)
 
 
 def _is_elsewhere(attempt: AttemptRecord, seen: Observation, nodes: Mapping[str, Node]) -> bool:
