@@ -49,6 +49,7 @@ class Mirror:
                 watcher.add(self._workspace.journal_dir)
                 watched.append(watcher.fileno())
             patience = _LOOK if watcher is None else None
+            self._send_news(whole=True)  # what was written before it was watched
             while self._closing not in select.select(watched, [], [], patience)[0]:
                 if watcher is not None:
                     watcher.read_events()
