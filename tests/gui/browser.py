@@ -106,6 +106,18 @@ class Visit:
             for node in rule["nodes"][:3]
         ]
 
+    def looks_right(self, name: str) -> None:
+        """It fits and satisfies axe on a phone, dark, and light; pictures of it are kept."""
+        device = self.context.new_cdp_session(self.page)
+        for look, (width, height) in {"phone": PHONE, "dark": WIDE, "light": WIDE}.items():
+            self.page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+            self.page.set_viewport_size({"width": width, "height": height})
+            device.send("Emulation.setTouchEmulationEnabled", {"enabled": look == "phone"})
+            self.settled()
+            self.picture(f"{name}-{look}")
+            assert self.fits(), f"{look}: something stands beyond the right edge"
+            assert self.violations() == [], look
+
     def picture(self, name: str) -> None:
         """Keep a screenshot for people to look at."""
         PICTURES.mkdir(parents=True, exist_ok=True)

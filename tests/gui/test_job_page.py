@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -61,8 +62,29 @@ def test_curves_grow(visit: Visit, demo: Demo) -> None:
     before = chart.get_attribute("aria-label")
     assert before is not None
     expect(chart).not_to_have_attribute("aria-label", before)
+    page.get_by_role("link", name="System").click()
+    used = page.get_by_role("region", name="Memory, MB")
+    expect(used.get_by_role("img")).to_be_visible()
+    visit.looks_right("system")
     demo.server.api().stop(job)
     demo.server.ended(job)
+
+
+def test_tensorboard_opens_beside_the_page(visit: Visit, demo: Demo, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "import foundations\n"
+        "from tensorboard.summary.writer.event_file_writer import EventFileWriter\n"
+        "foundations.set_tensorboard_logdir('runs')\n"
+        "EventFileWriter('runs').close()\n"
+    )
+    job = demo.server.send(tmp_path, "main.py", project="board")
+    demo.server.completed(job)
+    page = visit.open(f"/jobs/{job}")
+    page.get_by_role("button", name="More", exact=True).click()
+    with page.expect_popup() as opened:
+        page.get_by_role("menuitem", name="Open in TensorBoard").click()
+    expect(opened.value).to_have_url(re.compile(f"^{demo.url}/tensorboard/"), timeout=60_000)
+    expect(opened.value).to_have_title("TensorBoard")
 
 
 def test_artifacts_of_each_kind_are_shown(visit: Visit, demo: Demo) -> None:
@@ -91,7 +113,9 @@ def test_code_is_shown_and_compared(visit: Visit, demo: Demo, tmp_path: Path) ->
     other = tmp_path / "changed"
     other.mkdir()
     (other / "main.py").write_text("print('the second')\n")
-    second = demo.server.send(other, "main.py", project="code", name="second")
+    second = demo.server.send(
+        other, "main.py", project="code", name="second", environment={"PRECISION": "bf16"}
+    )
     for job in (first, second):
         demo.server.completed(job)
     page = visit.open(f"/jobs/{second}?tab=code")
@@ -102,6 +126,14 @@ def test_code_is_shown_and_compared(visit: Visit, demo: Demo, tmp_path: Path) ->
     expect(page.get_by_text("'the second'")).to_be_visible()
     page.get_by_role("button", name="Side by side").click()
     expect(page.get_by_text("'the first'")).to_be_visible()
+    visit.looks_right("code-differences")
+    page = visit.open(f"/compare?jobs={first},{second}")
+    changed = page.get_by_role("navigation", name="Changed files")
+    expect(changed.get_by_role("button")).to_have_text("main.pychanged")
+    expect(page.get_by_text("'the first'")).to_be_visible()
+    expect(page.get_by_role("row", name="$PRECISION")).to_contain_text("bf16")
+    page.get_by_label("From the code of").select_option("second")
+    expect(page.get_by_label("to that of")).to_contain_text("first")
 
 
 def test_notes_and_tags_are_edited_in_place(visit: Visit, demo: Demo) -> None:

@@ -34,7 +34,7 @@ def test_query_filters_at_once_and_stands_in_the_address(visit: Visit, demo: Dem
     expect(query(page)).to_have_value("params.model = convnext and tag:baseline")
 
 
-def test_mistake_in_a_query_is_underlined_and_corrected(visit: Visit) -> None:
+def test_query_is_corrected_and_completed(visit: Visit) -> None:
     page = visit.open(TABLE)
     expect(page.get_by_test_id("job-row")).to_have_count(9)
     query(page).fill("stat = failed")
@@ -42,10 +42,7 @@ def test_mistake_in_a_query_is_underlined_and_corrected(visit: Visit) -> None:
     page.get_by_role("button", name="state", exact=True).click()
     expect(query(page)).to_have_value("state = failed")
     expect(page.get_by_test_id("job-row")).to_have_count(1)
-
-
-def test_query_is_completed(visit: Visit) -> None:
-    page = visit.open(TABLE)
+    query(page).fill("")
     query(page).press_sequentially("metrics.acc")
     page.get_by_role("option", name="metrics.accuracy").first.click()
     expect(query(page)).to_have_value("metrics.accuracy")
@@ -62,19 +59,44 @@ def test_heads_sort(visit: Visit) -> None:
     expect(page.get_by_test_id("job-row").first).to_contain_text("broken")
 
 
-def test_column_filter_becomes_part_of_the_query(visit: Visit) -> None:
-    page = visit.open(TABLE)
-    page.get_by_role("columnheader", name="seed").hover()
-    page.get_by_role("button", name="Column seed").click()
-    page.get_by_role("menuitem", name="Filter").click()
-    page.get_by_label("At least").fill("6")
+FILTERS = {
+    "seed": ({"At least": "6"}, "params.seed >= 6", 2),
+    "Duration": ({"At most": "2 h"}, "duration <= 2h", 9),
+    "Memory": ({"At least": "512MB"}, "memory >= 512MB", 0),
+    "Name": ({"Contains": "swee"}, 'name:"swee"', 8),
+}
+
+
+def test_column_filters_become_part_of_the_query(visit: Visit) -> None:
+    page = visit.open(f'{TABLE}?cols=["params.seed","duration","memory","tags"]')
+
+    def asked(column: str) -> None:
+        page.get_by_role("columnheader", name=column).hover()
+        page.get_by_role("button", name=f"Column {column}").click()
+        page.get_by_role("menuitem", name="Filter").click()
+
+    for column, (texts, clause, count) in FILTERS.items():
+        asked(column)
+        for label, text in texts.items():
+            page.get_by_label(label).fill(text)
+        page.get_by_role("button", name="Add to the query").click()
+        expect(query(page)).to_have_value(clause)
+        if count:
+            expect(page.get_by_test_id("job-row")).to_have_count(count)
+            query(page).fill("")
+            query(page).press("Escape")
+        else:
+            page.get_by_role("button", name="Show all jobs").click()
+    asked("Tags")
+    page.get_by_role("dialog").get_by_role("checkbox", name="baseline").check()
     page.get_by_role("button", name="Add to the query").click()
-    expect(query(page)).to_have_value("params.seed >= 6")
-    expect(page.get_by_test_id("job-row")).to_have_count(2)
-
-
-def test_states_are_buttons(visit: Visit) -> None:
-    page = visit.open(TABLE)
+    expect(query(page)).to_have_value("tag:baseline")
+    expect(page.get_by_test_id("job-row")).to_have_count(3)
+    page.get_by_role("group", name="States").get_by_role("button", name="failed").click()
+    expect(page.get_by_text("No job fits")).to_be_visible()
+    query(page).fill("")
+    query(page).press("Escape")
+    expect(page.get_by_test_id("job-row")).to_have_count(9)
     page.get_by_role("group", name="States").get_by_role("button", name="failed").click()
     expect(page.get_by_test_id("job-row")).to_have_count(1)
     assert names(page) == ["broken"]
@@ -164,6 +186,20 @@ def test_brushing_an_axis_chooses_jobs(visit: Visit) -> None:
     page.mouse.up()
     expect(page.get_by_test_id("job-row")).to_have_count(3)
     page.get_by_role("button", name="Choose all in the plot").click()
+    expect(page.get_by_test_id("job-row")).to_have_count(9)
+    page.get_by_role("button", name="Time", exact=True).click()
+    plot = page.get_by_role("img", name="of 9 jobs over time").bounding_box()
+    assert plot is not None
+    page.mouse.move(plot["x"] + 70, plot["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + 90, steps=4)
+    page.mouse.up()
+    chosen = page.get_by_text("chosen in the plot")
+    expect(chosen).to_be_visible()
+    assert "started" in page.url
+    expect(page.get_by_test_id("job-row").filter(has_text="sweep-0")).to_be_visible()
+    page.get_by_role("group", name="Time").get_by_role("button", name="Finished").click()
+    expect(chosen).to_have_count(0)
     expect(page.get_by_test_id("job-row")).to_have_count(9)
 
 

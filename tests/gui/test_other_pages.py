@@ -59,6 +59,14 @@ def test_readme_and_notes_of_a_project(visit: Visit) -> None:
     expect(page.get_by_test_id("notes").locator("em")).to_have_text("matters")
     page.get_by_role("button", name="Delete the note").click()
     expect(page.get_by_test_id("notes").locator("em")).to_have_count(0)
+    shown = page.get_by_role("img", name="jobs over time")
+    expect(shown).to_have_count(1)
+    page.get_by_role("button", name="accuracy").click()
+    page.get_by_role("menuitemcheckbox", name="train/loss").click()
+    page.get_by_role("menuitemcheckbox", name="loss", exact=True).click()
+    expect(shown).to_have_count(3)
+    page.reload()
+    expect(shown).to_have_count(3)
 
 
 def test_queue_is_put_in_another_order_and_cleared(
@@ -84,8 +92,19 @@ def test_queue_is_put_in_another_order_and_cleared(
     expect(waiting.first).to_contain_text("theirs")
     page.get_by_role("button", name="Raise the priority of three").click()
     expect(waiting.first).to_contain_text("three")
-    visit.picture("queue-waiting")
-    assert visit.violations() == []
+    node = own_server.api().nodes()[0]["name"]
+    expect(page.get_by_role("region", name="Running jobs")).to_contain_text(node)
+    page.get_by_role("button", name="Set limits").click()
+    page.get_by_label("Name").fill("somebody")
+    page.get_by_role("textbox", name="Waiting jobs").fill("3")
+    visit.looks_right("limits")
+    page.get_by_role("button", name="Set", exact=True).click()
+    limited = page.get_by_test_id("limited").filter(has_text="somebody")
+    expect(limited).to_contain_text("1 of 3")
+    visit.looks_right("queue-waiting")
+    page.get_by_role("button", name="Limits of somebody").click()
+    page.get_by_role("button", name="Take all of them back").click()
+    expect(limited).not_to_contain_text("of 3")
     page.get_by_role("button", name="Clear the queue").click()
     page.get_by_role("button", name="Stop all that wait").click()
     expect(waiting).to_have_count(0)

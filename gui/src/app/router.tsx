@@ -4,6 +4,7 @@ import { columnsOptions, jobOptions, projectOptions } from "@/api/queries";
 import { parseCompareSearch } from "@/features/compare/search";
 import { parseJobSearch } from "@/features/job/search";
 import { parseJobsSearch } from "@/features/jobs/search";
+import { parseOverviewSearch } from "@/features/project/search";
 import { parseProjectsSearch } from "@/features/projects/search";
 import { ROOT } from "@/lib/root";
 
@@ -63,6 +64,7 @@ const jobs = createRoute({
 const overview = createRoute({
   getParentRoute: () => project,
   path: "overview",
+  validateSearch: parseOverviewSearch,
   component: lazyRouteComponent(() => import("@/features/project/OverviewPage"), "OverviewPage"),
 });
 

@@ -46,9 +46,12 @@ const THEME = EditorView.theme({
   ".cm-button": { backgroundImage: "none", backgroundColor: "var(--surface)", border: "1px solid var(--line-strong)", borderRadius: "5px" },
   ".cm-changedLine": { backgroundColor: "color-mix(in srgb, var(--good-soft) 60%, transparent) !important" },
   ".cm-deletedChunk, &.cm-merge-a .cm-changedLine": { backgroundColor: "color-mix(in srgb, var(--bad-soft) 70%, transparent) !important" },
-  ".cm-changedText, &.cm-merge-b .cm-changedText": { background: "color-mix(in srgb, var(--good) 24%, transparent) !important" },
-  ".cm-deletedText, &.cm-merge-a .cm-changedText": { background: "color-mix(in srgb, var(--bad) 26%, transparent) !important" },
+  ".cm-changedText, &.cm-merge-b .cm-changedText": { background: "color-mix(in srgb, var(--good) 14%, transparent) !important" },
+  ".cm-deletedText, &.cm-merge-a .cm-changedText": { background: "color-mix(in srgb, var(--bad) 14%, transparent) !important" },
   ".cm-collapsedLines": { background: "var(--sunken)", color: "var(--ink-2)", padding: "4px 14px" },
+  // The sign that CodeMirror puts there is in few fonts.
+  ".cm-collapsedLines:before": { content: '"⋯"', marginInlineEnd: "8px" },
+  ".cm-collapsedLines:after": { content: '""' },
 });
 
 const READING: Extension = [

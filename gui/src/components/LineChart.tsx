@@ -2,9 +2,10 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-import { formatClock, formatDuration, formatNumber } from "@/lib/format";
+import { formatClock, formatDuration, formatNumber, formatSpan } from "@/lib/format";
 import type { XKind } from "@/lib/curves";
 import { useIsDark } from "@/lib/theme";
+import { SPANS, timeTexts } from "@/lib/timeAxis";
 
 import styles from "./LineChart.module.css";
 
@@ -92,7 +93,7 @@ export function LineChart({ lines, label, xKind, log = false, height = 240, grou
         },
         scales: { x: { time: xKind === "time" }, y: { distr: log ? 3 : 1, range: log ? undefined : padded } },
         axes: [
-          { stroke: ink, font, grid: { show: false }, ticks: { ...grid, size: 4 }, values: xValues(xKind), size: 30, gap: 4 },
+          { stroke: ink, font, grid: { show: false }, ticks: { ...grid, size: 4 }, values: xValues(xKind), size: xKind === "time" ? 40 : 30, gap: 4, ...(xKind === "step" ? {} : { space: 76 }), ...(xKind === "relative" ? { incrs: SPANS } : {}) },
           { stroke: ink, font, grid, ticks: { show: false }, size: ySize, gap: 6, values: (_, splits) => splits.map((value) => (value === null ? "" : formatNumber(value))) },
         ],
         series: [
@@ -203,9 +204,9 @@ function ySize(_: uPlot, values: string[] | null): number {
   return Math.max(36, longest * 6.6 + 16);
 }
 
-function xValues(kind: XKind): uPlot.Axis.Values | undefined {
-  if (kind === "time") return undefined;
-  return (_, splits) => splits.map((value) => (kind === "step" ? formatNumber(value) : formatDuration(value)));
+function xValues(kind: XKind): uPlot.Axis.Values {
+  if (kind === "time") return (_, splits, __, ___, step) => timeTexts(splits, step);
+  return (_, splits) => splits.map((value) => (kind === "step" ? formatNumber(value) : formatSpan(value)));
 }
 
 function xText(value: number, kind: XKind): string {

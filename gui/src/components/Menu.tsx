@@ -87,6 +87,22 @@ export function MenuChoice<T extends string>({
   );
 }
 
+/** Any number of many; the menu stays open. */
+export function MenuChecks({ chosen, options, onChange }: { chosen: readonly string[]; options: readonly string[]; onChange: (chosen: string[]) => void }) {
+  return options.map((option) => (
+    <Base.CheckboxItem
+      key={option}
+      className={styles["item"]}
+      checked={chosen.includes(option)}
+      closeOnClick={false}
+      onCheckedChange={(on) => onChange(options.filter((other) => (other === option ? on : chosen.includes(other))))}
+    >
+      <span>{option}</span>
+      <span className={styles["mark"]}>{chosen.includes(option) && <Check aria-hidden />}</span>
+    </Base.CheckboxItem>
+  ));
+}
+
 export function MenuLabel({ children }: { children: ReactNode }) {
   return <div className={styles["label"]}>{children}</div>;
 }

@@ -172,7 +172,7 @@ function draw(context: CanvasRenderingContext2D, { spots, near, scales, x, y, wi
   }
   context.textAlign = "center";
   context.textBaseline = "top";
-  for (const tick of ticks(scales.x, Math.max(2, Math.floor(width / 130)))) context.fillText(clipped(tick.text, 14), LEFT + ROOM + tick.share * (span.x - 2 * ROOM), height - BOTTOM + 8);
+  for (const tick of ticks(scales.x, Math.max(4, Math.floor(width / 130)))) context.fillText(clipped(tick.text, 14), LEFT + ROOM + tick.share * (span.x - 2 * ROOM), height - BOTTOM + 8);
   context.fillStyle = color("--ink-2");
   context.font = `500 11.5px ${color("--font")}`;
   context.fillText(x, LEFT + span.x / 2, height - 15);

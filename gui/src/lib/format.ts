@@ -37,6 +37,11 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / DAY)} d ${Math.floor((whole % DAY) / 3600)} h`;
 }
 
+/** A duration as axes write it: `1 min`, not `1 min 00 s`. */
+export function formatSpan(seconds: number): string {
+  return seconds === 0 ? "0" : formatDuration(seconds).replace(/ 0+ (s|min|h)$/, "");
+}
+
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
 export function formatBytes(bytes: number): string {
@@ -44,6 +49,17 @@ export function formatBytes(bytes: number): string {
   let unit = 0;
   while (size >= 999.5 && unit < UNITS.length - 1) {
     size /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? size : Number(size.toPrecision(3))} ${UNITS[unit]}`;
+}
+
+/** Bytes of memory in powers of 1024, as `--ram` and the query language take them. */
+export function formatMemory(bytes: number): string {
+  let size = bytes;
+  let unit = 0;
+  while (size >= 999.5 && unit < 4) {
+    size /= 1024;
     unit += 1;
   }
   return `${unit === 0 ? size : Number(size.toPrecision(3))} ${UNITS[unit]}`;

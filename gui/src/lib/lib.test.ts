@@ -5,9 +5,10 @@ import { brushOf, isBrushed, place, scaleFor, stretchOf, ticks, valueAt } from "
 import { parseCsv } from "./csv";
 import { axisOf, inOrder } from "./curves";
 import { fileKind } from "./files";
-import { formatAgo, formatBytes, formatDuration, formatNumber, formatValue, quoted } from "./format";
-import { columnName, rangeClause, splitSort, statesOf, withClause, withStates } from "./query";
+import { formatAgo, formatBytes, formatDuration, formatMemory, formatNumber, formatSpan, formatValue, quoted } from "./format";
+import { anyTag, columnName, isDuration, isSize, rangeClause, splitSort, statesOf, withClause, withStates } from "./query";
 import { smooth } from "./smoothing";
+import { timeTexts } from "./timeAxis";
 import { treeOf } from "./tree";
 
 describe("numbers", () => {
@@ -41,9 +42,27 @@ describe("times and sizes", () => {
     expect(formatAgo(1000, 1000 + 7200)).toBe("2 h ago");
   });
 
-  it("counts bytes in thousands", () => {
+  it.each([
+    [0, "0"],
+    [60, "1 min"],
+    [90, "1 min 30 s"],
+    [7200, "2 h"],
+    [3 * 86400, "3 d"],
+    [5, "5.0 s"],
+  ])("%d seconds on an axis are %s", (seconds, text) => expect(formatSpan(seconds)).toBe(text));
+
+  it("says the day once along an axis", () => {
+    const noon = new Date(2026, 10, 25, 23, 59).getTime() / 1000;
+    const [first, second, third] = timeTexts([noon, noon + 30, noon + 60], 30);
+    expect(first).toContain("\n");
+    expect(second).not.toContain("\n");
+    expect(third).toContain("\n");
+  });
+
+  it("counts bytes in thousands, memory as --ram does", () => {
     expect(formatBytes(999)).toBe("999 B");
     expect(formatBytes(1_234_000)).toBe("1.23 MB");
+    expect(formatMemory(8 * 1024 ** 3)).toBe("8 GB");
   });
 
   it("quotes for a shell", () => expect(quoted("it's")).toBe(`'it'"'"'s'`));
@@ -54,6 +73,17 @@ describe("queries", () => {
     expect(withClause("a = 1 or b = 2", "c = 3")).toBe("(a = 1 or b = 2) and c = 3");
     expect(withClause("a = 1 sort:-metrics.loss", "c = 3")).toBe("a = 1 and c = 3 sort:-metrics.loss");
     expect(withClause("", "c = 3")).toBe("c = 3");
+  });
+
+  it("knows what the language takes with a unit", () => {
+    expect(["90", "1.5h", "10m"].every(isDuration)).toBe(true);
+    expect(["8GB", "512MiB", "1024"].every(isSize)).toBe(true);
+    expect(isDuration("soon") || isSize("big")).toBe(false);
+  });
+
+  it("asks for any of several tags", () => {
+    expect(anyTag(["a"])).toBe("tag:a");
+    expect(anyTag(["a", "b c"])).toBe('(tag:a or tag:"b c")');
   });
 
   it("finds the order at the end only", () => {

@@ -49,7 +49,23 @@ export function withStates(query: string, states: readonly string[]): string {
   return states.length === 0 ? rest : withClause(rest, `state in (${states.join(", ")})`);
 }
 
+/** Jobs with any of these tags. */
+export function anyTag(names: readonly string[]): string {
+  const clauses = names.map((name) => `tag:${quoteName(name)}`);
+  return clauses.length > 1 ? `(${clauses.join(" or ")})` : clauses.join("");
+}
+
+/** Whether the language takes it as a duration: `90`, `10m`. */
+export function isDuration(text: string): boolean {
+  return /^\d+(\.\d+)?(ms|s|sec|m|min|h|d|w)?$/i.test(text);
+}
+
+/** Whether the language takes it as an amount of memory: `8GB`, `512MiB`. */
+export function isSize(text: string): boolean {
+  return /^\d+(\.\d+)?(b|[kmgt](i?b)?)?$/i.test(text);
+}
+
 /** A range, open where an end is null. */
-export function rangeClause(column: string, low: number | null, high: number | null): string {
+export function rangeClause(column: string, low: number | string | null, high: number | string | null): string {
   return [low !== null && `${column} >= ${low}`, high !== null && `${column} <= ${high}`].filter(Boolean).join(" and ");
 }

@@ -7,7 +7,7 @@ import { IconButton } from "@/components/Button";
 import { Panel } from "@/components/Panel";
 import { Status } from "@/components/Status";
 import { curveColor } from "@/lib/colors";
-import { formatBytes, formatDate, formatDuration, formatValue, shortId } from "@/lib/format";
+import { formatDate, formatDuration, formatMemory, formatValue, shortId } from "@/lib/format";
 import { useIsDark } from "@/lib/theme";
 
 import styles from "./ComparePage.module.css";
@@ -102,7 +102,8 @@ function jobRows(jobs: readonly JobDetails[]): Row[] {
     textRow("Duration", jobs.map((job) => (job.started_at !== null && job.finished_at !== null ? formatDuration(job.finished_at - job.started_at) : ""))),
     textRow("CPUs", jobs.map((job) => String(job.resources.cpus))),
     textRow("GPUs", jobs.map((job) => String(job.resources.gpus))),
-    textRow("Memory", jobs.map((job) => (job.resources.memory === null ? "" : formatBytes(job.resources.memory)))),
+    textRow("Nodes", jobs.map((job) => String(job.num_nodes))),
+    textRow("Memory", jobs.map((job) => (job.resources.memory === null ? "" : formatMemory(job.resources.memory)))),
     textRow("Command", jobs.map((job) => [...(job.entrypoint ?? []), ...job.command].join(" "))),
     textRow("Code", jobs.map((job) => job.bundle.slice(0, 10))),
   ];
@@ -122,7 +123,12 @@ function metricRows(jobs: readonly JobDetails[]): Row[] {
   });
 }
 
+/** What was found where it ran, and what it was sent with. */
 function environmentOf(job: JobDetails): Record<string, unknown> {
-  const { packages: _, ...rest } = job.environment ?? {};
-  return rest;
+  const { packages: _, ...found } = job.environment ?? {};
+  const { origin, worker, environment } = job.spec as { origin?: Record<string, unknown> | null; worker?: Record<string, unknown> | null; environment?: Record<string, unknown> | null };
+  const git = (origin?.["git"] ?? {}) as Record<string, unknown>;
+  const sent = { "git commit": git["commit"], "git branch": git["branch"], "changed since the commit": git["dirty"], "sent from": origin?.["directory"], image: worker?.["image"] };
+  const set = Object.entries(environment ?? {}).map(([name, value]) => [`$${name}`, value] as const);
+  return Object.fromEntries([...Object.entries({ ...found, ...sent }), ...set].filter(([, value]) => value != null));
 }

@@ -1,6 +1,6 @@
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { ChevronRight, FileQuestion } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
 import { useFeed } from "@/api/feed";
@@ -115,9 +115,14 @@ function Tabs({ job, tab }: { job: JobDetails; tab: JobTab }) {
     ["code", "Code", null],
     ["system", "System", null],
   ];
+  const bar = useRef<HTMLElement>(null);
+  // On a phone not all of them are in sight.
+  useEffect(() => {
+    bar.current?.querySelector("[aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [tab]);
   return (
     <div className={styles["tabs"]}>
-      <nav className={tabStyles["tabs"]} aria-label="Job">
+      <nav ref={bar} className={tabStyles["tabs"]} aria-label="Job">
         {tabs.map(([key, title, count]) => (
           <Link
             key={key}

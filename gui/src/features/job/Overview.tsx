@@ -7,7 +7,7 @@ import { Facts, Panel } from "@/components/Panel";
 import { Status } from "@/components/Status";
 import { type Head, Table } from "@/components/Table";
 import cells from "@/components/Table.module.css";
-import { formatBytes, formatDate, formatDuration, formatNumber, formatValue, plural, quoted, shortId } from "@/lib/format";
+import { formatDate, formatDuration, formatMemory, formatNumber, formatValue, plural, quoted, shortId } from "@/lib/format";
 import { describeReason } from "@/lib/states";
 import page from "@/styles/page.module.css";
 
@@ -62,6 +62,17 @@ function Standing({ job }: { job: JobDetails }) {
         <div>
           <strong>{job.jobs_ahead ? `Waits behind ${plural(job.jobs_ahead, "job")}` : "Waits"}</strong>
           <p>{job.waits_because ?? "It starts as soon as there is room."}</p>
+        </div>
+      </div>
+    );
+  }
+  if (job.state === "starting" && job.message) {
+    return (
+      <div className={`${styles["state"]} ${styles["waiting"]}`}>
+        <Hourglass aria-hidden />
+        <div>
+          <strong>Waits in its cluster</strong>
+          <p>{job.message}</p>
         </div>
       </div>
     );
@@ -131,7 +142,7 @@ function nodesOf(job: JobDetails): string[] {
 
 function JobFacts({ job }: { job: JobDetails }) {
   const { cpus, memory, gpus } = job.resources;
-  const asked = [plural(cpus, "CPU"), gpus > 0 && plural(gpus, "GPU"), memory !== null && formatBytes(memory)].filter(Boolean);
+  const asked = [plural(cpus, "CPU"), gpus > 0 && plural(gpus, "GPU"), memory !== null && formatMemory(memory)].filter(Boolean);
   const nodes = nodesOf(job);
   const command = [...(job.entrypoint ?? ["python"]), ...job.command].map(quoted).join(" ");
   const usage = job.usage;
@@ -145,7 +156,7 @@ function JobFacts({ job }: { job: JobDetails }) {
           ["Submitted", `${formatDate(job.submitted_at)} by ${job.user}`],
           job.started_at !== null && ["Waited", formatDuration(job.started_at - job.submitted_at)],
           ["Asked for", job.num_nodes > 1 ? `${job.num_nodes} nodes, each ${asked.join(", ")}` : asked.join(", ")],
-          usage !== null && usage["cpu_seconds"] !== undefined && ["Used", `${formatDuration(usage["cpu_seconds"])} of CPU, ${formatBytes(usage["peak_memory"] ?? 0)} at most`],
+          usage !== null && usage["cpu_seconds"] !== undefined && ["Used", `${formatDuration(usage["cpu_seconds"])} of CPU, ${formatMemory(usage["peak_memory"] ?? 0)} at most`],
           nodes.length > 0 && [nodes.length > 1 ? "Nodes" : "Node", nodes.join(", ")],
           job.priority !== 0 && ["Priority", job.priority],
           job.timeout !== null && ["Time limit", formatDuration(job.timeout)],

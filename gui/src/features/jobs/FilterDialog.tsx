@@ -1,10 +1,10 @@
 import { useState } from "react";
 
-import { useColumnValues } from "@/api/queries";
+import { useColumns, useColumnValues } from "@/api/queries";
 import { Dialog } from "@/components/Dialog";
 import { Checkbox, Field, Input, SearchInput } from "@/components/Field";
 import { formatNumber, formatValue } from "@/lib/format";
-import { literal, quoteText, rangeClause } from "@/lib/query";
+import { anyTag, isDuration, isSize, literal, quoteText, rangeClause } from "@/lib/query";
 
 import styles from "./FilterDialog.module.css";
 import type { Column } from "./columns";
@@ -20,7 +20,7 @@ interface Props {
 /** A condition on one column, put together by its kind and added to the query. */
 export function FilterDialog({ project, column, onClose, onFilter }: Props) {
   const [clause, setClause] = useState("");
-  const kinds = { number: NumberFilter, word: WordFilter, text: TextFilter, time: TimeFilter } as const;
+  const kinds = { number: NumberFilter, duration: DurationFilter, size: SizeFilter, word: WordFilter, text: TextFilter, time: TimeFilter, tag: TagFilter } as const;
   const Kind = kinds[column.filter ?? "text"];
   return (
     <Dialog
@@ -74,20 +74,65 @@ function numberIn(text: string): number | null {
   return text.trim() === "" || !Number.isFinite(value) ? null : value;
 }
 
-function WordFilter({ project, column, onClause }: KindProps) {
-  const { data } = useColumnValues(project, column.id);
-  const [find, setFind] = useState("");
-  const [chosen, setChosen] = useState<readonly unknown[]>([]);
-  const change = (value: unknown, on: boolean) => {
-    const now = on ? [...chosen, value] : chosen.filter((other) => other !== value);
-    setChosen(now);
-    const one = now.length === 1 ? `${column.id} = ${literal(now[0])}` : `${column.id} in (${now.map(literal).join(", ")})`;
-    onClause(now.length === 0 ? "" : one);
+function DurationFilter({ column, onClause }: KindProps) {
+  return <QuantityFilter column={column} onClause={onClause} valid={isDuration} like={["30s", "2h"]} hint="s, m, h, d or w: 90s, 10m, 2h." />;
+}
+
+function SizeFilter({ column, onClause }: KindProps) {
+  return <QuantityFilter column={column} onClause={onClause} valid={isSize} like={["512MB", "8GB"]} hint="MB, GB or TB: 512MB, 8GB." />;
+}
+
+/** Numbers with a unit, which go into the query as they are written. */
+function QuantityFilter({ column, onClause, valid, like, hint }: Pick<KindProps, "column" | "onClause"> & { valid: (text: string) => boolean; like: readonly [string, string]; hint: string }) {
+  const [texts, setTexts] = useState<readonly [string, string]>(["", ""]);
+  const change = (low: string, high: string) => {
+    setTexts([low, high]);
+    const [from, to] = [low, high].map((text) => text.replaceAll(" ", ""));
+    const right = [from, to].every((text) => !text || valid(text));
+    onClause(right ? rangeClause(column.id, from || null, to || null) : "");
   };
-  const fitting = (data?.values ?? []).filter(({ value }) => formatValue(value).toLowerCase().includes(find.toLowerCase()));
+  const wrong = texts.some((text) => text.trim() !== "" && !valid(text.replaceAll(" ", "")));
   return (
     <>
-      {(data?.values.length ?? 0) > 8 && <SearchInput label="Find a value" value={find} onChange={(event) => setFind(event.target.value)} />}
+      <div className={styles["pair"]}>
+        <Field label="At least">{(id) => <Input id={id} autoFocus value={texts[0]} placeholder={like[0]} onChange={(event) => change(event.target.value, texts[1])} />}</Field>
+        <Field label="At most">{(id) => <Input id={id} value={texts[1]} placeholder={like[1]} onChange={(event) => change(texts[0], event.target.value)} />}</Field>
+      </div>
+      <p className={styles["hint"]} role={wrong ? "alert" : undefined}>
+        {wrong ? `A number and its unit are wanted: ${hint}` : `Units: ${hint}`}
+      </p>
+    </>
+  );
+}
+
+function TagFilter({ project, onClause }: KindProps) {
+  const { data } = useColumns(project);
+  const tags = (data?.tags ?? []).map(({ name, jobs }) => ({ value: name, jobs }));
+  return <Choices values={tags} onChange={(chosen) => onClause(anyTag(chosen))} />;
+}
+
+function WordFilter({ project, column, onClause }: KindProps) {
+  const { data } = useColumnValues(project, column.id);
+  const change = (chosen: readonly unknown[]) => {
+    const one = chosen.length === 1 ? `${column.id} = ${literal(chosen[0])}` : `${column.id} in (${chosen.map(literal).join(", ")})`;
+    onClause(chosen.length === 0 ? "" : one);
+  };
+  return <Choices values={data?.values ?? []} onChange={change} />;
+}
+
+/** Values to tick, with the number of jobs that have each. */
+function Choices<T>({ values, onChange }: { values: readonly { value: T; jobs: number }[]; onChange: (chosen: readonly T[]) => void }) {
+  const [find, setFind] = useState("");
+  const [chosen, setChosen] = useState<readonly T[]>([]);
+  const change = (value: T, on: boolean) => {
+    const now = on ? [...chosen, value] : chosen.filter((other) => other !== value);
+    setChosen(now);
+    onChange(now);
+  };
+  const fitting = values.filter(({ value }) => formatValue(value).toLowerCase().includes(find.toLowerCase()));
+  return (
+    <>
+      {values.length > 8 && <SearchInput label="Find a value" value={find} onChange={(event) => setFind(event.target.value)} />}
       <div className={styles["values"]}>
         {fitting.map(({ value, jobs }) => (
           <label key={literal(value)} className={styles["value"]}>

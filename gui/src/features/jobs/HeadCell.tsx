@@ -11,18 +11,19 @@ import {
   Pin,
   PinOff,
 } from "lucide-react";
-import { type DragEvent, type PointerEvent, useState } from "react";
+import { type DragEvent, type PointerEvent, type ReactNode, useState } from "react";
 
 import { Menu, MenuItem, MenuLine } from "@/components/Menu";
 
+import { type Column, NAME } from "./columns";
 import styles from "./JobsTable.module.css";
-import type { Placed } from "./layout";
+import { type Placed, SELECT_WIDTH } from "./layout";
 
 export type Direction = "ascending" | "descending" | "none";
 
 export interface HeadActions {
   sort: (id: string, direction: Direction) => void;
-  filter: (column: Placed) => void;
+  filter: (column: Column) => void;
   pin: (id: string, on: boolean) => void;
   hide: (id: string) => void;
   /** Put a column beside another. */
@@ -85,29 +86,56 @@ export function HeadCell({
       onDragLeave={() => setOver(undefined)}
       onDrop={dropped}
     >
-      <button
-        type="button"
-        className={styles["sorter"]}
-        disabled={!column.sortable}
-        draggable
-        title={column.title}
-        onDragStart={(event) => {
-          event.dataTransfer.setData(DRAGGED, column.id);
-          event.dataTransfer.effectAllowed = "move";
-        }}
-        onClick={() => actions.sort(column.id, NEXT[direction])}
-      >
-        <span>{column.title}</span>
-        {direction === "descending" && <ArrowDown aria-hidden />}
-        {direction === "ascending" && <ArrowUp aria-hidden />}
-      </button>
-      <ColumnMenu column={column} actions={actions} />
+      <Sorter column={column} direction={direction} actions={actions} movable />
+      <ColumnMenu column={column} actions={actions}>
+        <MenuLine />
+        <Places column={column} actions={actions} />
+      </ColumnMenu>
       <Grip width={column.width} onResize={(width) => actions.resize(column.id, width)} />
     </div>
   );
 }
 
-function ColumnMenu({ column, actions }: { column: Placed; actions: HeadActions }) {
+/** The head of the names, which stay where they are. */
+export function NameHead({ width, direction, last, actions }: { width: number; direction: Direction; last: boolean; actions: HeadActions }) {
+  return (
+    <div
+      role="columnheader"
+      tabIndex={-1}
+      aria-colindex={2}
+      aria-sort={direction}
+      className={`${styles["headCell"]} ${styles["pinned"]} ${last ? styles["lastPinned"] : ""}`}
+      style={{ width, left: SELECT_WIDTH }}
+    >
+      <Sorter column={NAME} direction={direction} actions={actions} />
+      <ColumnMenu column={NAME} actions={actions} />
+      <Grip width={width} onResize={(now) => actions.resize("name", now)} />
+    </div>
+  );
+}
+
+function Sorter({ column, direction, actions, movable = false }: { column: Column; direction: Direction; actions: HeadActions; movable?: boolean }) {
+  return (
+    <button
+      type="button"
+      className={styles["sorter"]}
+      disabled={!column.sortable}
+      draggable={movable}
+      title={column.title}
+      onDragStart={(event) => {
+        event.dataTransfer.setData(DRAGGED, column.id);
+        event.dataTransfer.effectAllowed = "move";
+      }}
+      onClick={() => actions.sort(column.id, NEXT[direction])}
+    >
+      <span>{column.title}</span>
+      {direction === "descending" && <ArrowDown aria-hidden />}
+      {direction === "ascending" && <ArrowUp aria-hidden />}
+    </button>
+  );
+}
+
+function ColumnMenu({ column, actions, children }: { column: Column; actions: HeadActions; children?: ReactNode }) {
   return (
     <Menu
       trigger={
@@ -131,7 +159,15 @@ function ColumnMenu({ column, actions }: { column: Placed; actions: HeadActions 
           Filter…
         </MenuItem>
       )}
-      <MenuLine />
+      {children}
+    </Menu>
+  );
+}
+
+/** Where a column stands, and whether it does. */
+function Places({ column, actions }: { column: Placed; actions: HeadActions }) {
+  return (
+    <>
       <MenuItem icon={<ArrowLeft aria-hidden />} onSelect={() => actions.shift(column.id, -1)}>
         Move left
       </MenuItem>
@@ -147,7 +183,7 @@ function ColumnMenu({ column, actions }: { column: Placed; actions: HeadActions 
       <MenuItem icon={<EyeOff aria-hidden />} onSelect={() => actions.hide(column.id)}>
         Hide
       </MenuItem>
-    </Menu>
+    </>
   );
 }
 

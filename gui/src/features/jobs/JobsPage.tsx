@@ -1,5 +1,5 @@
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Activity, ChartScatter, Download, FlaskConical, type LucideIcon, Rows3, SearchX, Sigma, Waypoints, X } from "lucide-react";
+import { Activity, CalendarClock, ChartScatter, Download, FlaskConical, type LucideIcon, Rows3, SearchX, Sigma, Waypoints, X } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 
 import { type Selection, useColumns, useProject } from "@/api/queries";
@@ -32,6 +32,7 @@ import { useRows } from "./useRows";
 // The table is there at once; what draws plots comes with the first of them.
 const ParallelPanel = lazy(() => import("./panels/ParallelPanel").then((module) => ({ default: module.ParallelPanel })));
 const ScatterPanel = lazy(() => import("./panels/ScatterPanel").then((module) => ({ default: module.ScatterPanel })));
+const TimePanel = lazy(() => import("./panels/TimePanel").then((module) => ({ default: module.TimePanel })));
 const CurvesPanel = lazy(() => import("./panels/CurvesPanel").then((module) => ({ default: module.CurvesPanel })));
 const GroupsPanel = lazy(() => import("./panels/GroupsPanel").then((module) => ({ default: module.GroupsPanel })));
 
@@ -39,6 +40,7 @@ const VIEWS = [
   ["none", <View key="v" icon={Rows3} name="Table" />],
   ["parallel", <View key="v" icon={Waypoints} name="Parallel" />],
   ["scatter", <View key="v" icon={ChartScatter} name="Scatter" />],
+  ["time", <View key="v" icon={CalendarClock} name="Time" />],
   ["curves", <View key="v" icon={Activity} name="Curves" />],
   ["groups", <View key="v" icon={Sigma} name="Groups" />],
 ] as const satisfies (readonly [PanelKind, unknown])[];
@@ -98,6 +100,7 @@ export function JobsPage() {
       <Suspense fallback={<Skeleton height={300} />}>
         {search.panel === "parallel" && <ParallelPanel {...panel} brushes={brushes} onBrushes={setBrushes} />}
         {search.panel === "scatter" && <ScatterPanel {...panel} onBrushes={setBrushes} />}
+        {search.panel === "time" && <TimePanel {...panel} brushes={brushes} onBrushes={setBrushes} />}
         {search.panel === "curves" && <CurvesPanel {...panel} />}
         {search.panel === "groups" && <GroupsPanel {...panel} />}
       </Suspense>

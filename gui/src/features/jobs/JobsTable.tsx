@@ -7,7 +7,8 @@ import { Checkbox } from "@/components/Field";
 import { Status } from "@/components/Status";
 import { shortId } from "@/lib/format";
 
-import { type Direction, Grip, type HeadActions, HeadCell } from "./HeadCell";
+import { NAME } from "./columns";
+import { type Direction, type HeadActions, HeadCell, NameHead } from "./HeadCell";
 import styles from "./JobsTable.module.css";
 import { type Layout, SELECT_WIDTH } from "./layout";
 import type { Chosen } from "./useChosen";
@@ -143,15 +144,7 @@ function Head({
             onChange={() => (chosen.count > 0 ? chosen.clear() : chosen.all(rows.total ?? 0))}
           />
         </div>
-        <div
-          role="columnheader"
-          aria-colindex={2}
-          className={`${styles["headCell"]} ${styles["pinned"]} ${lastPinned === null ? styles["lastPinned"] : ""}`}
-          style={{ width: layout.nameWidth, left: SELECT_WIDTH }}
-        >
-          <span className={styles["sorter"]}>Name</span>
-          <Grip width={layout.nameWidth} onResize={(width) => layout.resize("name", width)} />
-        </div>
+        <NameHead width={layout.nameWidth} direction={directionOf(NAME.id, sort)} last={lastPinned === null} actions={actions} />
         {columns.map(({ column, position, gap, edge }) => (
           <HeadCell
             key={column.id}

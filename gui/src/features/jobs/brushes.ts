@@ -8,9 +8,16 @@ export type Brushes = ReadonlyMap<string, Brush>;
 export function clauseOf(brushes: Brushes): string {
   return [...brushes]
     .map(([id, brush]) =>
-      "words" in brush ? `${id} in (${brush.words.map(literal).join(", ")})` : rangeClause(id, brush.low, brush.high),
+      "words" in brush ? `${id} in (${brush.words.map(literal).join(", ")})` : rangeClause(id, endOf(id, brush.low), endOf(id, brush.high)),
     )
     .join(" and ");
+}
+
+const TIMES = new Set(["submitted", "started", "finished"]);
+
+/** The end of a stretch; times are written to the second. */
+function endOf(id: string, value: number): number | string {
+  return TIMES.has(id) ? `${new Date(value * 1000).toISOString().slice(0, 19)}Z` : value;
 }
 
 export function writeBrushes(brushes: Brushes): string | undefined {

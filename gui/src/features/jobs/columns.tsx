@@ -6,7 +6,7 @@ import type { Columns, JobRow } from "@/api/types";
 import { Duration } from "@/components/Duration";
 import { Tag } from "@/components/Tag";
 import { useNow } from "@/lib/clock";
-import { formatAgo, formatBytes, formatDate, formatNumber, formatValue } from "@/lib/format";
+import { formatAgo, formatDate, formatMemory, formatNumber, formatValue } from "@/lib/format";
 import { columnName } from "@/lib/query";
 
 import styles from "./JobsTable.module.css";
@@ -22,8 +22,10 @@ export interface Column {
   numeric: boolean;
   /** What the server can sort and filter by; all but tags as a whole. */
   sortable: boolean;
-  filter: "number" | "word" | "text" | "time" | null;
+  filter: "number" | "duration" | "size" | "word" | "text" | "time" | "tag" | null;
   cell: (job: JobRow) => ReactNode;
+  /** Whether a metric is to become small or large. */
+  goal?: "min" | "max" | undefined;
   /** Shown unless the reader chose otherwise. */
   usual: boolean;
 }
@@ -38,7 +40,7 @@ export function columnsOf(known: Columns | undefined, main?: string | null): Col
   return [
     ...FIXED,
     ...params.map(({ name, numbers, texts, others }, index) => paramColumn(name, numbers > 0 && texts + others === 0, index < MANY_PARAMS)),
-    ...metrics.map(({ name }, index) => metricColumn(name, index < MANY_METRICS)),
+    ...metrics.map(({ name, goal }, index) => ({ ...metricColumn(name, index < MANY_METRICS), goal })),
     ...(known?.tags ?? []).map(({ name }) => tagColumn(name)),
   ];
 }
@@ -100,11 +102,14 @@ function fixed(id: string, title: string, width: number, cell: Column["cell"], m
   return { id, title, group: "job", width, numeric: false, sortable: true, filter: null, usual: false, cell, ...more };
 }
 
+/** The column of names always stands first, and is none of those to choose. */
+export const NAME = fixed("name", "Name", 210, (job) => job.name, { filter: "text" });
+
 const FIXED: Column[] = [
   fixed("submitted", "Submitted", 100, (job) => <Ago time={job.submitted_at} />, { usual: true, filter: "time" }),
-  fixed("duration", "Duration", 92, (job) => <Duration job={job} />, { usual: true, numeric: true }),
+  fixed("duration", "Duration", 92, (job) => <Duration job={job} />, { usual: true, numeric: true, filter: "duration" }),
   fixed("user", "User", 72, (job) => job.user, { usual: true, filter: "word" }),
-  fixed("tags", "Tags", 176, (job) => <Tags tags={job.tags} />, { usual: true, sortable: false }),
+  fixed("tags", "Tags", 176, (job) => <Tags tags={job.tags} />, { usual: true, sortable: false, filter: "tag" }),
   fixed("started", "Started", 112, (job) => job.started_at !== null && <Ago time={job.started_at} />, { filter: "time" }),
   fixed("finished", "Finished", 112, (job) => job.finished_at !== null && <Ago time={job.finished_at} />, { filter: "time" }),
   fixed("reason", "Reason", 130, (job) => job.reason?.replaceAll("_", " "), { filter: "word" }),
@@ -113,7 +118,7 @@ const FIXED: Column[] = [
   fixed("priority", "Priority", 84, (job) => job.priority, { numeric: true, filter: "number" }),
   fixed("cpus", "CPUs", 76, (job) => job.resources.cpus, { numeric: true, filter: "number" }),
   fixed("gpus", "GPUs", 76, (job) => job.resources.gpus, { numeric: true, filter: "number" }),
-  fixed("memory", "Memory", 96, (job) => job.resources.memory !== null && formatBytes(job.resources.memory), { numeric: true }),
+  fixed("memory", "Memory", 96, (job) => job.resources.memory !== null && formatMemory(job.resources.memory), { numeric: true, filter: "size" }),
   fixed("attempts", "Attempts", 92, (job) => job.attempts, { numeric: true, filter: "number" }),
   fixed("exit_code", "Exit code", 92, (job) => job.exit_code, { numeric: true, filter: "number" }),
   fixed("command", "Command", 220, (job) => <span className="mono" title={job.command.join(" ")}>{job.command.join(" ")}</span>, { filter: "text" }),

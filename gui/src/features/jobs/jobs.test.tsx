@@ -57,6 +57,7 @@ describe("the address", () => {
       ["params.model", { words: ["a", true, 'q"'] }],
     ] as const);
     expect(readBrushes(writeBrushes(brushes))).toEqual(brushes);
+    expect(clauseOf(new Map([["started", { low: 0, high: 60 }]]))).toBe("started >= 1970-01-01T00:00:00Z and started <= 1970-01-01T00:01:00Z");
     expect(clauseOf(brushes)).toBe('params.lr >= 0.1 and params.lr <= 1 and params.model in ("a", true, "q\\"")');
     expect(readBrushes("[[1]]").size).toBe(0);
     expect(readBrushes("{")).toEqual(new Map());

@@ -4,13 +4,12 @@ import { useCallback, useMemo, useState } from "react";
 
 import { keep, recall } from "@/lib/storage";
 
-import type { Column, Group } from "./columns";
+import { type Column, type Group, NAME } from "./columns";
 import type { JobsSearch } from "./search";
 
 const GROUPS: Record<Group, string> = { job: "Job", params: "Parameters", metrics: "Metrics", tags: "Tags" };
 
 export const SELECT_WIDTH = 38;
-export const NAME_WIDTH = 210;
 
 export interface Placed extends Column {
   /** The place of its left edge among the pinned ones; null: it scrolls. */
@@ -45,7 +44,7 @@ export function useLayout(columns: readonly Column[], search: JobsSearch, projec
     const pinned = new Set(search.pin ?? []);
     const wanted = ids.flatMap((id) => byId.get(id) ?? []);
     const ordered = [...wanted.filter((column) => pinned.has(column.id)), ...wanted.filter((column) => !pinned.has(column.id))];
-    const nameWidth = widths["name"] ?? (window.innerWidth < 720 ? 150 : NAME_WIDTH);
+    const nameWidth = widths["name"] ?? (window.innerWidth < 720 ? 150 : NAME.width);
     let left = SELECT_WIDTH + nameWidth;
     const shown = ordered.map((column): Placed => {
       const width = widths[column.id] ?? column.width;

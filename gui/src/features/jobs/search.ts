@@ -2,7 +2,7 @@
 
 import { textIn, textsIn } from "@/lib/address";
 
-export const PANELS = ["none", "parallel", "scatter", "curves", "groups"] as const;
+export const PANELS = ["none", "parallel", "scatter", "time", "curves", "groups"] as const;
 
 export type PanelKind = (typeof PANELS)[number];
 

@@ -5,7 +5,7 @@ import { useNodes } from "@/api/queries";
 import type { Node } from "@/api/types";
 import { Meter } from "@/components/Meter";
 import { Empty, Panel, Skeleton, Trouble } from "@/components/Panel";
-import { formatBytes, formatNumber, plural, shortId } from "@/lib/format";
+import { formatBytes, formatMemory, formatNumber, plural, shortId } from "@/lib/format";
 import { useTitle } from "@/lib/title";
 import page from "@/styles/page.module.css";
 
@@ -47,7 +47,7 @@ function NodePanel({ node }: { node: Node }) {
       </h3>
       <div className={styles["meters"]}>
         <Meter label="CPUs" used={used.cpus} total={node.cpus} text={`${formatNumber(used.cpus)} of ${formatNumber(node.cpus)}`} />
-        <Meter label="Memory" used={used.memory} total={node.memory} text={`${formatBytes(used.memory)} of ${formatBytes(node.memory)}`} />
+        <Meter label="Memory" used={used.memory} total={node.memory} text={`${formatMemory(used.memory)} of ${formatMemory(node.memory)}`} />
         {node.gpus.length > 0 && <Meter label="GPUs" used={used.gpus.length} total={node.gpus.length} text={`${used.gpus.length} of ${node.gpus.length}`} />}
       </div>
       {live !== null && (
@@ -55,7 +55,7 @@ function NodePanel({ node }: { node: Node }) {
           <h3 className={styles["sub"]}>Right now</h3>
           <div className={styles["meters"]}>
             <Meter label="CPU" used={live.cpu_percent} total={100} text={`${Math.round(live.cpu_percent)} %, load ${formatNumber(Number(live.load.toPrecision(2)))}`} />
-            <Meter label="Memory" used={live.memory_used} total={live.memory_total} text={`${formatBytes(live.memory_used)} of ${formatBytes(live.memory_total)}`} />
+            <Meter label="Memory" used={live.memory_used} total={live.memory_total} text={`${formatMemory(live.memory_used)} of ${formatMemory(live.memory_total)}`} />
             <Meter label="Disk" used={live.disk_used} total={live.disk_total} text={`${formatBytes(live.disk_used)} of ${formatBytes(live.disk_total)}`} />
           </div>
         </>
@@ -94,7 +94,7 @@ function Gpus({ node }: { node: Node }) {
               label={`${index} ${gpu.name}, ${gpu.used > 0 ? `${Math.round(gpu.used * 100)} % given out` : "free"}`}
               used={now?.memory_used ?? 0}
               total={now?.memory_total ?? gpu.memory}
-              text={[now?.percent != null && `${Math.round(now.percent)} %`, `${formatBytes(now?.memory_used ?? 0)} of ${formatBytes(now?.memory_total ?? gpu.memory)}`, now?.watts != null && `${Math.round(now.watts)} W`].filter(Boolean).join(", ")}
+              text={[now?.percent != null && `${Math.round(now.percent)} %`, `${formatMemory(now?.memory_used ?? 0)} of ${formatMemory(now?.memory_total ?? gpu.memory)}`, now?.watts != null && `${Math.round(now.watts)} W`].filter(Boolean).join(", ")}
             />
           );
         })}

@@ -11,7 +11,7 @@ import { complain, tell } from "@/components/Toasts";
 
 import styles from "./QueuePage.module.css";
 
-const GB = 1e9;
+const GB = 1024 ** 3;
 const KINDS = [
   ["user", "user"],
   ["project", "project"],
@@ -88,7 +88,7 @@ export function LimitsDialog({ of, onClose }: { of: Limited | null; onClose: () 
 function textsOf(of: Limited | null): Record<keyof Limits, string> {
   const entries = FIELDS.map(([field, , unit]) => {
     const value = of?.limits[field] ?? null;
-    return [field, value === null ? "" : String(value / unit)];
+    return [field, value === null ? "" : String(Number((value / unit).toPrecision(6)))];
   });
   return Object.fromEntries(entries) as Record<keyof Limits, string>;
 }

@@ -9,7 +9,7 @@ import { Meter } from "@/components/Meter";
 import { Panel } from "@/components/Panel";
 import { type Head, Table } from "@/components/Table";
 import cells from "@/components/Table.module.css";
-import { formatBytes, formatNumber } from "@/lib/format";
+import { formatMemory, formatNumber } from "@/lib/format";
 
 import { LimitsDialog } from "./LimitsDialog";
 import styles from "./QueuePage.module.css";
@@ -97,7 +97,7 @@ const COLUMNS: readonly Shown[] = [
   held("CPUs", "cpus"),
   held("GPUs", "gpus"),
   held("Waiting jobs", "queued"),
-  held("Stored", "stored", formatBytes),
+  held("Stored", "stored", formatMemory),
   { title: "Priority", matters: (one) => one.limits.priority !== null, cell: (one) => (one.limits.priority === null ? "no limit" : `up to ${one.limits.priority}`) },
   { title: "Share", matters: (one) => one.limits.share !== null, cell: (one) => one.kind === "user" && formatNumber(one.limits.share ?? 1) },
 ];

@@ -5,7 +5,7 @@ import { Duration } from "@/components/Duration";
 import { Status } from "@/components/Status";
 import { Table } from "@/components/Table";
 import cells from "@/components/Table.module.css";
-import { formatBytes, formatNumber, plural, shortId } from "@/lib/format";
+import { formatMemory, formatNumber, plural, shortId } from "@/lib/format";
 
 import styles from "./QueuePage.module.css";
 
@@ -22,6 +22,7 @@ export function RunningTable({ jobs }: { jobs: readonly PlacedJob[] }) {
           </td>
           <td>
             <Status state={job.state} />
+            {job.state === "starting" && job.message && <div className={styles["because"]}>{job.message}</div>}
           </td>
           <td className={`${cells["nowrap"]} num`}>
             <Duration job={job} />
@@ -53,5 +54,5 @@ export function JobName({ job }: { job: Pick<PlainJob, "job_id" | "name"> }) {
 
 export function resourcesOf(job: Pick<PlainJob, "resources">): string {
   const { cpus, memory, gpus } = job.resources;
-  return [`${formatNumber(cpus)} ${cpus === 1 ? "CPU" : "CPUs"}`, gpus > 0 && plural(gpus, "GPU"), memory !== null && formatBytes(memory)].filter(Boolean).join(", ");
+  return [`${formatNumber(cpus)} ${cpus === 1 ? "CPU" : "CPUs"}`, gpus > 0 && plural(gpus, "GPU"), memory !== null && formatMemory(memory)].filter(Boolean).join(", ");
 }

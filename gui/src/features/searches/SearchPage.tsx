@@ -59,7 +59,7 @@ function Whole({ search, trials }: { search: SearchDetails; trials: readonly Tri
   const shown = useMemo((): Shown => ({ search, trials: trials ?? [], objective }), [search, trials, objective]);
   const { objectives } = search;
   return (
-    <main id="main" className={page["page"]}>
+    <main id="main" className={page["page"]} style={{ maxWidth: "none" }}>
       <header className={page["top"]}>
         <div className={styles["titles"]}>
           <nav className={styles["crumbs"]} aria-label="Where this is">

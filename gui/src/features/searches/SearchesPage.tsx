@@ -20,7 +20,7 @@ export function SearchesPage() {
   useTitle(`${project}: searches`);
   const { data, error, refetch } = useSearches(project);
   return (
-    <main id="main" className={page["page"]} style={{ margin: 0 }}>
+    <main id="main" className={page["page"]} style={{ maxWidth: "none" }}>
       {data === undefined ? (
         error === null ? <Skeleton height={200} /> : <Trouble error={error} retry={() => void refetch()} />
       ) : data.length === 0 ? (

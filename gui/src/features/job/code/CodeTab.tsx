@@ -6,6 +6,7 @@ import { fileAddress } from "@/api/actions";
 import { useFiles } from "@/api/queries";
 import type { JobDetails } from "@/api/types";
 import { buttonClass, IconButton } from "@/components/Button";
+import { CodeDiff } from "@/components/CodeDiff";
 import { Segments } from "@/components/Field";
 import { FileTree } from "@/components/FileTree";
 import { FileViewer } from "@/components/FileViewer";
@@ -16,7 +17,6 @@ import { treeOf } from "@/lib/tree";
 
 import { type JobSearch, parseJobSearch } from "../search";
 import { AgainstPicker } from "./AgainstPicker";
-import { CodeDiff } from "./CodeDiff";
 
 const FIRST = ["main.py", "README.md", "job.config.yaml"];
 
@@ -29,7 +29,7 @@ export function CodeTab({ job }: { job: JobDetails }) {
   if (against !== undefined) {
     return (
       <CodeDiff
-        job={job}
+        job={job.job_id}
         against={against}
         show={show}
         onShow={(path) => change({ show: path })}

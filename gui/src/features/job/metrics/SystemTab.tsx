@@ -6,7 +6,7 @@ import type { JobDetails } from "@/api/types";
 import { type Line, LineChart } from "@/components/LineChart";
 import { Empty, Skeleton, Trouble } from "@/components/Panel";
 import { curveColor } from "@/lib/colors";
-import { formatBytes, formatNumber } from "@/lib/format";
+import { formatBytes, formatMemory, formatNumber } from "@/lib/format";
 import { useIsDark } from "@/lib/theme";
 import { isFinal } from "@/lib/states";
 
@@ -24,7 +24,7 @@ export function SystemTab({ job }: { job: JobDetails }) {
       const { unit, scale, write } = measureOf(name, values);
       const last = values.findLast((value) => value !== null);
       return {
-        name: name.replaceAll("_", " ") + unit,
+        name: titleOf(name) + unit,
         last: last == null ? "" : write(last),
         line: { name, color: curveColor(index, dark), x, y: values.map((value) => (value === null ? null : value / scale)) },
       };
@@ -53,12 +53,21 @@ export function SystemTab({ job }: { job: JobDetails }) {
   );
 }
 
+function titleOf(name: string): string {
+  const words = name.replaceAll("_", " ").replaceAll(/\b[cg]pu/g, (short) => short.toUpperCase());
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** In which unit a measure is drawn, and how its last value is written. */
 function measureOf(name: string, values: readonly (number | null)[]): { unit: string; scale: number; write: (value: number) => string } {
+  const most = values.reduce<number>((high, value) => Math.max(high, value ?? 0), 0);
   if (/^(disk|network)_/.test(name)) {
-    const [scale, unit] = Math.max(...values.map((value) => value ?? 0)) < 1e6 ? [1e3, "KB/s"] : [1e6, "MB/s"];
+    const [scale, unit] = most < 1e6 ? [1e3, "KB/s"] : [1e6, "MB/s"];
     return { unit: `, ${unit}`, scale, write: (value) => `${formatBytes(value)}/s` };
   }
-  if (/memory/.test(name) && !/percent/.test(name)) return { unit: ", GB", scale: 1e9, write: formatBytes };
+  if (/memory/.test(name) && !/percent/.test(name)) {
+    const [scale, unit] = most < 1024 ** 3 ? [1024 ** 2, "MB"] : [1024 ** 3, "GB"];
+    return { unit: `, ${unit}`, scale, write: formatMemory };
+  }
   return { unit: name === "cpu" ? ", % of one core" : "", scale: 1, write: formatNumber };
 }

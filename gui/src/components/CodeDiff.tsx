@@ -5,13 +5,14 @@ import { type ReactNode, useState } from "react";
 import { fileAddress } from "@/api/actions";
 import { pathOf, request } from "@/api/client";
 import { useFiles } from "@/api/queries";
-import type { JobDetails, JobFile } from "@/api/types";
-import { CodeView } from "@/components/CodeView";
-import { Segments } from "@/components/Field";
-import { FileTree } from "@/components/FileTree";
-import { Empty, Skeleton, Trouble } from "@/components/Panel";
-import split from "@/components/SplitView.module.css";
+import type { JobFile } from "@/api/types";
 import { treeOf } from "@/lib/tree";
+
+import { CodeView } from "./CodeView";
+import { Segments } from "./Field";
+import { FileTree } from "./FileTree";
+import { Empty, Skeleton, Trouble } from "./Panel";
+import split from "./SplitView.module.css";
 
 interface Changed {
   path: string;
@@ -19,16 +20,16 @@ interface Changed {
   after: JobFile | undefined;
 }
 
-/** Files of the code that differ between two jobs, and how. */
-export function CodeDiff({ job, against, show, onShow, tools }: { job: JobDetails; against: string; show: string | undefined; onShow: (path: string) => void; tools: ReactNode }) {
-  const mine = useFiles(job.job_id, "code");
+/** Files of a job's code that differ from another's, and how. */
+export function CodeDiff({ job, against, show, onShow, tools }: { job: string; against: string; show: string | undefined; onShow: (path: string) => void; tools: ReactNode }) {
+  const mine = useFiles(job, "code");
   const theirs = useFiles(against, "code");
   const [look, setLook] = useState<"one" | "two">("one");
   const error = mine.error ?? theirs.error;
   if (error !== null) return <Trouble error={error} />;
   if (mine.data === undefined || theirs.data === undefined) return <Skeleton height={320} />;
   const changed = changedFiles(theirs.data, mine.data);
-  const file = changed.find((one) => one.path === show) ?? changed[0];
+  const file = changed.find((one) => one.path === show) ?? changed.find((one) => one.before && one.after) ?? changed[0];
   return (
     <div className={split["split"]}>
       <div className={split["side"]}>
@@ -49,7 +50,7 @@ export function CodeDiff({ job, against, show, onShow, tools }: { job: JobDetail
               <span className={split["dim"]}>{kindOf(file)}</span>
               <Segments label="Look" value={look} onChange={setLook} options={[["one", "Inline"], ["two", "Side by side"]]} />
             </div>
-            <FileDiff key={file.path} job={job.job_id} against={against} file={file} sideBySide={look === "two"} />
+            <FileDiff key={file.path} job={job} against={against} file={file} sideBySide={look === "two"} />
           </>
         )}
       </div>
