@@ -3433,6 +3433,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
