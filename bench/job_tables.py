@@ -1,9 +1,11 @@
 """Tables over 100,000 jobs with 20 parameters and 10 metrics, and a curve of 1,000,000 points.
 
     python bench/job_tables.py [--jobs N] [--points N] [--rounds N] [--keep FOLDER] [--plans]
+    createdb bench && python bench/job_tables.py --database-url postgresql:///bench
 
 The database is made by the server's own store, and asked over HTTP by one client. With `--keep` it
-is made once and used again. `--plans` prints how SQLite goes about each table.
+is made once and used again; a PostgreSQL database is filled where it is empty, and stays. `--plans`
+prints how the database goes about each table.
 """
 
 from __future__ import annotations
@@ -52,14 +54,34 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--database-url", help="a PostgreSQL database, instead of a file")
     parser.add_argument("--plans", action="store_true")
     options = parser.parse_args()
     with temporary_folder() as scratch:
         home = scratch / "home"
-        database = database_of(home, options.jobs, options.points, options.keep)
+        if options.database_url is None:
+            database = database_of(home, options.jobs, options.points, options.keep)
+            server = Server(home)
+        else:
+            database = options.database_url
+            fill_if_empty(database, options.jobs, options.points)
+            server = Server(home, "--database-url", database)
         if options.plans:
             plans(database)
-        measure(Server(home), options.rounds)
+        measure(server, options.rounds)
+
+
+def fill_if_empty(url: str, jobs: int, points: int) -> None:
+    """Make jobs in a PostgreSQL database that has none."""
+    from atlas_server.store import projects
+    from atlas_server.store.engine import Store
+
+    store = Store(url)
+    with store.read() as connection:
+        is_empty = not projects.is_there(connection, "large")
+    store.close()
+    if is_empty:
+        fill(url, jobs, points)
 
 
 def database_of(home: Path, jobs: int, points: int, keep: Path | None) -> Path:
@@ -77,7 +99,7 @@ def database_of(home: Path, jobs: int, points: int, keep: Path | None) -> Path:
     return database
 
 
-def fill(path: Path, count: int, points: int) -> None:
+def fill(path: Path | str, count: int, points: int) -> None:
     """Make jobs as the server would have: the same functions, many in a transaction."""
     from atlas_server.store import jobs, projects
     from atlas_server.store.engine import Store
@@ -104,7 +126,8 @@ def fill(path: Path, count: int, points: int) -> None:
         seconds = time.perf_counter() - begin
     print(f"{points:,} points in {seconds:.0f} s: {seconds / points * 1e6:.2f} us each", flush=True)
     store.close()
-    print(f"database: {path.stat().st_size / 1e6:.0f} MB", flush=True)
+    if isinstance(path, Path):
+        print(f"database: {path.stat().st_size / 1e6:.0f} MB", flush=True)
 
 
 def job_values(project: int, name: str, submitted: float) -> dict:
@@ -213,8 +236,8 @@ def call(api: Api, method: str, path: str, body: dict | None) -> Callable[[], fl
     return measured
 
 
-def plans(path: Path) -> None:
-    """Print SQLite's plan of each table."""
+def plans(path: Path | str) -> None:
+    """Print the database's plan of each table."""
     from sqlalchemy import event
 
     from atlas_server.assembly import SystemClock
@@ -237,9 +260,9 @@ def plans(path: Path) -> None:
             event.remove(connection, "before_cursor_execute", note)
             print(f"-- {name}")
             for statement, parameters in statements:
-                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-                for row in rows:
-                    print(f"   {row[3]}")
+                how = "EXPLAIN QUERY PLAN" if isinstance(path, Path) else "EXPLAIN ANALYZE"
+                for row in connection.exec_driver_sql(f"{how} {statement}", parameters):
+                    print(f"   {row[-1]}")
     store.close()
 
 

@@ -95,7 +95,7 @@ def is_absent(what: str) -> NoReturn:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: more than there are cores, since tests of daemons wait a good part of their time."""
+    """`-n auto`: more than there are cores, since tests of daemons wait half of their time."""
     return max(1, len(os.sched_getaffinity(0)) * 3 // 2)
 
 

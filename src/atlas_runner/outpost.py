@@ -16,6 +16,8 @@ from foundations.contract.environment import REMOTE_FILE
 from foundations.contract.report import Assignment
 from foundations.execution.folder import JobFolder, place_of
 
+_LONGEST_LOG = 1 << 20
+
 log = logging.getLogger(__name__)
 
 
@@ -51,8 +53,11 @@ def _bring(folder: JobFolder, *, wait: bool = True) -> None:
 
 def _log_to(place: Path) -> None:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = place / "outpost.log"
+    if path.exists() and path.stat().st_size > _LONGEST_LOG:
+        path.replace(path.with_name("outpost.log.1"))
     logging.basicConfig(
-        filename=place / "outpost.log",
+        filename=path,
         level=logging.WARNING,
         format=f"%(asctime)s {os.getpid()}: %(levelname)s: %(message)s",
     )

@@ -184,7 +184,7 @@ def load(flags: dict[str, Any]) -> ServerConfig:
             "Several processes of one server need a PostgreSQL database.",
             "Name it with database_url, see docs/postgres.md; or leave out role and name.",
         )
-    defaults = allowed_by_default(config.host)
+    defaults = allowed_by_default(is_loopback(config.host) and not config.trusted_proxies)
     unsaid = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = replace(config, **unsaid)
     if config.authentication is None:
@@ -209,12 +209,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def allowed_by_default(host: str) -> dict[str, tuple[str, ...]]:
+def allowed_by_default(is_private: bool) -> dict[str, tuple[str, ...]]:
     """Return what jobs may ask for where nothing is set: everything, where nobody else gets in.
 
-    A server that listens on more than its own machine serves people who need not own it.
+    A server that others reach, through a proxy that it trusts among them, serves people who need
+    not own its machine.
     """
-    if is_loopback(host):
+    if is_private:
         return dict.fromkeys(ALLOWED, ("*",))
     return {"allow_volumes": (), "allow_networks": ("bridge", "none"), "allow_privileges": ()}
 

@@ -125,7 +125,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         bundles.routes(content),
         LimitRoutes(parts.limits, parts.scheduler).router(),
         incoming.routes(content),
-        results.routes(Results(store, queries)),
+        results.routes(Results(store, queries), parts.access),
         exports.routes(Exports(store, queries)),
         SearchRoutes(parts.searches, SearchViews(store, clock), feed, parts.access).router(),
         DirectoryRoutes(directories, views, parts.identity.instance).router(),

@@ -10,6 +10,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas_server.addresses import EVERYWHERE
 from atlas_server.api.gate import JOB_SOCKET
 from atlas_server.config import UNIX, ServerConfig
 from foundations.errors import ConfigError, FoundationsError
@@ -17,9 +18,6 @@ from foundations.errors import ConfigError, FoundationsError
 _BACKLOG = 512
 # A client that was cut off is noticed, and what it holds given back (seconds).
 _OPTIONS = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-
-# Who listens on every address is reached from this machine here.
-_FOR_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name, nothing is bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Listening:
         if self.path:
             return UNIX + self.path
         host, port = self.socket.getsockname()[:2]
-        host = str(_FOR_ALL.get(host, host))
+        host = str(EVERYWHERE.get(host, host))
         scheme = "https" if self.is_secure else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
@@ -155,7 +153,7 @@ def _bind(host: str, port: int, setting: str) -> socket.socket:
         listening.close()
         if error.errno != errno.EADDRINUSE:
             reason = error.strerror or str(error)
-            where = f"Port {port} of {host}" if host not in _FOR_ALL else f"Port {port}"
+            where = f"Port {port} of {host}" if host not in EVERYWHERE else f"Port {port}"
             raise FoundationsError(f"{where} cannot be used: {reason}.") from error
         flag = "--" + setting.replace("_", "-")
         raise FoundationsError(

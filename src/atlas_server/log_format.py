@@ -7,7 +7,9 @@ import logging
 import re
 import time
 from contextvars import ContextVar
+from pathlib import Path
 
+from atlas_server.log_file import LogHandler
 from foundations.contract.environment import looks_secret
 from foundations.contract.tokens import JOB, LOGIN, PERSONAL, RUNNER, SERVER, SESSION
 
@@ -50,9 +52,9 @@ def _without_values(text: str) -> str:
     return "".join([*parts, text[end:]])
 
 
-def configure(log_format: str) -> None:
-    """Write the log to standard error, which is the log file of a server in the background."""
-    handler = logging.StreamHandler()
+def configure(log_format: str, file: Path) -> None:
+    """Write the log to standard error, which is `file` for a server in the background."""
+    handler = LogHandler(file)
     handler.setFormatter(formatter(log_format))
     handler.addFilter(_is_trouble)
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from atlas_server import (
+    addresses,
     backup_commands,
     doctor_commands,
     gc_command,
+    log_file,
     node_commands,
     process,
     user_commands,
@@ -69,10 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     logs.set_defaults(run=_logs)
     _add_migrate(commands)
     user_commands.add_parsers(commands)
-    backup_commands.add_parsers(commands, _config)
-    gc_command.add_parser(commands, _config)
-    node_commands.add_parser(commands, _config)
-    doctor_commands.add_parsers(commands, _config)
+    backup_commands.add_parsers(commands, _config_in_use)
+    gc_command.add_parser(commands, _config_in_use)
+    node_commands.add_parser(commands, _config_in_use)
+    doctor_commands.add_parsers(commands, _config_in_use)
     systemd = commands.add_parser(
         "systemd",
         help="print a systemd unit for this server",
@@ -221,6 +223,8 @@ def _start(arguments: argparse.Namespace) -> int:
     word = "started" if fresh else "is already running"
     where = f"API {_address(state)}, GUI {state['gui_url']}" if state["url"] else "it has no API"
     print(f"Atlas server {word}: {where}")
+    for found in _elsewhere(state):
+        print(f"Others reach it at {found['url']}, the web pages at {found['gui_url']}")
     if "resources" in state:  # of processes that start jobs
         print(f"Jobs may use {state['resources']}.")
     if arguments.enable_gpu and not state.get("gpus"):
@@ -233,6 +237,17 @@ def _start(arguments: argparse.Namespace) -> int:
 
 def _address(state: dict[str, Any]) -> str:
     return str(state.get("public_url") or state["url"])  # an older server tells one alone
+
+
+def _elsewhere(state: dict[str, Any]) -> list[dict[str, str]]:
+    """Where others reach a server that listens on every address, as of now."""
+    if not state.get("public_url"):
+        return []
+    known = {"url": state["public_url"], "gui_url": state["gui_url"]}
+    return [
+        {name: addresses.at(url, address) for name, url in known.items()}
+        for address in addresses.of_machine(str(state.get("host")))
+    ]
 
 
 def _stop(arguments: argparse.Namespace) -> int:
@@ -250,6 +265,7 @@ def _status(arguments: argparse.Namespace) -> int:
     found = [state for each in _meant(arguments) if (state := process.running(each)) is not None]
     if arguments.json:
         first = next((state for state in found if state["url"]), found[0] if found else {})
+        first = {**first, "elsewhere": _elsewhere(first)} if first else first
         several = {"processes": found} if len(found) > 1 else {}
         print(json.dumps({"running": bool(found), "home": home, **first, **several}))
     elif not found:
@@ -259,6 +275,8 @@ def _status(arguments: argparse.Namespace) -> int:
         print(f"Atlas server {state['version']} is running ({name}process {state['pid']}).")
         if state["url"]:
             print(f"API   {_address(state)}\nGUI   {state['gui_url']}")
+        for place in _elsewhere(state):
+            print(f"      for others {place['url']}, {place['gui_url']}")
     if found and not arguments.json:
         print(f"home  {home}")
     return 0 if found else 3
@@ -274,13 +292,13 @@ def _logs(arguments: argparse.Namespace) -> int:
     path: Path = replace(_config(), name=arguments.name or "server").log_file
     if not path.exists():
         raise FoundationsError(f"There is no log yet at {path}.")
-    with path.open(errors="replace") as file:
-        sys.stdout.writelines(collections.deque(file, maxlen=max(0, arguments.tail)))
+    found = log_file.lines(path)
+    sys.stdout.writelines(collections.deque(found, maxlen=max(0, arguments.tail)))
     return 0
 
 
 def _people(arguments: argparse.Namespace) -> int:
-    return user_commands.run(arguments, _config())
+    return user_commands.run(arguments, _config_in_use())
 
 
 def _systemd(arguments: argparse.Namespace) -> int:
@@ -297,6 +315,13 @@ def _version(_: argparse.Namespace) -> int:
 
 def _config() -> ServerConfig:
     return configuration.load({})
+
+
+def _config_in_use() -> ServerConfig:
+    """For commands that open the database: the one that a running server works on, or none."""
+    config = _config()
+    process.check_database(config)
+    return config
 
 
 if __name__ == "__main__":

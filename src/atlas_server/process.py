@@ -19,7 +19,8 @@ from typing import IO, Any
 
 from atlas_server import log_format as log_formatting
 from atlas_server.config import ServerConfig, environment
-from foundations.errors import FoundationsError
+from atlas_server.database_url import nameable
+from foundations.errors import ConfigError, FoundationsError
 from foundations.locks import is_locked
 
 _START_SECONDS = 60.0
@@ -51,6 +52,22 @@ def running(config: ServerConfig) -> dict[str, Any] | None:
     return state if isinstance(state, dict) else None
 
 
+def check_database(config: ServerConfig) -> None:
+    """Raise ConfigError where a server of this home works on another database than `config` names.
+
+    It was told of it on its command line, or in another shell's environment.
+    """
+    named = nameable(config.database_url) if config.database_url else None
+    for state in filter(None, map(running, all_of(config))):
+        used = state.get("database", named)
+        if used != named:
+            raise ConfigError(
+                f"The server that runs works on {used or config.database}, and the settings here"
+                f" name {named or config.database}.",
+                "Set database_url in config/server.config.yaml, or ATLAS_DATABASE_URL, for both.",
+            )
+
+
 def run_here(config: ServerConfig, ready_fd: int | None) -> int:
     """Serve in this process. `ready_fd` gets a JSON line: the state, or the error."""
     report = os.fdopen(ready_fd, "w") if ready_fd is not None else None
@@ -59,7 +76,7 @@ def run_here(config: ServerConfig, ready_fd: int | None) -> int:
     try:
         lock = _take_lock(config)
         # To standard error, which is the log file of a server in the background.
-        _log_to_standard_error(config.log_format)
+        _log_to_standard_error(config)
         _warn_of_open_home(config)
         # uvicorn raises the signal that ended it once more when it is done. As an exception it
         # lets everything be closed; its default action would end the process there and then.
@@ -171,8 +188,8 @@ def stop(config: ServerConfig) -> bool:
     return True
 
 
-def _log_to_standard_error(log_format: str) -> None:
-    log_formatting.configure(log_format)
+def _log_to_standard_error(config: ServerConfig) -> None:
+    log_formatting.configure(config.log_format, config.log_file)
     # Both tell of every step; only their trouble is of interest here.
     for chatty in ("alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -21,6 +21,7 @@ from atlas_runner.sdk_copies import provide_sdk
 from atlas_server import signpost
 from atlas_server.assembly import Assembly, Surroundings, check_people
 from atlas_server.config import ServerConfig
+from atlas_server.database_url import nameable
 from atlas_server.domain.resources import Node
 from atlas_server.domain.shortage import inventories
 from atlas_server.listening import (
@@ -175,11 +176,14 @@ def _announce(server: Server, ready: Callable[[Server], None]) -> None:
     config = server.config
     facts = {
         "name": config.name,
+        "host": config.host,
         "url": server.url if config.serves else None,
         "public_url": server.public_url,
         "gui_url": server.gui_url,
         "jobs_url": f"unix://{config.socket_dir / JOB_SOCKET}",
         "authentication": config.authentication,
+        "tls_certificate": str(config.tls_certificate) if config.tls_certificate else None,
+        "database": nameable(config.database_url) if config.database_url else None,
         "pid": os.getpid(),
         "version": __version__,
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests.guarded import PASSWORDS, GuardedServer, guarded
@@ -205,7 +207,7 @@ def test_users_are_changed_while_the_server_runs(lab):
 
 
 def test_login_lives_on_while_it_is_used_at_names_of_the_server(tmp_path):
-    server = guarded(tmp_path, session_lifetime=3, hosts="lab.example.org")
+    server = guarded(tmp_path, session_lifetime=3, hosts="lab.example.org", host="0.0.0.0")
     try:
         lab = GuardedServer(server, people=("mia", "vera"))
         born = lab.ask("GET", "/auth/me", who="mia").json["user"]["expires_at"]
@@ -222,6 +224,14 @@ def test_login_lives_on_while_it_is_used_at_names_of_the_server(tmp_path):
         named = lab.ask("GET", "/jobs", None, "mia", {"Host": "lab.example.org:80"})
         assert named.status == 200
         assert lab.ask("GET", "/jobs", None, "mia", {"Host": "rebound.example"}).status == 409
+        # It says where others reach it, too.
+        shown = server.server_command("status").out
+        told = json.loads(server.server_command("status", "--json").out)
+        for place in told["elsewhere"]:
+            assert f"for others {place['url']}, {place['gui_url']}" in shown
+            reached = urlsplit(place["url"])
+            assert reached.hostname not in ("127.0.0.1", "0.0.0.0")
+            socket.create_connection((reached.hostname, reached.port), 60).close()
     finally:
         server.close()
 

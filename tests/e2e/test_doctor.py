@@ -60,6 +60,12 @@ def test_a_home_from_running_to_broken(server: LiveServer, tmp_path: Path) -> No
     assert not [each for each in found.values() if each["verdict"] == "failure"]
     assert "it answers" in found["Address"]["text"]
     assert "sound" in found["Database"]["text"]
+    # What would go to another database than the server's is not done.
+    server.env["ATLAS_DATABASE_URL"] = "postgresql:///other"
+    done = server.server_command("user", "list")
+    assert (done.code, done.out) == (1, "")
+    assert "The server that runs works on" in done.err
+    del server.env["ATLAS_DATABASE_URL"]
     assert str(tmp_path / "saved") in found["Backups"]["text"]
 
     # Another content than it was stored as: seen by who reads it, and before that not.
@@ -132,6 +138,14 @@ def test_a_home_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert seen(home.checks(config))["Backups"] == Finding(
         "warning", "9 days ago, to /mnt", "atlas-server backup FOLDER, every night, on another disk"
     )
+    # Of what uv keeps counts what no environment has, too.
+    other = ServerConfig(home=tmp_path / "other")
+    packages = other.home / "cache" / "uv" / "archive"
+    packages.mkdir(parents=True)
+    (packages / "own").write_bytes(b"x" * 10_000)
+    (packages / "shared").write_bytes(b"x" * 10_000)
+    (tmp_path / "environment").hardlink_to(packages / "shared")
+    assert "12 KB that uv keeps" in seen(home.checks(other))["Packages"].text
     mounts = "20 1 0:1 / / rw - ext4 /dev/a rw\n21 20 0:2 / /srv rw shared:1 - nfs4 nas:/srv rw\n"
     assert home.file_system(Path("/srv/atlas"), mounts) == "nfs4"
     assert home.file_system(Path("/home/atlas"), mounts) == "ext4"
@@ -143,13 +157,17 @@ def test_ports_and_people(tmp_path: Path) -> None:
         other.listen()
         port = other.getsockname()[1]
         config = ServerConfig(home=tmp_path, port=port, gui_port=0)
-        found = seen(network.checks(config, None))["Address"]
-    assert found.verdict == "failure"
-    assert f"process {os.getpid()}" in found.text
+        found = seen(network.checks(config, None))
+    assert found["Address"].verdict == "failure"
+    assert f"process {os.getpid()}" in found["Address"].text
     elsewhere = replace(config, host="0.0.0.0", authentication=True)
     assert "in the clear" in seen(network.checks(elsewhere, None))["Who gets in"].text
-    state = {"url": f"http://127.0.0.1:{port}", "gui_url": "http://127.0.0.1:1"}
-    assert "does not answer" in seen(network.checks(config, state))["Address"].text
+    # As it was started, not as the settings say.
+    started = {"host": "0.0.0.0", "authentication": True}
+    state = {"url": f"http://127.0.0.1:{port}", "gui_url": "http://127.0.0.1:1", **started}
+    found = seen(network.checks(config, state))
+    assert "does not answer" in found["Address"].text
+    assert "in the clear" in found["Who gets in"].text
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def server(hosts: TwoHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A server that nobody reaches but nginx, with one user."""
     root = tmp_path_factory.mktemp("there")
     settings = {"host": f"unix://{root}/atlas.sock", "trusted_proxies": "unix"}
+    settings["allow_privileges"] = "process"
     server = guarded(root, at=hosts.at(hosts.server), cpus=4, **settings)
     with_user(server, "ada", "admin")
     server.token = server.server_command("user", "token", "ada").out.strip()

@@ -60,7 +60,8 @@ def test_life_of_a_server(home):
     assert told.code == 0
     for fact in (__version__, str(home.pid), home.url, str(home.home)):
         assert fact in told.out
-    assert status(home) == {"running": True, "home": str(home.home), **home.facts}
+    here = {"running": True, "home": str(home.home), "elsewhere": []}
+    assert status(home) == {**here, **home.facts}
 
     again = home.server_command("start")
     assert again.code == 0
@@ -119,6 +120,36 @@ def test_logs(home):
     )
     assert done.stdout.startswith("line 0 ")
     assert done.stderr == ""
+
+
+LOGGER = """
+import logging, subprocess, sys
+from pathlib import Path
+from atlas_server.log_file import LogHandler
+
+logging.basicConfig(level=logging.INFO, handlers=[LogHandler(Path(sys.argv[1]), 500)])
+other = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=sys.stderr)
+for number in range(400):
+    logging.info("line %d", number)
+other.communicate(b"from another process\\n")
+for number in range(400, 450):
+    logging.info("line %d", number)
+"""
+
+
+def test_log_is_of_bounded_size_whoever_writes(home):
+    log = home.home / "logs" / "server.log"
+    log.parent.mkdir(parents=True)
+    with log.open("ab") as file:
+        subprocess.run([sys.executable, "-c", LOGGER, log], stderr=file, check=True)
+    found = sorted(log.parent.iterdir())
+    assert [path.name for path in found] == ["server.log", *(f"server.log.{n}" for n in "1234")]
+    assert all(path.stat().st_size < 540 for path in found)
+    lines = home.server_command("logs", "--tail", "100000").out.splitlines()
+    assert lines.count("from another process") == 1
+    numbers = [int(line.split()[-1]) for line in lines if "line" in line]
+    assert numbers == list(range(numbers[0], 450))
+    assert 0 < numbers[0] < 400
 
 
 def test_foreground_until_ctrl_c(home):

@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, cluster: SlurmCluster) -> I
     server = LiveServer(tmp_path_factory.mktemp("pilots"), 2, settings, environment)
     config = server.home / "config" / "server.config.yaml"
     config.parent.mkdir(parents=True)
-    config.write_text(json.dumps({"executors": {"slurm": {"pilots": PILOTS}}}))
+    config.write_text(json.dumps({"executors": {"slurm": {"pilots": PILOTS, "poll": 0.2}}}))
     with server:
         yield server
 

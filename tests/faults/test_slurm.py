@@ -29,8 +29,12 @@ def server(
 ) -> Iterator[LiveServer]:
     environment = {"SLURM_CONF": str(private_slurm.conf)}
     settings: dict[str, object] = {"executors": "local,slurm", "lease": 3}
-    with LiveServer(tmp_path_factory.mktemp("faults"), 2, settings, environment) as running:
-        yield running
+    server = LiveServer(tmp_path_factory.mktemp("faults"), 2, settings, environment)
+    config = server.home / "config" / "server.config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("executors: {local: , slurm: {poll: 0.2}}")
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +129,11 @@ def test_a_job_that_waits_in_slurm_is_stopped_there(
     try:
         job = server.send(folder, "wait.py", "/", cluster={"partition": "small"})
         number = server.wait_for(lambda: number_of(cluster, job), "job in Slurm")
-        assert server.job(job)["state"] == "starting"
+        why = "Waits in Slurm: its partition is down (PartitionDown)."
+        server.wait_for(lambda: server.job(job)["message"] == why, "the reason")
+        assert f"starting: {why}" in server.cli("show", job).out
+        assert why in server.cli("queue").out
+        assert "starting (waits)" in server.cli("list").out
         # It is found again by a server that knew it only as waiting.
         server.kill()
         server.restart()
@@ -198,7 +206,8 @@ def test_jobs_that_wait_together_are_tasks_of_one_array(
     assert server.ended(jobs[3])["reason"] == "preempted"
     flag.touch()
     for job in (jobs[0], jobs[4]):
-        assert server.completed(job)["attempts"] == 1
+        ended = server.completed(job)
+        assert (ended["attempts"], ended["message"]) == (1, None)
 
 
 def test_a_lost_node_loses_no_job_and_its_late_word_is_kept_apart(

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def trusting(pages: None, tmp_path: Path) -> Iterator[LiveServer]:
     """A server that believes what the proxies of its own machine say."""
-    server = guarded(tmp_path, trusted_proxies="127.0.0.1")
+    server = guarded(tmp_path, trusted_proxies="127.0.0.1", allow_privileges="process")
     with_user(server, "ada", "admin")
     server.token = server.server_command("user", "token", "ada").out.strip()
     with server:

@@ -19,7 +19,8 @@ from foundations.contract.tokens import claim_token
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     # The tests speak for a proxy on this machine: they tell where requests come from.
-    server = guarded(tmp_path_factory.mktemp("attacks"), trusted_proxies="127.0.0.1")
+    root = tmp_path_factory.mktemp("attacks")
+    server = guarded(root, trusted_proxies="127.0.0.1", allow_privileges="process")
     try:
         yield GuardedServer(server)
         assert "Traceback" not in server.log(), server.log()

@@ -154,6 +154,18 @@ def test_a_pilot_that_takes_no_more_gives_back_what_it_has_not_got() -> None:
     assert desk.ask("pilot-2") == ["promised", "given"]
 
 
+def test_a_pilot_that_is_told_to_end_while_it_asks_is_given_nothing_more() -> None:
+    desk = Desk()
+    desk.put("job")
+    asked = PilotNews("pilot-1", "slurm", "i", [""], 4.0, 100, 1, asks=True)
+    desk.seen["pilot-1"] = ALIVE
+    desk.pilots.hear(replace(asked, asks=False, takes=False))
+    orders = desk.pilots.orders(asked)
+    assert orders is not None
+    assert orders.begin == []
+    assert desk.ask("pilot-2") == ["job"]
+
+
 def test_of_a_pilot_that_is_gone_the_engine_knows_why() -> None:
     desk = Desk()
     desk.put("job")
@@ -237,3 +249,19 @@ def test_the_settings_of_pilots() -> None:
     for wrong in ("many", {"moist": 1}, {"cpus": 0}, {"memory": "much"}):
         with pytest.raises(ConfigError, match="pilots"):
             read(wrong)
+
+
+def test_a_claim_is_good_for_who_shows_it_first() -> None:
+    pilots = Desk().pilots
+    claim = pilots.claims.new("pilot-1")
+    assert pilots.admit("pilot-1", claim, "word") == pilot_token("secret", "pilot-1")
+    assert pilots.admit("pilot-1", claim, "word") == pilot_token("secret", "pilot-1")
+    for name, shown, word in [
+        ("pilot-1", claim, "another"), ("pilot-1", "atc_x", "word"), ("pilot-2", claim, "word"),
+        ("pilot-1", claim, None),
+    ]:  # fmt: skip
+        with pytest.raises(Fenced):
+            pilots.admit(name, shown, word)
+    pilots.expect(set(), [])
+    with pytest.raises(Fenced):
+        pilots.admit("pilot-1", claim, "word")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.guarded import GuardedServer, guarded
 
@@ -20,6 +22,7 @@ REACHED = {
     "copiers": MEMBERS | {"job"},
     "its own": {"owner", "admin", "job"},
     # Of a search that there is not; jobs have no say in those of other users.
+    "readers of results": PEOPLE | {"job", "stranger"},
     "searchers": PEOPLE | {"job", "stranger"},
     "senders": MEMBERS | {"job", "stranger", "runner"},
     "fetchers": PEOPLE | {"runner"},
@@ -33,9 +36,10 @@ people:             POST /auth/logout; POST /auth/password; GET /tokens; POST /t
                     GET /projects/{project}/notes; GET /listing; GET /columns; GET /columns/values
                     GET /values; GET /groups; GET /query/check; GET /query/complete; POST /curves
                     GET /feed; GET /limits; GET /server; GET /nodes; GET /nodes/live
-                    GET /queue; GET /results; GET /export
+                    GET /queue; GET /export
                     POST /tensorboards; GET /tensorboards/{session_id}
                     DELETE /tensorboards/{session_id}; GET /searches
+readers of results: GET /results
 searchers:          GET /searches/{name}; GET /searches/{name}/row; GET /searches/{name}/trials
                     GET /searches/{name}/curves; GET /searches/{name}/importance
                     GET /searches/{name}/stream
@@ -147,3 +151,25 @@ def test_who_reaches_which_endpoint(laboratory, who):
         if refused != expected or answer.status >= 500:
             wrong.append((method, path, answer.status, answer.body[:200]))
     assert wrong == []
+
+
+def test_a_job_reads_results_of_its_own_project_alone(laboratory):
+    other = laboratory.submit("mia", project="other")
+
+    def results(project, who):
+        return laboratory.ask("GET", f"/results?project={project}", who=who)
+
+    own, stranger = laboratory.shown["job"], laboratory.shown["stranger"]
+    found = results("tests", own)
+    jobs = {json.loads(line)[0] for line in found.body.splitlines()}
+    assert {laboratory.job, laboratory.strange} <= jobs
+    assert other not in jobs
+    assert found.body == results("tests", "mia").body == results("tests", stranger).body
+    for project in ("other", "nothing"):
+        refused = results(project, own)
+        assert refused.status == 403
+        assert "its own project, 'tests'" in refused.error["message"]
+    # Whose user is nobody any more is left what is its own.
+    assert laboratory.ask("DELETE", "/users/otto", who="ada").status == 204
+    assert results("tests", stranger).status == 403
+    assert laboratory.ask("GET", f"/jobs/{laboratory.strange}", who=stranger).status == 200

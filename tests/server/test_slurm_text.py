@@ -346,3 +346,22 @@ def test_executors_are_named_or_described() -> None:
 def test_settings_of_executors_that_make_no_sense(told: object, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read_executors(told)
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("None", None),
+        ("Priority", "Waits in Slurm: others go first (Priority)."),
+        ("QOSMaxJobsPerUserLimit", "Waits in Slurm: its QOS has a limit (QOSMaxJobsPerUserLimit)."),
+        (
+            "ReqNodeNotAvail, UnavailableNodes:n[1-2]",
+            "Waits in Slurm: a node that it needs is not available"
+            " (ReqNodeNotAvail, UnavailableNodes:n[1-2]).",
+        ),
+        ("FedJobLock", "Waits in Slurm: FedJobLock."),
+    ],
+)
+def test_why_a_job_waits_is_told_in_words(why: str, told: str | None) -> None:
+    seen = observation(rows(f"3_N/A|atlas-3|PENDING|0||N/A|{why}|job", "atlas-")["atlas-3"], "")
+    assert (seen.life, seen.message) == (Life.WAITING, told)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,11 +22,11 @@ from tests.live import LiveServer
 from atlas_server.archive.logs import LogArchive
 from atlas_server.domain.records import JobFilter
 from atlas_server.services.views import Views
-from atlas_server.store import jobs, projects, tracking
+from atlas_server.store import jobs, postgresql, projects, tracking
 from atlas_server.store.engine import SCHEMA_VERSION, Store, same_schema
 from atlas_server.store.schema import metadata
 from atlas_server.store.tables import projects as table
-from foundations.errors import ServerError
+from foundations.errors import ServerError, Unavailable
 
 DATABASES = sorted((Path(__file__).parents[1] / "data").glob("schema-*.db"))
 
@@ -284,3 +286,55 @@ def test_what_was_written_is_there_after_a_kill(where, store):
         pass  # nobody holds the lock of writers
     with store.read() as connection:
         assert list(connection.execute(select(table.c.name)).scalars()) == ["kept"]
+
+
+@pytest.mark.postgres
+def test_who_waited_for_others_in_vain_does_not_wait_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(postgresql, "_PATIENCE", 0.0)
+    database = postgresql.PostgresDatabase(f"postgresql://ada@/none?host={tmp_path}")
+    tried, refused = [], []
+    arrived, turn = threading.Semaphore(0), database._write_lock
+
+    class Queue:
+        def __enter__(self) -> None:
+            arrived.release()
+            turn.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            turn.release()
+
+    monkeypatch.setattr(database, "_write_lock", Queue())
+
+    def write() -> None:
+        try:
+            with database.writing(durable=False, attempt=None):
+                raise AssertionError
+        except Unavailable as error:
+            refused.append(error.message)
+
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / ".s.PGSQL.5432"))
+        silent.listen()
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    tried.append(silent.accept()[0].close())
+
+        listener = threading.Thread(target=hang_up)
+        listener.start()
+        writers = [threading.Thread(target=write) for _ in range(8)]
+        with turn:
+            for writer in writers:
+                writer.start()
+                arrived.acquire()
+        for writer in writers:
+            writer.join()
+        assert len(refused) == 8
+        assert {"does not answer" in message for message in refused} == {True}
+        alone = len(tried)
+        write()
+        silent.shutdown(socket.SHUT_RDWR)
+        listener.join()
+    assert len(tried) == 2 * alone
+    database.close()

@@ -363,10 +363,12 @@ def test_a_server_for_one_user_is_open(tmp_path, monkeypatch):
     assert found.default_image is None
 
 
-def test_a_server_that_others_reach_is_closed():
-    own = config.allowed_by_default("127.0.0.1")
+def test_a_server_that_others_reach_is_closed(tmp_path, monkeypatch):
+    own = config.allowed_by_default(True)
     assert own == dict.fromkeys(own, ("*",))
-    others = config.allowed_by_default("0.0.0.0")
+    others = config.allowed_by_default(False)
+    behind = loaded(tmp_path, monkeypatch, "trusted_proxies: 127.0.0.1\n")
+    assert {name: getattr(behind, name) for name in others} == others
     assert others == {
         "allow_volumes": (),
         "allow_networks": ("bridge", "none"),

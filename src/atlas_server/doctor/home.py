@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from atlas_server.services.health import LEAST_FREE
 from foundations.locks import is_locked
 
 _LITTLE = 0.05
+_MUCH = 0.1
 _DAY = 86400.0
 _OLD_BACKUP = 7 * _DAY
 _FOREIGN = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "lustre"})
@@ -29,6 +31,7 @@ def checks(config: ServerConfig) -> Iterator[tuple[str, Look]]:
     yield "Free space", lambda: _space(config.home)
     yield "Locks of files", lambda: _locks(config)
     yield "Left behind", lambda: _left(config)
+    yield "Packages", lambda: _packages(config.home)
     yield "Backups", lambda: _backups(config)
 
 
@@ -116,6 +119,30 @@ def _left(config: ServerConfig) -> Finding:
     if stale:
         return Finding(OK, f"a server was killed ({stale[0]}); the next start puts that right")
     return Finding(OK, "nothing")
+
+
+def _packages(home: Path) -> Finding:
+    """What uv has fetched or built; what environments share with it costs nothing."""
+    cache = home / "cache" / "uv"
+    used = _size_of_own(cache)
+    if not used:
+        return Finding(NOTE, "none were fetched for jobs yet")
+    text = f"{size(used)} that uv keeps for the next environment, in {cache}"
+    if used < shutil.disk_usage(cache).total * _MUCH:
+        return Finding(OK, text)
+    hint = f"uv cache clean --cache-dir {cache}; jobs and their environments go on meanwhile"
+    return Finding(WARNING, text, hint)
+
+
+def _size_of_own(folder: Path) -> int:
+    """Return the bytes on the disk that would be free without a folder."""
+    found = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                status = os.lstat(os.path.join(place, name))
+                found += status.st_blocks * 512 if status.st_nlink == 1 else 0
+    return found
 
 
 def _backups(config: ServerConfig) -> Finding:

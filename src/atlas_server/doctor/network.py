@@ -7,6 +7,8 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from atlas_server.config import UNIX, ServerConfig, is_loopback
@@ -23,9 +25,22 @@ def checks(config: ServerConfig, state: Mapping[str, Any] | None) -> Iterator[tu
     """Yield what is looked at; `state` is what the running server says of itself."""
     if not config.serves:
         return
+    if state:
+        config = _as_it_runs(config, state)
     yield "Address", lambda: _running(state) if state else _free(config)
     yield "Who gets in", lambda: _people(config)
     yield "TLS", lambda: _tls(config)
+
+
+def _as_it_runs(config: ServerConfig, state: Mapping[str, Any]) -> ServerConfig:
+    """What counts is how it was started, options and variables included, as far as it tells."""
+    certificate = state.get("tls_certificate")
+    return replace(
+        config,
+        host=state.get("host", config.host),
+        authentication=state.get("authentication", config.authentication),
+        tls_certificate=Path(certificate) if certificate else config.tls_certificate,
+    )
 
 
 def _running(state: Mapping[str, Any]) -> Finding:

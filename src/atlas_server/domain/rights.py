@@ -77,8 +77,9 @@ class Principal:
     """Who somebody is. `role` is what counts: that of the user, within the token's scope.
 
     `through` says for people by what the user is known, `token` is its key; `job_id` is set for a
-    job, `attempt` for a job and a runner. To a job `of_only_user` other jobs are no
-    strangers: what they hand on and their results are open to it.
+    job, `attempt` for a job and a runner. `project` is a job's own, whose results it reads;
+    '' where its user is nobody any more. To a job `of_only_user` other jobs are no strangers:
+    what they hand on, and results of all projects, are open to it.
     """
 
     kind: Kind
@@ -91,6 +92,7 @@ class Principal:
     expires_at: float | None = None
     job_id: str | None = None
     attempt: int | None = None
+    project: str = ""
     of_only_user: bool = False
 
     @property
@@ -110,6 +112,10 @@ class Principal:
         own = self.kind is Kind.USER and self.role is not Role.VIEWER and self.name == user
         return self.rules or own
 
+    def may_read_results(self, project: str) -> bool:
+        """Whether the right to results reaches those of a project."""
+        return self.kind is not Kind.JOB or self.of_only_user or self.project == project
+
     def may(self, right: Right) -> bool:
         """Whether somebody has a right; which jobs it reaches is another question."""
         if right is Right.PUBLIC:
@@ -118,7 +124,7 @@ class Principal:
             return right in _OF_ROLE[self.role]
         if self.kind is Kind.JOB:
             if right is Right.READ_RESULTS:
-                return self.of_only_user
+                return self.of_only_user or bool(self.project)
             allowed = _OF_JOB if self.role is not Role.VIEWER else _READING
             return right in allowed
         return right in _OF_KIND[self.kind]

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 _OrderT = TypeVar("_OrderT", bound=Order)
 
-_NODES_EVERY = 10.0
+# Nodes are looked at once in so many looks at the queue, and both so seldom while nothing runs.
+_LOOKS = 10
 # What nobody answers for any more is cancelled after this long, when it has had time to end.
 _ORPHAN_SECONDS = 60.0
 _KILL_AFTER = 30.0
@@ -59,7 +60,8 @@ class EngineQueue(Generic[EntryT, _OrderT]):
         self._told: dict[Handle, str] = {}
         self._has_looked = threading.Event()
         self._is_away = False
-        self._nodes_at = -_NODES_EVERY
+        self._seldom = _LOOKS * poll
+        self._nodes_at = -self._seldom
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._wake = threading.Event()
         self._closing = False
@@ -136,6 +138,9 @@ class EngineQueue(Generic[EntryT, _OrderT]):
     def expect(self, handles: set[Handle]) -> None:
         """Say which runners there should be: others are ours no more."""
         with self._lock:
+            if handles and not self._expected:
+                # It was looked at seldom, for there was nothing to look for.
+                self._wake.set()
             self._expected = handles
             for gone in self._refused.keys() - handles:
                 del self._refused[gone]
@@ -219,11 +224,11 @@ class EngineQueue(Generic[EntryT, _OrderT]):
             except Exception:
                 log.exception("%s could not be looked at; it is tried again.", self._engine.name)
             busy = self._expected or self._waiting or self._orphans
-            self._wake.wait(self._poll if busy else _NODES_EVERY)
+            self._wake.wait(self._poll if busy else self._seldom)
 
     def _look_once(self) -> bool:
         begun = time.monotonic()
-        news = self._look_at_nodes() if begun - self._nodes_at >= _NODES_EVERY else False
+        news = self._look_at_nodes() if begun - self._nodes_at >= self._seldom else False
         with self._lock:
             expected = (self._expected or set()) - self._waiting.keys() - self._submitted.keys()
         found = self._engine.look(expected)
@@ -285,5 +290,5 @@ class EngineQueue(Generic[EntryT, _OrderT]):
             self.nodes = tuple(
                 replace(node, accepting=False, condition=condition) for node in self.nodes
             )
-            self._nodes_at = -_NODES_EVERY
+            self._nodes_at = -self._seldom
             self._changed()

@@ -33,6 +33,33 @@ _ENDS = {
     "REVOKED": (StateReason.PREEMPTED, "The job was revoked in Slurm."),
 }
 _NODE_ENDS = {"NODE_FAIL", "BOOT_FAIL"}
+# Why a job waits, and limits that it waits for, by how their names begin.
+_WAITS = {
+    "Priority": "others go first",
+    "Resources": "what it asks for is not free",
+    "BeginTime": "its time has not come",
+    "Dependency": "it depends on a job that has not ended",
+    "DependencyNeverSatisfied": "it depends on a job that did not end as it should",
+    "Licenses": "a licence is not free",
+    "Reservation": "its reservation has not begun",
+    "JobHeldAdmin": "an administrator holds it",
+    "JobHeldUser": "it is held",
+    "JobArrayTaskLimit": "so many tasks of its array run",
+    "NodeDown": "a node that it needs is down",
+    "ReqNodeNotAvail": "a node that it needs is not available",
+    "PartitionDown": "its partition is down",
+    "PartitionInactive": "its partition is not active",
+    "PartitionNodeLimit": "its partition gives no job so many nodes",
+    "PartitionTimeLimit": "its partition gives no job so long",
+    "InvalidAccount": "its account is not valid",
+    "InvalidQOS": "its QOS is not valid",
+}
+_LIMITS = {
+    "QOS": "its QOS has a limit",
+    "Assoc": "its account has a limit",
+    "MaxCpuPerAccount": "its account has a limit",
+    "MaxMemPerLimit": "its account or QOS has a limit",
+}
 # States of nodes in which they take jobs, and marks behind one that they take none.
 _TAKING = {"idle", "mixed", "mix", "allocated", "alloc", "completing", "comp", "planned"}
 _MARKS = "*$@^!%"
@@ -184,9 +211,15 @@ def _gpus(executor: str, name: str, gres: str) -> Iterable[Gpu]:
             index += 1
 
 
-def _why_pending(row: Row) -> str:
-    why = "" if row.why in ("", "None") else f": {row.why}"
-    return f"waits in Slurm{why}"
+def _why_pending(row: Row) -> str | None:
+    """Return why it waits, in words and in Slurm's own; None while Slurm has not looked at it."""
+    why = row.why.partition(",")[0].strip()
+    if why in ("", "None"):
+        return None
+    words = _WAITS.get(why) or next(
+        (words for start, words in _LIMITS.items() if why.startswith(start)), None
+    )
+    return f"Waits in Slurm: {words} ({row.why})." if words else f"Waits in Slurm: {row.why}."
 
 
 def _code(row: Row) -> str:

@@ -41,6 +41,14 @@ class Access:
                 raise _not_of_family()
         return job
 
+    def check_results(self, who: Principal, project: str) -> None:
+        """Raise Forbidden where the results of a project are not somebody's to read."""
+        if not who.may_read_results(project):
+            raise Forbidden(
+                f"A job reads the results of its own project, '{who.project}', and of no other.",
+                "Do this where you are logged in.",
+            )
+
     def check_managing(self, who: Principal, job: JobRecord) -> None:
         """Raise Forbidden where a job is not somebody's to change."""
         if not self.may_manage(who, job):

@@ -147,19 +147,20 @@ class Identification:
         return Principal(
             Kind.JOB,
             job.user,
-            role,
+            role or Role.VIEWER,
             through=through,
             job_id=job.job_id,
             attempt=attempt.id,
+            project=job.project if role else "",
             of_only_user=not self.enabled,
         )
 
-    def _role(self, connection: Connection, user: str) -> Role:
-        """What a job's user may; where that is nobody any more, the job is left what is its own."""
+    def _role(self, connection: Connection, user: str) -> Role | None:
+        """What a job's user is; where that is nobody any more, the job is left what is its own."""
         if not self.enabled:
             return Role.MEMBER
         known = accounts.find_user(connection, user)
-        return known.role if known else Role.VIEWER
+        return known.role if known else None
 
     def _runner(self, secret: str) -> Principal:
         with self._store.read() as connection:

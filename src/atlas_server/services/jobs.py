@@ -165,7 +165,8 @@ class Jobs:
             if job is None or job.state is not JobState.QUEUED:
                 return None
             number = job.attempts + 1
-            values = {"attempts": number, "not_before": None}
+            # How an attempt before ended stands with that one.
+            values = {"attempts": number, "not_before": None, "message": None}
             if not self._move(
                 connection, job, JobState.STARTING, None, values, {"attempt": number}
             ):
@@ -218,8 +219,10 @@ class Jobs:
         now = self._clock.now()
         at = now if at is None else min(max(at, attempt.created_at), now)
         jobs.update_attempt(connection, attempt.id, {"started_at": at})
-        self._move(connection, job, JobState.RUNNING, None, {"started_at": at}, {}, at)
-        return replace(job, state=JobState.RUNNING, started_at=at)
+        # What it waited for.
+        values = {"started_at": at, "message": None}
+        self._move(connection, job, JobState.RUNNING, None, values, {}, at)
+        return replace(job, state=JobState.RUNNING, **values)
 
     def finish(
         self, connection: Connection, job: JobRecord, attempt: AttemptRecord, result: Result

@@ -35,6 +35,7 @@ _SHARED_WRITERS = 4
 # So long a transaction waits for a database that is being restarted, before anything is done.
 _PATIENCE = 8.0
 _PAUSE = 0.1
+_UNTIL_THEN = "See whether it runs; until then nothing can be read or changed."
 # Locks of this database; the numbers only have to be Atlas's own.
 _WRITERS = 0x41544C41
 _JOBS = 0x41544C42
@@ -80,6 +81,8 @@ class PostgresDatabase:
         # In one process writers queue up here, so that they leave connections to readers.
         self._write_lock = threading.Lock()
         self._shared = threading.Semaphore(_SHARED_WRITERS)
+        # When it last could not be reached, and why.
+        self._away: tuple[float, str] | None = None
 
     @property
     def version(self) -> str:
@@ -90,7 +93,7 @@ class PostgresDatabase:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Yield a connection that sees one state."""
-        readers = _connected(self._readers, self.name)
+        readers = self._connected(self._readers)
         with self._clear_errors(), readers as connection, connection.begin():
             yield connection
 
@@ -102,7 +105,8 @@ class PostgresDatabase:
         """
         del durable
         turn = self._write_lock if attempt is None else self._shared
-        with turn, self._clear_errors(), _connected(self._engine, self.name) as connection:
+        began = time.monotonic()
+        with turn, self._clear_errors(), self._connected(self._engine, began) as connection:
             connection = connection.execution_options(atlas_attempt=attempt)
             with connection.begin():
                 if attempt is None:
@@ -114,7 +118,7 @@ class PostgresDatabase:
     @contextmanager
     def beside(self) -> Iterator[Connection]:
         """Yield a connection that takes no lock but those of the rows that it changes."""
-        writer = _connected(self._engine, self.name)
+        writer = self._connected(self._engine)
         with self._clear_errors(), writer as connection, connection.begin():
             yield connection
 
@@ -137,6 +141,29 @@ class PostgresDatabase:
         self._engine.dispose()
 
     @contextmanager
+    def _connected(self, engine: Engine, began: float | None = None) -> Iterator[Connection]:
+        """A connection; waits a little for a database that is just being restarted.
+
+        Whoever has waited since `began` for others, who waited in vain, does not wait once more.
+        """
+        end = time.monotonic() + _PATIENCE
+        while True:
+            if began is not None and self._away is not None and self._away[0] > began:
+                raise Unavailable(self._away[1], _UNTIL_THEN)
+            try:
+                connection = engine.connect()
+                break
+            except DBAPIError as error:
+                if not is_away(error):
+                    raise
+                if time.monotonic() >= end:
+                    self._away = (time.monotonic(), no_answer(error, self.name))
+                    raise Unavailable(self._away[1], _UNTIL_THEN) from error
+                time.sleep(_PAUSE)
+        with connection:
+            yield connection
+
+    @contextmanager
     def _clear_errors(self) -> Iterator[None]:
         try:
             yield
@@ -146,25 +173,6 @@ class PostgresDatabase:
             raise Unavailable(
                 f"All connections to the database {self.name} are in use.", "Try again."
             ) from error
-
-
-@contextmanager
-def _connected(engine: Engine, name: str) -> Iterator[Connection]:
-    """A connection; waits a little for a database that is just being restarted."""
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection = engine.connect()
-            break
-        except DBAPIError as error:
-            if not is_away(error):
-                raise
-            if time.monotonic() >= end:
-                hint = "See whether it runs; until then nothing can be read or changed."
-                raise Unavailable(no_answer(error, name), hint) from error
-            time.sleep(_PAUSE)
-    with connection:
-        yield connection
 
 
 def connect(url: str) -> Any:

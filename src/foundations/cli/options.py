@@ -49,6 +49,18 @@ def pairs(texts: List[str]) -> Dict[str, str]:
     return found
 
 
+def amounts(texts: List[str]) -> Dict[str, float]:
+    """Return the numbers that `NAME` and `NAME=N` texts stand for; without one it is 1."""
+    return {name: _amount(name, text or "1") for name, text in pairs(texts).items()}
+
+
+def _amount(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError("{}={}: {!r} is not a number.".format(name, text, text)) from error
+
+
 def environment(texts: List[str]) -> Dict[str, str]:
     """Return NAME=VALUE words as a dict; NAME alone is taken from here. Raises ConfigError."""
     given = pairs(texts)

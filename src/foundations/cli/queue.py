@@ -123,6 +123,10 @@ def _print_running(jobs: List[Json], names: Dict[str, str], now: float) -> None:
         Column("NODE", rank=2, least=6),
         Column("USER", rank=1, least=6),
     ]
+    # Why a cluster has not begun what it was given.
+    waits = any(_waits(job) for job in jobs)
+    if waits:
+        columns.append(Column("WHY", least=34))
     print_table(
         columns,
         [
@@ -130,15 +134,20 @@ def _print_running(jobs: List[Json], names: Dict[str, str], now: float) -> None:
                 names[job["job_id"]],
                 job["project"],
                 job["name"] or "",
-                wording.state_cell(job),
+                job["state"] if waits else wording.state_cell(job),
                 wording.duration(now - (job["started_at"] or job["submitted_at"])),
                 wording.resources(job["resources"]),
                 job.get("node") or "",
                 job["user"],
+                *([_waits(job)] if waits else []),
             ]
             for job in jobs
         ],
     )
+
+
+def _waits(job: Json) -> str:
+    return (job["message"] or "") if job["state"] == "starting" else ""
 
 
 def _print_queued(jobs: List[Json], names: Dict[str, str], now: float) -> None:

@@ -130,6 +130,8 @@ def _state(job: Json) -> Cell:
     state, colour = wording.state_cell(job)
     if job["state"] == "queued" and job.get("waits_because"):
         state += ": " + job["waits_because"]
+    if job["state"] == "starting" and job["message"]:
+        state = "starting: " + job["message"]
     return state, colour
 
 
@@ -313,7 +315,7 @@ def _print_history(job: Json) -> None:
     begun = job["submitted_at"]
     for event in job["history"]:
         what = event.get("state") or event["kind"]
-        note = (event.get("reason") or "").replace("_", " ")
+        note = (event.get("reason") or "").replace("_", " ") or event.get("message") or ""
         rows.append(
             [wording.date(event["time"]), "+" + wording.duration(event["time"] - begun), what, note]
         )

@@ -106,6 +106,20 @@ def _add_destination(add: Any) -> None:
         const=False,
         help="a batch job of its own, not in a pilot among others",
     )
+    add(
+        "--node-label",
+        action="append",
+        default=[],
+        metavar="LABEL=VALUE",
+        help="Ray's, that the node must have; may be repeated",
+    )
+    add(
+        "--node-resource",
+        action="append",
+        default=[],
+        metavar="NAME[=N]",
+        help="so much of a resource of Ray's nodes; may be repeated",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -113,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = os.path.abspath(arguments.job_directory)
     progress = Reporter(arguments.quiet or arguments.json)
     given = _given(arguments)
-    check_request(given, lambda key: "--" + key.replace("_", "-"))
+    check_request(given, _option)
     scheduler = config.scheduler(arguments.scheduler_config, folder)
     submission = Submission(folder, given, progress, scheduler.worker)
     progress.console.set_level(_level(folder))
@@ -249,7 +263,15 @@ def _given(arguments: argparse.Namespace) -> Dict[str, Any]:
         "constraint": arguments.constraint,
         "sbatch": arguments.sbatch or None,
         "pilot": arguments.pilot,
+        "node_labels": options.pairs(arguments.node_label) or None,
+        "node_resources": options.amounts(arguments.node_resource) or None,
     }
+
+
+def _option(key: str) -> str:
+    """The option by which something was said, for a message."""
+    singular = {"node_labels": "node_label", "node_resources": "node_resource", "tags": "tag"}
+    return "--" + singular.get(key, key).replace("_", "-")
 
 
 def _warn_of_missing_script(folder: str, spec: Dict[str, Any], console: Console) -> None:

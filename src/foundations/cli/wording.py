@@ -30,6 +30,8 @@ def state_cell(job: Dict[str, Any]) -> Tuple[str, str]:
     if state == "stopped" and job["reason"] == "pruned":
         return "pruned", DIM
     colour = _COLOURS.get(state, "")
+    if state == "starting" and job.get("message"):
+        return "starting (waits)", colour
     if state != "failed" or not job["reason"]:
         return state, colour
     if job["reason"] == "nonzero_exit":

@@ -67,6 +67,17 @@ function Standing({ job }: { job: JobDetails }) {
       </div>
     );
   }
+  if (job.state === "starting" && job.message) {
+    return (
+      <div className={`${styles["state"]} ${styles["waiting"]}`}>
+        <Hourglass aria-hidden />
+        <div>
+          <strong>Waits in its cluster</strong>
+          <p>{job.message}</p>
+        </div>
+      </div>
+    );
+  }
   return null;
 }
 

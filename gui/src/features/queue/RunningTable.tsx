@@ -23,6 +23,7 @@ export function RunningTable({ jobs }: { jobs: readonly PlacedJob[] }) {
           </td>
           <td>
             <Status state={job.state} />
+            {job.state === "starting" && job.message && <div className={styles["because"]}>{job.message}</div>}
           </td>
           <td className={`${cells["nowrap"]} num`}>
             <Duration job={job} />
