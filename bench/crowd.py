@@ -29,9 +29,7 @@ _LINES = 40
 
 
 def main() -> None:
-    options = arguments(
-        __doc__, rounds=3, writers=64, readers=100, points=400_000, batch=10_000
-    )
+    options = arguments(__doc__, rounds=3, writers=64, readers=100, points=400_000, batch=10_000)
     rates, crowds, errors = [], [], []
     with temporary() as folder, running_server(folder / "home", "--num-cpus", "2") as server:
         url = str(server.state["url"])
@@ -69,7 +67,14 @@ class Writer:
     def report(self, points: int, text: bytes = b"", result: Any = None) -> bytes:
         """Return a report as it travels."""
         lines = [
-            {"n": n, "t": 1.8e9 + n, "k": "metric", "key": f"m{n % _METRICS}", "value": n / 7, "step": n}
+            {
+                "n": n,
+                "t": 1.8e9 + n,
+                "k": "metric",
+                "key": f"m{n % _METRICS}",
+                "value": n / 7,
+                "step": n,
+            }
             for n in range(self._next, self._next + points)
         ]
         value = {
@@ -93,7 +98,8 @@ def ingested(url: str, points: int, batch: int) -> float:
     ready = multiprocessing.Barrier(_SENDERS + 1)
     share = points // _SENDERS
     senders = [
-        multiprocessing.Process(target=_send, args=(url, share, batch, ready)) for _ in range(_SENDERS)
+        multiprocessing.Process(target=_send, args=(url, share, batch, ready))
+        for _ in range(_SENDERS)
     ]
     for each in senders:
         each.start()

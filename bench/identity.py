@@ -55,7 +55,9 @@ def main() -> None:
     for name, figures in spent.items():
         middle = sorted(figures)[len(figures) // 2]
         before = sorted(spent[name.partition(",")[0]])[len(figures) // 2]
-        table.figure(f"{name}: ms", f"{middle * 1000:.2f} ({middle / before:.2f} times)", "1.1 times")
+        table.figure(
+            f"{name}: ms", f"{middle * 1000:.2f} ({middle / before:.2f} times)", "1.1 times"
+        )
 
 
 def add_user(home: Path) -> None:
@@ -71,7 +73,9 @@ def asked(url: str, method: str, path: str, value: Any, headers: dict[str, str])
     """Send one request; returns the response and its body."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     body = None if value is None else json.dumps(value)
-    connection.request(method, "/api/v1" + path, body, {"Content-Type": "application/json", **headers})
+    connection.request(
+        method, "/api/v1" + path, body, {"Content-Type": "application/json", **headers}
+    )
     response = connection.getresponse()
     found = response, response.read()
     connection.close()

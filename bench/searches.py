@@ -93,9 +93,7 @@ def main() -> None:
         asked(table, sampler, options.known)
 
 
-def gaps(
-    server: Server, folder: Path, sampler: str, count: int
-) -> tuple[list[float], list[float]]:
+def gaps(server: Server, folder: Path, sampler: str, count: int) -> tuple[list[float], list[float]]:
     """Return the seconds between trials of one search: of their processes, of their scripts."""
     make_project(folder, _TRIAL)
     space = {"command": "main.py", "metric": "loss", "sampler": sampler, "concurrency": 1,
