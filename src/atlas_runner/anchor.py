@@ -1,6 +1,6 @@
 """What an engine sees of a runner that is to outlive it: a process that waits for the runner.
 
-    ATLAS_TOLD=... python -m atlas_runner.anchor
+    ATLAS_TOLD=... python -m atlas_runner.anchor [pilot]
 
 Ray, say, kills what it has started, and all that this has started, when it stops a job or has lost
 its own head. The runner is nobody's child and has a session of its own; the anchor keeps the place
@@ -24,7 +24,10 @@ TOLD = "ATLAS_TOLD"
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 # Nobody's business in the runner and its job: what says how we were started, and what makes
 # `breakpoint()` and programs of their own talk to the engine.
-_OURS = (TOLD, "RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_JOB_STOP_WAIT_TIME_S", "PYTHONBREAKPOINT")
+_OURS = (
+    *(TOLD, "ATLAS_GROUP_ASKED"),
+    *("RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_JOB_STOP_WAIT_TIME_S", "PYTHONBREAKPOINT"),
+)
 
 
 def main() -> int:
@@ -65,14 +68,28 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.close(say_go)
     select.select([descriptor], [], [])
-    return ENDED if os.read(from_runner, 1) else DIED
+    if os.read(from_runner, 1):
+        return ENDED
+    if not _is_pilot():
+        from atlas_runner.errand import clean_up  # noqa: PLC0415 - as below
+
+        clean_up(told)
+    return DIED
+
+
+def _is_pilot() -> bool:
+    """Whether it is no runner that is started, but a pilot, whose runners end when it does."""
+    return sys.argv[1:] == ["pilot"]
 
 
 def _run(told: str, to_anchor: int) -> int:
-    from atlas_runner import errand  # noqa: PLC0415 - the anchor, which waits for days, stays small
-
-    # From here on signals are heard by what the errand has them heard by.
-    errand.run_claimed(told, lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS))
+    # Late: the anchor, which waits for days, stays small.
+    if _is_pilot():
+        from atlas_runner.pilot import run_told  # noqa: PLC0415
+    else:
+        from atlas_runner.errand import run_claimed as run_told  # noqa: PLC0415
+    # From here on signals are heard by what that has them heard by.
+    run_told(told, lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS))
     os.write(to_anchor, b"0")
     return 0
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import identify, kill_attempt
+from atlas_runner.devices import devices_of_the_node
 from atlas_runner.ending import WorkerExit, signal_name
 from atlas_runner.errors import EngineUnavailable, PreparationStopped, RequirementsFailed
 from atlas_runner.process_way import ProcessWay
@@ -246,8 +247,9 @@ class _Attempt:
 
     def _outcome(self, workspace: Workspace, ended: WorkerExit, wall: float) -> Result:
         outputs = self._collect(workspace)
-        if ended.lost is not None:
-            return Result(reason=StateReason.LOST.value, message=ended.lost, outputs=outputs)
+        lost = ended.lost or workspace.lost()
+        if lost:
+            return Result(reason=StateReason.LOST.value, message=lost, outputs=outputs)
         if ended.refused is not None:
             failed = StateReason.START_FAILED.value
             return Result(ended.code, failed, ended.refused, outputs)
@@ -301,7 +303,7 @@ class _Attempt:
         return {
             "host": uname.nodename,
             "system": f"{uname.sysname} {uname.release} {uname.machine}",
-            "devices": self.assignment.devices,
+            "devices": devices_of_the_node(self.assignment.devices, os.environ),
         }
 
     def _writer(self, workspace: Workspace) -> Callable[[bytes], None]:

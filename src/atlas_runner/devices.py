@@ -30,6 +30,21 @@ def device_variables(devices: Sequence[str]) -> dict[str, str]:
     return variables
 
 
+def devices_of_the_node(devices: Sequence[str], variables: Mapping[str, str]) -> list[str]:
+    """Return what the node calls these devices, where the engine has numbered them anew.
+
+    Slurm does for jobs that see no others; `variables` are those that it has set.
+    """
+    here = _names(variables.get("CUDA_VISIBLE_DEVICES"))
+    there = _names(variables.get("SLURM_JOB_GPUS"))
+    names = dict(zip(here, there, strict=True)) if len(here) == len(there) else {}
+    return [names.get(device, device) for device in devices]
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name for name in (listed or "").split(",") if name]
+
+
 def without_devices(given: Mapping[str, str], write: Callable[[bytes], object]) -> dict[str, str]:
     """Return a user's variables without those that choose devices; the job's log says so."""
     for name in given:

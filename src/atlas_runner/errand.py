@@ -23,6 +23,7 @@ from typing import Any
 
 from atlas_runner import attempt
 from atlas_runner.finding import interpreter_here, server_now
+from atlas_runner.group import Group
 from foundations.client.api import Api
 from foundations.contract import report
 from foundations.contract.arrays import unfold
@@ -61,16 +62,34 @@ def run_claimed(text: str, listens: Callable[[], object]) -> None:
     """
     known = json.loads(text)
     claim = known.pop("claim")
+    group = Group.told(os.environ)
     # Nobody knows it but us, and the server from now on: who reads the claim later is too late.
-    token = secrets.token_urlsafe(24)
+    token = secrets.token_urlsafe(24) if group is None else group.token
     partial = Assignment(token=token, spec={}, **known)
     _begin(partial)
     told = _Told()
     listens()
     asked = plain(Claim(instance=partial.instance, token=token))
     given = _answer(partial, claim, lambda api: api.claim(asked), told)
-    if given is not None:
-        _carry_out(settled(Assignment(**{**given, **known}), os.environ), told)
+    if given is None:
+        return
+    assignment = settled(Assignment(**{**given, **known}), os.environ)
+    if group is not None and group.rank:
+        from atlas_runner import member  # noqa: PLC0415 - for few jobs
+
+        _carry_out(assignment, told, lambda stop: member.carry_out(assignment, group, stop=stop))
+    else:
+        _carry_out(assignment, told)
+
+
+def clean_up(text: str) -> None:
+    """End what a program that has died without a word was running, if nobody else will."""
+    group = Group.told(os.environ)
+    if group is not None and group.rank:
+        from atlas_runner import member  # noqa: PLC0415 - for few jobs
+
+        known = json.loads(text)
+        member.end_what_is_left(known["home"], known["job_id"], known["number"], group)
 
 
 def _task_of_array() -> str | None:
@@ -88,12 +107,17 @@ def _begin(assignment: Assignment) -> None:
     )
 
 
-def _carry_out(assignment: Assignment, told: _Told) -> None:
+def _carry_out(
+    assignment: Assignment, told: _Told, work: Callable[[bool], None] | None = None
+) -> None:
     if assignment.remote:
         from atlas_runner.sdk_copies import provide_sdk  # noqa: PLC0415 - loads what few need
 
         provide_sdk(assignment.home)
-    attempt.run(assignment, stop=told.to_stop)
+    if work is None:
+        attempt.run(assignment, stop=told.to_stop)
+    else:
+        work(told.to_stop)
     if assignment.remote:
         from atlas_runner.node_cache import trim_as_told  # noqa: PLC0415 - as above
 

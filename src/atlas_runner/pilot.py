@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from atlas_runner.crew import Crew
@@ -39,6 +40,7 @@ _LONGEST_PAUSE = 5.0
 _GATHERING = 0.2
 _LOOK = 1.0
 _GOODBYE = 5.0
+_TO_END = (signal.SIGTERM, signal.SIGUSR1)
 
 
 def main() -> int:
@@ -46,6 +48,22 @@ def main() -> int:
     charge = Charge(**json.loads(sys.stdin.buffer.readline()))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
+    return _run(charge)
+
+
+def run_told(text: str, listens: Callable[[], object]) -> None:
+    """The same for a charge that others can read; `listens` is called once signals are heard."""
+    asked: list[int] = []
+    for number in _TO_END:
+        signal.signal(number, lambda heard, _: asked.append(heard))
+    listens()
+    charge = Charge(**json.loads(text))
+    token = _Line(charge).exchange(lambda: bool(asked))
+    if token is not None:
+        _run(replace(charge, token=token))
+
+
+def _run(charge: Charge) -> int:
     logging.basicConfig(
         level=logging.WARNING,
         format=f"%(asctime)s pilot {charge.name}: %(levelname)s: %(message)s",
@@ -62,7 +80,7 @@ class Pilot:
 
     def __init__(self, charge: Charge, variables: Mapping[str, str]) -> None:
         self._charge = charge
-        self._node = variables.get("SLURMD_NODENAME") or socket.gethostname()
+        self._node = variables.get("SLURMD_NODENAME")  # else the engine tells the server
         self._ends_at = _end_of_place(variables)
         self._wake = threading.Event()
         self._is_told_to_end = False
@@ -80,7 +98,7 @@ class Pilot:
 
     def run(self) -> int:
         """Ask in one thread, tell of ends in another: signals come to the latter."""
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in _TO_END:
             signal.signal(number, lambda *_: self._be_told_to_end())
         asking = threading.Thread(target=self._ask_on, name="asks", daemon=True)
         asking.start()
@@ -202,6 +220,21 @@ class _Line:
         self._charge = charge
         self._api = Api(charge.server, charge.token)
         self._is_up = True
+
+    def exchange(self, is_told_to_end: Callable[[], bool]) -> str | None:
+        """Return the token for the charge's claim, whenever there is one; None: there is none."""
+        charge, pause = self._charge, _FIRST_PAUSE
+        size = {"cpus": charge.cpus, "memory": charge.memory, "gpus": charge.gpus}
+        of_whom = {"name": charge.name, "executor": charge.executor, "kind": charge.kind}
+        word = secrets.token_urlsafe(24)
+        news = PilotNews(instance=charge.instance, word=word, **of_whom, **size)
+        while not is_told_to_end():
+            answer = self.send(news)
+            if answer is not None:
+                return answer.get("token")
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        return None
 
     def send(self, news: PilotNews) -> dict[str, Any] | None:
         """Return the server's answer; None where there is none now."""

@@ -77,8 +77,8 @@ class ProcessWay:
         if self._spec.get("num_nodes", 1) > 1:
             from atlas_runner.several_nodes import spread  # noqa: PLC0415 - for few jobs
 
-            first_exit = str(self._workspace.root / "first-exit")
-            command, environment = spread(command, environment, first_exit)
+            space, grace = self._workspace, self._assignment.grace
+            command, environment = spread(command, environment, space.root, space.lost_path, grace)
         become_subreaper()
         log_fd = os.open(self._workspace.log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:

@@ -10,16 +10,15 @@ import contextlib
 import os
 import shutil
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
-import yaml
-
 import foundations
-import foundations_contrib
 from foundations.disk import remove_tree, unique_name
 
-# `run/sdk` is for PYTHONPATH; the YAML reader is for interpreters that have none.
-_FOLDERS = {"sdk": (foundations, foundations_contrib), "sdk-vendor": (yaml,)}
+# `run/sdk` is for PYTHONPATH; the YAML reader is for interpreters without one. Found, not loaded:
+# a runner in a cluster is to start at once.
+_PACKAGES = {"sdk": ("foundations", "foundations_contrib"), "sdk-vendor": ("yaml",)}
 _COPIES = "sdk-copies"
 _MARK = "sdk"  # in the folder of an attempt: a link to the copy that it uses
 
@@ -30,10 +29,7 @@ def provide_sdk(home: str) -> None:
     Copies that no attempt uses any more are removed. Several processes may do so at once.
     """
     run = Path(home) / "run"
-    packages = {
-        name: [Path(package.__file__ or "").parent for package in found]
-        for name, found in _FOLDERS.items()
-    }
+    packages = {name: [_folder(each) for each in found] for name, found in _PACKAGES.items()}
     copy = run / _COPIES / _key([folder for found in packages.values() for folder in found])
     if not copy.is_dir():
         _copy(packages, copy)
@@ -54,6 +50,12 @@ def sdk_for(home: str, attempt: Path) -> Path:
                 (attempt / _MARK).unlink()
                 continue
         return found
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None, "installed with us"
+    return Path(spec.origin or "").parent
 
 
 def _key(folders: list[Path]) -> str:

@@ -39,9 +39,12 @@ class Workspace:
     lock_fd: int
 
     @classmethod
-    def create(cls, home: str, job_id: str, number: int) -> Workspace:
-        """Make the folder. Raises AlreadyTaken if it exists: no attempt is run twice."""
-        root = _root(home, job_id, number)
+    def create(cls, home: str, job_id: str, number: int, rank: int = 0) -> Workspace:
+        """Make the folder. Raises AlreadyTaken if it exists: no attempt is run twice.
+
+        A further node of an attempt, of a `rank` above 0, has a folder of its own.
+        """
+        root = _root(home, job_id, number, rank)
         root.parent.mkdir(parents=True, exist_ok=True)
         try:
             root.mkdir(mode=0o700)
@@ -54,12 +57,12 @@ class Workspace:
         return cls(root, _lock(root))
 
     @classmethod
-    def reopen(cls, home: str, job_id: str, number: int) -> Workspace | None:
+    def reopen(cls, home: str, job_id: str, number: int, rank: int = 0) -> Workspace | None:
         """Return the folder that a dead runner left, or None when there is none.
 
         Waits while its runner lives: the server may take one for dead that it has not heard of.
         """
-        root = _root(home, job_id, number)
+        root = _root(home, job_id, number, rank)
         try:
             lock = _lock(root, wait=True)
         except FileNotFoundError:
@@ -149,6 +152,15 @@ class Workspace:
     def facts(self) -> dict[str, Any]:
         """Return what was noted."""
         return json.loads(_read(self.root / "facts") or "{}")
+
+    @property
+    def lost_path(self) -> Path:
+        """Why the attempt counts as lost, where one of its nodes was."""
+        return self.root / "lost"
+
+    def lost(self) -> str | None:
+        """Return what stands there."""
+        return _read(self.lost_path)
 
     def fill(self, blobs: BlobDir, bundle: str, params: dict[str, Any] | None) -> None:
         """Lay out the code as it was submitted, and the job's parameters beside it.
@@ -302,8 +314,8 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _root(home: str, job_id: str, number: int) -> Path:
-    return Path(home) / "work" / job_id / str(number)
+def _root(home: str, job_id: str, number: int, rank: int) -> Path:
+    return Path(home) / "work" / job_id / (f"{number}-{rank}" if rank else str(number))
 
 
 def _lock(root: Path, *, wait: bool = False) -> int:

@@ -41,6 +41,7 @@ class ClusterSettings:
     cache: str = "/var/tmp/atlas"  # noqa: S108 - closed to others by the runner
     cache_size: int = 20 << 30
     cache_age: float = 30 * 86400.0
+    pilots: PilotSettings = NO_PILOTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,6 @@ class SlurmSettings(ClusterSettings):
     sbatch: tuple[str, ...] = ()
     margin: float = 600.0
     arrays: bool = True
-    pilots: PilotSettings = NO_PILOTS
 
 
 @dataclass(frozen=True, slots=True)

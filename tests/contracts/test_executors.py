@@ -49,6 +49,7 @@ EXECUTORS = [
     pytest.param("slurm", marks=pytest.mark.slurm),
     pytest.param("slurm-pilots", marks=pytest.mark.slurm),
     pytest.param("ray", marks=pytest.mark.ray),
+    pytest.param("ray-pilots", marks=pytest.mark.ray),
 ]
 
 
@@ -58,14 +59,15 @@ def server(
 ) -> Iterator[LiveServer]:
     """A server with one executor."""
     name, root = request.param.partition("-")[0], tmp_path_factory.mktemp(request.param)
+    pilots = PILOTS if request.param.endswith("-pilots") else False
     if name == "ray":
-        server = serving(request.getfixturevalue("ray"), root)
+        server = serving(request.getfixturevalue("ray"), root, pilots=pilots)
     else:
         environment: dict[str, str] = {}
         said: dict[str, object] = {}
         if name == "slurm":
             environment["SLURM_CONF"] = str(request.getfixturevalue("slurm").conf)
-            said = {"pilots": PILOTS if request.param == "slurm-pilots" else False, "poll": 0.2}
+            said = {"pilots": pilots, "poll": 0.2}
         settings: dict[str, object] = {"executors": name, "gpus": 2, "grace": 2}
         server = LiveServer(root, 16, settings, environment)
         config = server.home / "config" / "server.config.yaml"
@@ -93,14 +95,14 @@ def test_a_job_runs_and_all_of_it_comes_back(server: LiveServer, folder: Path) -
     assert attempt["allocation"]["node"] in known
 
 
-@pytest.mark.parametrize(("code", "message"), [("7", "code 7"), ("kill", "SIGKILL")])
-def test_ends_are_told_as_they_were(
-    server: LiveServer, folder: Path, code: str, message: str
-) -> None:
-    job = server.ended(server.send(folder, "exit.py", code))
-    assert (job["state"], job["reason"]) == ("failed", "nonzero_exit")
-    assert job["exit_code"] == (7 if code == "7" else 137)
-    assert message in job["message"]
+def test_ends_are_told_as_they_were(server: LiveServer, folder: Path) -> None:
+    said = {"7": (7, "code 7"), "kill": (137, "SIGKILL")}
+    jobs = {code: server.send(folder, "exit.py", code) for code in said}
+    for code, (exit_code, message) in said.items():
+        job = server.ended(jobs[code])
+        assert (job["state"], job["reason"]) == ("failed", "nonzero_exit")
+        assert job["exit_code"] == exit_code
+        assert message in job["message"]
 
 
 def test_jobs_have_gpus_of_their_own(server: LiveServer, folder: Path, tmp_path: Path) -> None:
@@ -110,31 +112,37 @@ def test_jobs_have_gpus_of_their_own(server: LiveServer, folder: Path, tmp_path:
     seen = [server.has_logged(job, b"up").partition(b"up ")[2].split()[:2] for job in jobs]
     assert seen[0] != seen[1], "the same device twice"
     assert all(devices.isdigit() for devices, _ in seen), seen
-    held = [
-        gpu["jobs"]
-        for node in server.api().server()["nodes"]
-        for gpu in node["gpus"]
-        if gpu["used"]
-    ]
-    assert sorted(job for users in held for job in users) == sorted(jobs)
+    shown = {job: told[0].decode() for job, told in zip(jobs, seen, strict=True)}
+    server.wait_for(lambda: used_gpus(server) == shown, "the devices that the jobs have")
     flag.touch()
     for job in jobs:
         server.completed(job)
+    none = server.send(folder, "main.py")
     both = server.completed(server.send(folder, "main.py", resources={"cpus": 1, "gpus": 2}))
     told = json.loads(server.job_log(both["job_id"]).splitlines()[-1])
     assert sorted(told["gpus"].split(",")) == ["0", "1"]
-    none = server.completed(server.send(folder, "main.py"))
-    assert json.loads(server.job_log(none["job_id"]).splitlines()[-1])["gpus"] in ("", None)
+    server.completed(none)
+    assert json.loads(server.job_log(none).splitlines()[-1])["gpus"] in ("", None)
 
 
-@pytest.mark.parametrize("kind", ["willing", "stubborn"])
-def test_a_job_is_stopped(server: LiveServer, folder: Path, tmp_path: Path, kind: str) -> None:
-    job = server.send(folder, "wait.py", str(tmp_path / "never"), kind)
-    server.has_logged(job, b"up")
-    workers = server.workers(job)
-    server.api().stop(job)
-    ended = server.ended(job)
-    assert (ended["state"], ended["reason"]) == ("stopped", "stop_requested")
+def used_gpus(server: LiveServer) -> dict[str, str]:
+    """The numbers of the devices that jobs are said to have, by job."""
+    nodes = server.api().server()["nodes"]
+    devices = [gpu for node in nodes for gpu in node["gpus"]]
+    return {job: gpu["uuid"].rpartition(":")[2] for gpu in devices for job in gpu["jobs"]}
+
+
+def test_jobs_are_stopped(server: LiveServer, folder: Path, tmp_path: Path) -> None:
+    never = str(tmp_path / "never")
+    jobs = [server.send(folder, "wait.py", never, kind) for kind in ("willing", "stubborn")]
+    for job in jobs:
+        server.has_logged(job, b"up")
+    workers = [worker for job in jobs for worker in server.workers(job)]
+    for job in jobs:
+        server.api().stop(job)
+    for job in jobs:
+        ended = server.ended(job)
+        assert (ended["state"], ended["reason"]) == ("stopped", "stop_requested")
     server.wait_for(lambda: not any(map(is_alive, workers)), "end of the workers")
 
 
@@ -178,8 +186,8 @@ def test_many_jobs_at_once(
     server: LiveServer, folder: Path, request: pytest.FixtureRequest
 ) -> None:
     # Where each is a job of an engine's own fewer will do; bench/ runs more of them.
-    counts = {"local": 60, "slurm": 40, "ray": 5}
-    count = counts.get(request.node.callspec.params["server"], 200)
+    counts = {"local": 60, "slurm": 40, "ray": 5, "ray-pilots": 60, "slurm-pilots": 100}
+    count = counts[request.node.callspec.params["server"]]
     spec = {
         "project": "many",
         "bundle": server.job(server.send(folder, "main.py"))["bundle"],

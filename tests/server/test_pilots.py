@@ -249,3 +249,19 @@ def test_the_settings_of_pilots() -> None:
     for wrong in ("many", {"moist": 1}, {"cpus": 0}, {"memory": "much"}):
         with pytest.raises(ConfigError, match="pilots"):
             read(wrong)
+
+
+def test_a_claim_is_good_for_who_shows_it_first() -> None:
+    pilots = Desk().pilots
+    claim = pilots.claims.new("pilot-1")
+    assert pilots.admit("pilot-1", claim, "word") == pilot_token("secret", "pilot-1")
+    assert pilots.admit("pilot-1", claim, "word") == pilot_token("secret", "pilot-1")
+    for name, shown, word in [
+        ("pilot-1", claim, "another"), ("pilot-1", "atc_x", "word"), ("pilot-2", claim, "word"),
+        ("pilot-1", claim, None),
+    ]:  # fmt: skip
+        with pytest.raises(Fenced):
+            pilots.admit(name, shown, word)
+    pilots.expect(set(), [])
+    with pytest.raises(Fenced):
+        pilots.admit("pilot-1", claim, "word")

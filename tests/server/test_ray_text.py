@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from atlas_server.domain.ports import Life
 from atlas_server.domain.resources import Gpu
 from atlas_server.domain.wishes import Wish, wish_of
 from atlas_server.executor_settings import Kind, RaySettings, SlurmSettings, chosen, read_executors
-from atlas_server.executors.ray_answers import WITHDRAWN, Row, machines, observation, row, to_come
+from atlas_server.executors.ray_answers import (
+    WITHDRAWN,
+    Row,
+    grouped,
+    machines,
+    observation,
+    row,
+    to_come,
+)
 from atlas_server.executors.ray_submission import Request, job, told
 from foundations.contract.cluster import read_cluster
 from foundations.contract.states import StateReason
@@ -49,6 +58,28 @@ def test_a_job_asks_for_what_it_is_given_and_no_more() -> None:
     there = sent(Request(machine="10.0.0.7"))
     assert there["entrypoint_resources"] == {"node:10.0.0.7": 0.001}
     assert there["entrypoint_num_cpus"] == 0
+
+
+def test_several_nodes_are_a_placement_group_for_which_the_job_itself_takes_nothing() -> None:
+    group = sent(Request(2.0, 1 << 30, 1, {"zone": "a"}, {"disk": 1}, nodes=3))
+    assert group["entrypoint"] == "exec '/py 3' -P -m atlas_runner.ray_group"
+    assert {key for key in group if key.startswith("entrypoint_")} == {"entrypoint_num_cpus"}
+    assert group["entrypoint_num_cpus"] == 0
+    assert json.loads(group["runtime_env"]["env_vars"]["ATLAS_GROUP_ASKED"]) == {
+        "name": "atlas-1f-12", "python": "/py 3", "nodes": 3, "labels": {"zone": "a"},
+        "bundle": {"CPU": 2.0, "GPU": 1, "memory": 1 << 30, "disk": 1}, "grace": 10.0,
+    }  # fmt: skip
+
+
+def test_they_wait_until_ray_has_their_nodes() -> None:
+    found = row({**SAID, "metadata": {"atlas_nodes": "2"}})
+    assert found.node is None
+    assert observation(found, None).life is Life.WAITING
+    bundles = [{"bundle_id": {"bundle_index": at}, "node_id": f"n{at}"} for at in (1, 0)]
+    groups = [{"name": "mine", "state": "CREATED", "bundles": bundles}]
+    assert grouped([*groups, {"name": "other", "state": "PENDING"}]) == {"mine": ("n0", "n1")}
+    placed = observation(replace(found, node="n0", others=("n1",)), "ray/0", ["ray/1"])
+    assert (placed.life, placed.node, placed.others) == (Life.ALIVE, "ray/0", ("ray/1",))
 
 
 def test_what_others_can_read_holds_no_secret() -> None:

@@ -14,6 +14,7 @@ from atlas_server.domain.rights import Right
 from atlas_server.services.pilots import PilotsHeard
 from foundations.contract.codec import plain
 from foundations.contract.pilots import PilotNews, PilotOrders
+from foundations.contract.tokens import CLAIM
 
 _LONGEST = 30.0
 
@@ -25,7 +26,10 @@ def routes(pilots: PilotsHeard) -> APIRouter:
     @needs(Right.RUNNER)
     async def pilot(body: PilotNews, authorization: str = Header(default="")) -> Response:
         """Take in what a pilot tells; one that asks is answered when there is something for it."""
-        desk = pilots.hear(authorization.removeprefix("Bearer "), body)
+        shown = authorization.removeprefix("Bearer ")
+        if shown.startswith(CLAIM):
+            return JSONResponse(plain(pilots.admit(shown, body)))
+        desk = pilots.hear(shown, body)
         orders = await _orders(desk, body) if body.asks else None
         return JSONResponse(plain(orders or PilotOrders()))
 

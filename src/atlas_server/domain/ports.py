@@ -135,6 +135,10 @@ class PilotDesk(Protocol):
         """Raise Fenced unless the token is that of the pilot of this name."""
         ...
 
+    def admit(self, name: str, claim: str, word: str | None) -> str:
+        """Return the token of a pilot that shows its claim; `word` is its own. Raises Fenced."""
+        ...
+
     def hear(self, news: PilotNews) -> None:
         """Take in what a pilot tells."""
         ...

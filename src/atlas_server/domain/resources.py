@@ -20,6 +20,10 @@ GIGABYTE = 1024**3
 _BILLION = 10**9
 
 
+# Beside an allocation, as it is kept: the devices that the runner says it was given.
+GIVEN = "given"
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """One device; `memory` in bytes, 0 where it is not known.

@@ -31,13 +31,16 @@ from atlas_server.executors.engine import Engine, EntryT, Home, Order
 from atlas_server.executors.engine_queue import EngineQueue, Look
 from atlas_server.executors.pilot import Waiting
 from atlas_server.executors.pilots import Pilots
-from atlas_server.pilot_settings import NO_PILOTS, PilotSettings
 from foundations.contract.cluster import KEYS_OF
+from foundations.contract.codec import plain
+from foundations.contract.pilots import Charge
 from foundations.contract.spec import JobSpec
 from foundations.contract.states import StateReason
 from foundations.errors import FoundationsError, Refused
 
 _RECOVERY = re.compile(r"-r[0-9]+$")
+# What a pilot is told of the server as the attempts are that it carries.
+_OF_THE_SERVER = ("server", "instance", "home", "remote", "server_stays")
 _OUT_OF_REACH = "The job's runner is gone, and nobody could look at what it left on its node."
 
 _OrderT = TypeVar("_OrderT", bound=Order)
@@ -55,9 +58,10 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
         home: Home,
         local: Executor,
         engine: Engine[EntryT, _OrderT],
-        pilots: PilotSettings = NO_PILOTS,
     ) -> None:
         self.name = settings.name
+        self._cluster = settings
+        self._home = home
         self._shares_files = settings.shared
         self._prefix = home.prefix
         self._local = local
@@ -65,7 +69,7 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
         self._queue = EngineQueue(engine, settings.poll)
         self._pilot_prefix = f"{self._prefix}pilot-"
         self.pilots = Pilots(
-            pilots,
+            settings.pilots,
             home.secret,
             lambda: f"{self._pilot_prefix}{secrets.token_hex(4)}",
             lambda name, waiting: self._queue.submit(self._pilot(name, waiting)),
@@ -85,6 +89,27 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
     def _pilot(self, name: str, waiting: Waiting) -> _OrderT:
         """Return what is to be submitted as a pilot that may carry this attempt."""
         raise NotImplementedError
+
+    def _charge(self, name: str, waiting: Waiting, token: str) -> dict[str, Any]:
+        """Return what a pilot is told, which shows the server this token."""
+        size, told = self._cluster.pilots, waiting.assignment
+        charge = Charge(
+            name=name,
+            executor=self.name,
+            token=token,
+            kind=list(waiting.kind),
+            cpus=size.cpus,
+            memory=size.memory,
+            gpus=size.gpus,
+            idle=size.idle,
+            life=size.life,
+            grace=self._home.grace,
+            **{key: told[key] for key in _OF_THE_SERVER},
+        )
+        return plain(charge)
+
+    def _told(self, assignment: Mapping[str, Any], handle: Handle) -> dict[str, Any]:
+        return {**assignment, **self._home.told_there(self._cluster, handle)}
 
     @abstractmethod
     def _meaning(self, entry: EntryT) -> Observation:
@@ -159,14 +184,6 @@ class ClusterExecutor(ABC, Generic[EntryT, _OrderT]):
             "Submit it with --image none, or to an executor with a container engine.",
         )
 
-    def _one_node(self, spec: JobSpec) -> FoundationsError | None:
-        if spec.num_nodes == 1:
-            return None
-        return Refused(
-            f"The job asks for {spec.num_nodes} nodes, and {self.name} gives one.",
-            "Leave `num_nodes` out.",
-        )
-
     def _not_for_us(self, spec: JobSpec) -> FoundationsError | None:
         """Refuse what only another kind of cluster understands."""
         wanted = KEYS_OF[self._engine.name.lower()]
@@ -219,3 +236,11 @@ def not_for(key: str, who: str) -> FoundationsError:
 def wishes_of(assignment: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what an assignment's job says of the cluster."""
     return assignment["spec"].get("cluster") or {}
+
+
+def may_share(spec: Mapping[str, Any]) -> bool:
+    """Whether a job is content with a part of what a pilot holds."""
+    cluster: Mapping[str, Any] = spec.get("cluster") or {}
+    own = cluster.get("sbatch") or cluster.get("node_resources") or cluster.get("pilot") is False
+    alone = own or spec.get("num_nodes", 1) > 1 or (spec.get("worker") or {}).get("image")
+    return not alone

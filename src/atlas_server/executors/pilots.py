@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from atlas_server.domain.berths import Kind, Need, Room
 from atlas_server.domain.ports import WAITING, Handle, Life, Observation
 from atlas_server.executors.pilot import Pilot, Waiting
+from atlas_server.executors.pilot_claims import PilotClaims
 from atlas_server.pilot_settings import PilotSettings
 from foundations.contract.pilots import PilotNews, PilotOrders
 from foundations.contract.states import StateReason
@@ -70,6 +71,7 @@ class Pilots:
         self._looks_at = 0.0
         self._expected: set[Handle] | None = None
         self._failures: dict[Kind, tuple[int, float]] = {}
+        self.claims = PilotClaims(secret)
         # For how long a new pilot of a kind has its place.
         self._spans: dict[Kind, float] = {}
 
@@ -136,6 +138,7 @@ class Pilots:
                 self._wake(kind)
             self._drop_ended()
             self._send_late()
+            self.claims.keep(self._pilots)
             return set(self._pilots)
 
     # -- what pilots ask
@@ -144,6 +147,10 @@ class Pilots:
         """Raise Fenced unless the token is that of the pilot of this name."""
         if not hmac.compare_digest(pilot_token(self._secret, name).encode(), token.encode()):
             raise Fenced("There is no such pilot, or the token is not its own.")
+
+    def admit(self, name: str, claim: str, word: str | None) -> str:
+        """Return the token of a pilot that shows its claim. Raises Fenced."""
+        return self.claims.admit(name, claim, word)
 
     def hear(self, news: PilotNews) -> None:
         """Take in what a pilot tells."""
@@ -305,6 +312,7 @@ class Pilots:
 
     def _carried_by(self, pilot: Pilot) -> Observation:
         seen = self._seen(pilot.name)
+        pilot.node = pilot.node or seen.node
         if seen.life is Life.GONE:
             return Observation(
                 Life.GONE,

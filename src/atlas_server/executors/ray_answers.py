@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,10 @@ _NEVER_BEGAN = {
     "JOB_ENTRYPOINT_COMMAND_START_ERROR",
 }
 _COMMAND_ENDED = "JOB_ENTRYPOINT_COMMAND_ERROR"
-# What the runner's anchor says when the runner has died (atlas_runner/anchor.py).
+# What the runner's anchor says when the runner has died (atlas_runner/anchor.py), and what starts
+# the anchors of several nodes when the first of these was lost (atlas_runner/ray_group.py).
 _RUNNER_DIED = 70
+_FIRST_NODE_LOST = 71
 # How long a node that was lost is shown, in seconds.
 _SHOWN_LOST = 3600.0
 _GROWN = "not there yet: started when jobs wait for it"
@@ -32,7 +34,10 @@ _GROWN = "not there yet: started when jobs wait for it"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job of Ray's; `node` is the number of the one that it is or was on, `ended` in seconds."""
+    """A job of Ray's; `node` is the number of the one that it is or was on, `ended` in seconds.
+
+    One for several `nodes` is on those of a placement group: on none before it has that.
+    """
 
     name: str
     state: str = PENDING
@@ -41,6 +46,13 @@ class Row:
     error: str | None = None
     code: int | None = None
     ended: float | None = None
+    nodes: int = 1
+    others: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The numbers of all nodes that it is known to be on."""
+        return self.others if self.node is None else (self.node, *self.others)
 
     @property
     def is_pending(self) -> bool:
@@ -65,10 +77,13 @@ class Machine:
 def row(said: Mapping[str, Any]) -> Row:
     """Return what Ray says of one job."""
     ended = said.get("end_time")
+    nodes = int((said.get("metadata") or {}).get("atlas_nodes") or 1)
     return Row(
         name=str(said.get("submission_id") or ""),
         state=str(said.get("status")),
-        node=said.get("driver_node_id"),
+        # What asks for a placement group is on a node of its own, which does not matter.
+        node=said.get("driver_node_id") if nodes == 1 else None,
+        nodes=nodes,
         why=str(said.get("message") or ""),
         error=said.get("error_type"),
         code=said.get("driver_exit_code"),
@@ -76,12 +91,28 @@ def row(said: Mapping[str, Any]) -> Row:
     )
 
 
-def observation(found: Row, node: str | None) -> Observation:
-    """Return what a row means for the runner that it is; `node` is where, as we call it."""
-    if found.state == PENDING:
+def grouped(said: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return the numbers of the nodes that placement groups have, by the groups' names."""
+    found: dict[str, tuple[str, ...]] = {}
+    for each in said:
+        bundles = sorted(
+            each.get("bundles") or [], key=lambda one: one["bundle_id"]["bundle_index"]
+        )
+        numbers = [one.get("node_id") for one in bundles]
+        if each.get("state") == "CREATED" and all(numbers):
+            found[str(each.get("name"))] = tuple(map(str, numbers))
+    return found
+
+
+def observation(found: Row, node: str | None, others: Sequence[str] = ()) -> Observation:
+    """Return what a row means for the runner that it is; `node` is where, as we call it.
+
+    `others` are further nodes.
+    """
+    if found.state == PENDING or (found.state == RUNNING and found.nodes > 1 and not found.others):
         return Observation(Life.WAITING, message="Waits in Ray for a place.")
     if found.state == RUNNING:
-        return Observation(Life.ALIVE, node=node)
+        return Observation(Life.ALIVE, node=node, others=tuple(others))
     gone = Observation(Life.GONE, node=node)
     if found.state == WITHDRAWN:
         # Should Ray start it all the same, the server refuses its claim.
@@ -110,6 +141,8 @@ def _failed(found: Row, gone: Observation) -> Observation:
         return replace(gone, certain=False, reachable=False, reason=lost, message=said)
     if found.code == _RUNNER_DIED:
         return gone
+    if found.code == _FIRST_NODE_LOST:
+        return replace(gone, certain=False, reachable=False)
     if found.code < 0:
         return replace(gone, certain=False)  # the anchor was killed; its runner need not be
     said = f"The node could not start the job's runner: {_last_line(found.why)}"

@@ -19,6 +19,7 @@ from atlas_server.executors.ray_answers import (
     WITHDRAWN,
     Machine,
     Row,
+    grouped,
     machines,
     row,
     to_come,
@@ -51,6 +52,8 @@ class RayQueue:
         # hour, and never lets go of the other.
         self._pending: dict[Handle, RayJob] = {}
         self._withdrawn: set[Handle] = set()
+        # The nodes of jobs for several.
+        self._groups: dict[Handle, tuple[str, ...]] = {}
 
     def submit(self, orders: Sequence[RayJob], *, doubtful: bool) -> dict[Handle, Row]:
         """Submit the first; where it has been before, Ray says so."""
@@ -80,10 +83,24 @@ class RayQueue:
                 found[handle] = replace(each, state=WITHDRAWN)
             elif each.error == START_TIMEOUT and handle in self._pending:
                 found[handle] = self._again(each)
-        if any(each.node not in self._machines for each in found.values() if each.state == RUNNING):
+        self._find_groups(found)
+        running = [each for each in found.values() if each.state == RUNNING]
+        if not {at for each in running for at in each.places} <= self._machines.keys():
             self.nodes()
         self._clean_up(found, expected)
         return found
+
+    def _find_groups(self, found: dict[Handle, Row]) -> None:
+        """Look up where jobs for several nodes are, until it is known."""
+        several = {name for name, each in found.items() if each.nodes > 1 and not each.is_pending}
+        unknown = {name for name in several if found[name].state == RUNNING} - self._groups.keys()
+        if unknown:
+            told = self._ask(f"/api/v0/placement_groups?limit={_MOST_NODES}&detail=true")
+            if told.get("result"):
+                self._groups |= grouped(told["data"]["result"]["result"])
+        self._groups = {name: at for name, at in self._groups.items() if name in several}
+        for name, (first, *others) in self._groups.items():
+            found[name] = replace(found[name], node=first, others=tuple(others))
 
     def nodes(self) -> tuple[Node, ...]:
         """List the nodes, and those that may be added."""

@@ -10,6 +10,7 @@ from atlas_server.domain.answers.system import NodeLive
 from atlas_server.domain.ports import Executor, Nearby, PilotDesk
 from atlas_server.domain.resources import Node
 from atlas_server.executor_settings import LocalSettings, RaySettings, Settings
+from atlas_server.executors.cluster import ClusterExecutor
 from atlas_server.executors.engine import Home
 from atlas_server.executors.inventory import DeclaredInventory
 from atlas_server.executors.local import LocalExecutor
@@ -36,7 +37,7 @@ class Fleet:
         self.pilots: Mapping[str, PilotDesk] = {
             name: executor.pilots
             for name, executor in self.offered.items()
-            if isinstance(executor, SlurmExecutor)
+            if isinstance(executor, ClusterExecutor)
         }
         self.executors: Mapping[str, Executor] = {local.name: local, **self.offered}
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from atlas_server.domain.berths import Need
 from atlas_server.domain.ports import Executor, Handle, Launch, Observation
 from atlas_server.executor_settings import SlurmSettings
-from atlas_server.executors.cluster import ClusterExecutor, whole_gpus, wishes_of
+from atlas_server.executors.cluster import ClusterExecutor, may_share, whole_gpus, wishes_of
 from atlas_server.executors.engine import EngineAway, EngineRefused, Home
 from atlas_server.executors.pilot import Waiting
 from atlas_server.executors.slurm_arrays import Submission
@@ -18,8 +16,6 @@ from atlas_server.executors.slurm_commands import SlurmCommands
 from atlas_server.executors.slurm_queue import SlurmQueue
 from atlas_server.executors.slurm_script import Program, Request, amounts, options, tasks, wishes
 from atlas_server.executors.slurm_tables import Row, observation
-from foundations.contract.codec import plain
-from foundations.contract.pilots import Charge
 from foundations.contract.spec import JobSpec
 from foundations.contract.tokens import pilot_token
 from foundations.errors import FoundationsError, Refused
@@ -28,8 +24,6 @@ log = logging.getLogger(__name__)
 
 # How long what Slurm has said of a kind of job holds for the next ones of it.
 _VERDICTS = 256
-# What a pilot is told of the server as the attempts are that it carries.
-_OF_THE_SERVER = ("server", "instance", "home", "remote", "server_stays")
 
 
 class SlurmExecutor(ClusterExecutor[Row, Submission]):
@@ -41,7 +35,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         self._commands = SlurmCommands(home.environment, settings.conf, settings.patience)
         self._verdicts: dict[tuple[str, ...], str | None] = {}
         engine = SlurmQueue(settings, self._commands, home.prefix)
-        super().__init__(settings, home, local, engine, settings.pilots)
+        super().__init__(settings, home, local, engine)
 
     def objection(self, spec: JobSpec) -> FoundationsError | None:
         """Return why Slurm would refuse such a job, as Slurm itself says."""
@@ -79,7 +73,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
 
     def _shared(self, launch: Launch, handle: Handle) -> Waiting | None:
         request, told = self._request(launch), self._told(launch.assignment, handle)
-        if not _may_share(told["spec"]):
+        if not may_share(told["spec"]):
             return None
         limit = request.timeout
         seconds = None if limit is None else limit + self._settings.margin
@@ -88,24 +82,12 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         return Waiting(handle, kind, need, told, lambda: self._submit(launch, handle))
 
     def _pilot(self, name: str, waiting: Waiting) -> Submission:
-        size, grace, told = self._settings.pilots, self._home.grace, waiting.assignment
+        size, grace = self._settings.pilots, self._home.grace
         memory = size.memory or None
         request = Request(size.cpus, memory, size.gpus, None, {}, grace)
-        charge = Charge(
-            name=name,
-            executor=self.name,
-            token=pilot_token(self._home.secret, name),
-            kind=list(waiting.kind),
-            cpus=size.cpus,
-            memory=size.memory,
-            gpus=size.gpus,
-            idle=size.idle,
-            life=size.life,
-            grace=grace,
-            **{key: told[key] for key in _OF_THE_SERVER},
-        )
+        charge = self._charge(name, waiting, pilot_token(self._home.secret, name))
         asked = tuple(options(request, self._settings, waiting.kind))
-        return Submission(name, "pilot", asked, self._program("pilot"), plain(charge))
+        return Submission(name, "pilot", asked, self._program("pilot"), charge)
 
     def _meaning(self, entry: Row) -> Observation:
         return observation(entry, f"{self.name}/")
@@ -131,9 +113,6 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             avoid=tuple(avoid),
             nodes=spec.get("num_nodes", 1),
         )
-
-    def _told(self, assignment: Mapping[str, Any], handle: Handle) -> dict[str, Any]:
-        return {**assignment, **self._home.told_there(self._settings, handle)}
 
     def _program(self, module: str = "errand") -> Program:
         home, settings = self._home, self._settings
@@ -172,10 +151,3 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
         if said is not None:
             del self._verdicts[key]
         return said
-
-
-def _may_share(spec: Mapping[str, Any]) -> bool:
-    """Whether a job is content with a part of what a pilot holds."""
-    cluster: Mapping[str, Any] = spec.get("cluster") or {}
-    own = cluster.get("sbatch") or cluster.get("pilot") is False or spec.get("num_nodes", 1) > 1
-    return not own and not (spec.get("worker") or {}).get("image")

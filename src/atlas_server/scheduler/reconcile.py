@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from atlas_server.domain.leases import ELSEWHERE
 from atlas_server.domain.ports import GONE, UNKNOWN, Executor, Life, Observation
 from atlas_server.domain.records import AttemptRecord, JobRecord
-from atlas_server.domain.relocation import relocated
-from atlas_server.domain.resources import Allocation
+from atlas_server.domain.relocation import devices, relocated
+from atlas_server.domain.resources import GIVEN, Allocation, Node
 from atlas_server.scheduler.launch import Launcher
 from atlas_server.services.jobs import Jobs
 from atlas_server.services.leases import Leases
@@ -76,6 +76,8 @@ class Reconciler:
         handles = {attempt.id: self._handle(attempt) for _, attempt in held}
         observed = executor.observe([handle for handle in handles.values() if handle])
         waits: dict[str, str] = {}
+        told = any(attempt.allocation.get(GIVEN) for _, attempt in held)
+        nodes = {node.name: node for node in executor.nodes()} if told else {}
         for job, attempt in held:
             handle = handles[attempt.id]
             if handle is None:
@@ -88,7 +90,7 @@ class Reconciler:
             elif job.state is JobState.STOPPING and attempt.id not in self._asked_to_stop:
                 self._asked_to_stop.add(attempt.id)
                 executor.stop(handle, grace=self._grace)
-            elif seen.node is not None and _nodes_of(seen) != _names(attempt):
+            elif seen.node is not None and _is_elsewhere(attempt, seen, nodes):
                 self._relocate(attempt, _nodes_of(seen), executor, held)
                 acted = True
             elif job.state is JobState.STARTING and _is_news(seen, job):
@@ -109,7 +111,8 @@ class Reconciler:
     ) -> None:
         others = [Allocation.from_json(each.allocation) for _, each in held if each != attempt]
         own = Allocation.from_json(attempt.allocation)
-        allocation = relocated(own, nodes, executor.nodes(), others)
+        given = attempt.allocation.get(GIVEN, ())
+        allocation = relocated(own, nodes, executor.nodes(), others, given)
         self._whereabouts.relocate(attempt, allocation)
 
     def _handle(self, attempt: AttemptRecord) -> str | None:
@@ -170,9 +173,15 @@ def _is_news(seen: Observation, job: JobRecord) -> bool:
     return seen.life is Life.WAITING and seen.message not in (None, job.message)
 
 
+def _is_elsewhere(attempt: AttemptRecord, seen: Observation, nodes: Mapping[str, Node]) -> bool:
+    """Whether an attempt is on other nodes than is written down, or has other devices."""
+    allocation = Allocation.from_json(attempt.allocation)
+    if _nodes_of(seen) != [part.node for part in allocation.parts()]:
+        return True
+    node, given = nodes.get(allocation.node), attempt.allocation.get(GIVEN)
+    known = devices(node, given) if node is not None and given else ()
+    return bool(known) and set(known) != {uuid for uuid, _ in allocation.gpus}
+
+
 def _nodes_of(seen: Observation) -> list[str]:
     return [name for name in (seen.node, *seen.others) if name is not None]
-
-
-def _names(attempt: AttemptRecord) -> list[str]:
-    return [part.node for part in Allocation.from_json(attempt.allocation).parts()]

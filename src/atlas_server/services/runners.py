@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from contextlib import suppress
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,7 @@ from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain import leases, reports
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord, JobRecord
+from atlas_server.domain.resources import GIVEN, Allocation
 from atlas_server.services import tracking
 from atlas_server.services.feed import Feed
 from atlas_server.services.jobs import Jobs
@@ -67,8 +69,10 @@ class Runners:
             # In a transaction of its own: this one ends with the error.
             self._keep_late_result(late.attempt, report)
             raise
-        # Where it starts to run makes no difference to the scheduler, where it ends does.
-        self._feed.notify(job.job_id, moved=finished, recorded=bool(report.journal))
+        # Where it starts to run makes no difference to the scheduler, unless with other devices
+        # than was thought; where it ends does.
+        moved = finished or bool(_given(attempt, report))
+        self._feed.notify(job.job_id, moved=moved, recorded=bool(report.journal))
         return Reply(size, job.state is JobState.STOPPING)
 
     def _write_down(self, token: str, report: Report) -> tuple[AttemptRecord, JobRecord, int]:
@@ -117,6 +121,9 @@ class Runners:
         if report.environment is not None:
             environment = reports.readable(report.environment)
             rows.set_values(connection, job.id, {"environment": environment})
+            if given := _given(attempt, report):
+                noted = {**attempt.allocation, GIVEN: given}
+                rows.update_attempt(connection, attempt.id, {"allocation": noted})
         if _has_started(report):
             job = self._jobs.mark_running(connection, job, attempt, report.started_at)
         if report.result is not None:
@@ -160,6 +167,16 @@ def current_attempt(
 
 def _same(token: str, given: str) -> bool:
     return hmac.compare_digest(token.encode(), given.encode())
+
+
+def _given(attempt: AttemptRecord, report: Report) -> list[str]:
+    """Return the devices that a runner tells it was given, where these are others than we know."""
+    told = (report.environment or {}).get("devices")
+    if not told or not isinstance(told, list):
+        return []
+    given = [str(each) for each in cast("list[Any]", told)]
+    known = [uuid for uuid, _ in Allocation.from_json(attempt.allocation).gpus]
+    return given if sorted(given) != sorted(known) else []
 
 
 def _has_started(report: Report) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from atlas_server.domain.ports import Clock
 from atlas_server.domain.records import AttemptRecord
-from atlas_server.domain.resources import Allocation, Node, recorded
+from atlas_server.domain.resources import GIVEN, Allocation, Node, recorded
 from atlas_server.services.feed import Feed
 from atlas_server.store import events, jobs
 from atlas_server.store.engine import Store
@@ -26,11 +26,13 @@ class Whereabouts:
 
     def relocate(self, attempt: AttemptRecord, allocation: Allocation) -> None:
         """Note where an attempt is, if it is not over."""
-        values = {"allocation": recorded(allocation, self._nodes())}
+        kept = recorded(allocation, self._nodes())
         with self._store.write() as connection:
             current = jobs.find_attempt(connection, attempt.id)
             if current is None or current.ended_at is not None:
                 return
+            given = current.allocation.get(GIVEN)
+            values = {"allocation": {**kept, GIVEN: given} if given else kept}
             jobs.update_attempt(connection, attempt.id, values)
             payload = {"node": allocation.node}
             events.append(connection, self._clock.now(), "job.placed", attempt.job_id, payload)

@@ -16,7 +16,8 @@ class Charge:
 
     `kind` is what it was asked of the engine with, and jobs that it may carry would have been;
     `memory` in bytes; `idle`, `life` and `grace` in seconds: for how long it waits for further
-    attempts, takes them, and has them end when they are told to.
+    attempts, takes them, and has them end when they are told to. `token` is what it shows: where
+    others can read it, a claim, which it exchanges for its token.
     """
 
     name: str
@@ -42,7 +43,8 @@ class PilotNews:
 
     `ended` are handles whose runners have gone since it was last heard of; `left` is for how many
     seconds it has its place, where it knows; `takes`: it may be given more. Where it `asks`, the
-    answer is to come when there is something for it, within `patience` seconds.
+    answer is to come when there is something for it, within `patience` seconds. `word` is its own,
+    of chance, by which one that shows a claim is known when it asks again.
     """
 
     name: str
@@ -59,6 +61,7 @@ class PilotNews:
     ended: List[str] = field(default_factory=list)
     asks: bool = False
     patience: float = 0.0
+    word: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,12 @@ class Berth:
 
 @dataclass(frozen=True)
 class PilotOrders:
-    """The server's answer: attempts to begin and to stop; `end`: to make room for others."""
+    """The server's answer: attempts to begin and to stop; `end`: to make room for others.
+
+    `token` is for one that has shown its claim: what it shows from now on.
+    """
 
     begin: List[Berth] = field(default_factory=list)
     stop: List[str] = field(default_factory=list)
     end: bool = False
+    token: Optional[str] = None
