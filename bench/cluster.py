@@ -100,7 +100,7 @@ class Cluster:
         settings = RunnerSettings(
             lambda: "", "mine", str(root), str(root / "blobs"), "python", 10.0, 10.0, 30.0,
         )  # fmt: skip
-        launcher, leases = Launcher(jobs, settings), Leases(self.store, clock, 30.0)
+        launcher, leases = Launcher(jobs, settings, tuple), Leases(self.store, clock, 30.0)
         whereabouts = Whereabouts(self.store, feed, clock, executor.nodes)
         reconciler = Reconciler(jobs, leases, whereabouts, launcher, 10.0)
         self.scheduler = Scheduler(

@@ -24,10 +24,9 @@ from atlas_server.domain.ports import Nearby
 from atlas_server.domain.resources import Node
 from atlas_server.domain.retention import read_retention
 from atlas_server.endpoints import Parts, routers
-from atlas_server.executor_settings import SlurmSettings
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
-from atlas_server.executors.registry import make_fleet
+from atlas_server.executors.registry import clusters_of, make_fleet
 from atlas_server.kept import kept
 from atlas_server.observation import observe
 from atlas_server.samplers.registry import make_study
@@ -194,8 +193,10 @@ class Assembly:
         config, store, clock, fleet = self.config, self._store, self._clock, self._fleet
         self._containers = ContainerHost(self._instance, config.run_dir)
         workers, nodes = _workers(config, self._containers), self._machines.nodes
-        clusters = [each.name for each in config.executors if isinstance(each, SlurmSettings)]
-        places = Places(nodes, fleet.offered if fleet is not None else {}, clusters)
+        offered = fleet.offered if fleet is not None else {}
+        own = self._identification.own_token
+        clusters = {} if offered else clusters_of(config, self._around.umask, self._instance, own)
+        places = Places(nodes, offered, clusters)
         rules = configured(config.limits)
         limits = LimitBook(
             store, self._feed, self._bundles, clock, rules, self._kept.files.values()

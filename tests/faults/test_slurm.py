@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,14 @@ import pytest
 from tests.live import LiveServer, make_folder
 from tests.processes import is_alive
 from tests.slurm import SlurmCluster
+
+from atlas_server.config import ServerConfig
+from atlas_server.domain.resources import Node
+from atlas_server.executor_settings import read_executors
+from atlas_server.executors.registry import clusters_of
+from atlas_server.services.places import Places
+from foundations.contract.spec import JobSpec
+from foundations.errors import Refused
 
 pytestmark = pytest.mark.slurm
 
@@ -98,6 +107,19 @@ def test_slurm_says_what_it_would_refuse_and_where_jobs_may_run(
         folder, "wait.py", "/", executor="local", environment={"SLURMD_NODENAME": "x"}
     )
     assert server.completed(anywhere)["attempt_list"][0]["executor"] == "local"
+
+
+def test_a_process_that_does_not_schedule_asks_slurm_as_well(
+    cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    executors = read_executors({"slurm": {"conf": str(cluster.conf)}})
+    config = ServerConfig(home=tmp_path, executors=executors)
+    node = Node("slurm/n1", 16.0, 8000 << 20, executor="slurm")
+    places = Places(lambda: [node], {}, clusters_of(config, 0o77, "instance", "secret"))
+    spec = JobSpec("project", "digest", ["main.py"], user="tester", executor="slurm")
+    assert places.settled(spec) == spec
+    with pytest.raises(Refused, match="Invalid feature specification"):
+        places.settled(replace(spec, executor=None, cluster={"constraint": "a100"}))
 
 
 def test_a_job_that_is_cancelled_in_slurm_says_so(

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from atlas_server.domain.allowance import Allowance, Obstacle
+from atlas_server.domain.fits import Fits
 from atlas_server.domain.frontier import Frontier
 from atlas_server.domain.limits import NO_RULES, Rules
 from atlas_server.domain.queue import Line, Standing, Turns, Waiting, WaitQueue
@@ -141,7 +142,8 @@ class Round:
         self.policy = policy
         self.standing = standing_of(nodes, running, fairness)
         self.allowance = Allowance(fairness.rules)
-        self.spots = [Spot(node) for node in nodes if node.accepting]
+        accepting = (node for node in nodes if node.accepting)
+        self.spots = [Spot(node, number) for number, node in enumerate(accepting)]
         by_name = {spot.free.node.name: spot for spot in self.spots}
         for job in running:
             self.allowance.take(job.job_id, job, job.allocation.amount())
@@ -154,6 +156,8 @@ class Round:
         # Of each wish: what found no place in one part of the machines may find it in another.
         self._no_place: defaultdict[Wish, Frontier] = defaultdict(Frontier)
         self._too_large: defaultdict[Wish, Frontier] = defaultdict(Frontier)
+        self._fits: dict[tuple[Demand, Wish], Fits] = {}
+        self._put_on: list[Spot] = []
         self._holds_left = {True: min(policy.holds, len(self.spots)), False: 1}
 
     def decide(self, queue: WaitQueue) -> Decision:
@@ -195,18 +199,29 @@ class Round:
         limit = float("inf") if timeout is None else timeout
         if self._no_place[line.wish].covers(demand, limit):
             return None
-        spots = self.fitting(demand, line.wish)
         end = None if timeout is None else self.now + timeout
-        ways = ((spot, spot.way_in(demand, end)) for spot in spots)
-        places = chosen(((spot, held) for spot, held in ways if held), line.wish.nodes)
+        places, fits = self._places(demand, line.wish, end)
         if places:
             return self._put(places, end)
-        self._no_place[line.wish].add(demand, limit if spots else 0.0)
+        self._no_place[line.wish].add(demand, limit if fits else 0.0)
         return None
+
+    def _places(self, demand: Demand, wish: Wish, end: float | None) -> tuple[Sequence[Way], bool]:
+        """Return where a job can start, and whether there was room, holds aside."""
+        if wish.nodes > 1:
+            spots = self.fitting(demand, wish)
+            ways = ((spot, spot.way_in(demand, end)) for spot in spots)
+            return chosen(((spot, held) for spot, held in ways if held), wish.nodes), bool(spots)
+        fits = self._fits.get((demand, wish))
+        if fits is None:
+            fits = self._fits[demand, wish] = Fits(self.spots, self._put_on, demand, wish)
+        way = fits.best(end)
+        return ([way] if way is not None else []), not fits.is_empty
 
     def _put(self, places: Sequence[Way], end: float | None) -> Allocation:
         for spot, held in places:
             spot.put(held, self.now, end)
+            self._put_on.append(spot)
         first, *others = (held.on(spot.free.node.name) for spot, held in places)
         return replace(first, others=tuple(others)) if others else first
 

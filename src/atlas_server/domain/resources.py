@@ -176,9 +176,11 @@ def thousandths(amount: float) -> int:
 def recorded(allocation: Allocation, nodes: Iterable[Node]) -> dict[str, Any]:
     """What is kept of an allocation: its JSON form and, for people, what its devices are called."""
     kept = allocation.to_json()
-    names = {gpu.uuid: gpu.name for node in nodes for gpu in node.gpus}
-    uuids = [uuid for part in allocation.parts() for uuid, _ in part.gpus]
+    parts = allocation.parts()
+    uuids = [uuid for part in parts for uuid, _ in part.gpus]
     if uuids:
+        held = {part.node for part in parts}
+        names = {gpu.uuid: gpu.name for node in nodes if node.name in held for gpu in node.gpus}
         kept["gpu_names"] = {uuid: names.get(uuid, "") for uuid in uuids}
     return kept
 

@@ -63,10 +63,15 @@ class Hold:
 class Spot:
     """An accepting node in one round: what is free, who is on it, for whom it is held."""
 
-    __slots__ = ("_in_order", "_occupants", "empty", "executor", "free", "hold")
+    __slots__ = (
+        "_in_order", "_occupants", "changes", "empty", "executor", "free", "hold", "number",
+    )  # fmt: skip
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, number: int = 0) -> None:
+        """`number` is its place among the spots of the round."""
         self.executor = node.executor
+        self.number = number
+        self.changes = 0
         self.empty = Free(node)
         self.free = Free(node)
         self._occupants: list[Occupant] = []
@@ -76,6 +81,7 @@ class Spot:
     def put(self, held: Held, started_at: float, end: float | None) -> None:
         """Count a job that is here; `end` is when it ends at the latest."""
         self.free.take(held)
+        self.changes += 1
         self._occupants.append(Occupant(held, started_at, end))
         self._in_order = False
         if self.hold is not None:

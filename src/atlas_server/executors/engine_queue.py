@@ -111,13 +111,13 @@ class EngineQueue(Generic[EntryT, _OrderT]):
                 refused,
                 withdrawn,
                 handle in self._waiting,
-                self.answers,
+                self._has_looked.is_set() and not self._is_away,
             )
 
     @property
-    def answers(self) -> bool:
-        """Whether the engine has done so when it was last asked."""
-        return self._has_looked.is_set() and not self._is_away
+    def is_away(self) -> bool:
+        """Whether the engine did not answer when it was last asked."""
+        return self._is_away
 
     def named(self, prefix: str) -> set[Handle]:
         """Return what it has, and has not done with, of which the handle begins so."""

@@ -77,6 +77,27 @@ def make_fleet(config: ServerConfig, umask: int, instance: str, secret: str) -> 
 
     `secret` is the server's own.
     """
+    declared = DeclaredInventory(
+        config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
+    )
+    home, inherited = _home(config, umask, instance, secret)
+    return Fleet(config.executors, home, LocalExecutor(declared, inherited, str(config.home)))
+
+
+def clusters_of(
+    config: ServerConfig, umask: int, instance: str, secret: str
+) -> Mapping[str, Executor]:
+    """Return executors of clusters that are asked what they would refuse, and nothing else."""
+    home, inherited = _home(config, umask, instance, secret)
+    local = LocalExecutor(DeclaredInventory(gpus=0), inherited)
+    configured = [each for each in config.executors if not isinstance(each, LocalSettings)]
+    return {each.name: _executor(each, home, local) for each in configured}
+
+
+def _home(
+    config: ServerConfig, umask: int, instance: str, secret: str
+) -> tuple[Home, dict[str, str]]:
+    """Return what runners share with the server, and the environment of those on this machine."""
     inherited = without_secrets(environment(config, ATLAS_UMASK=f"{umask:03o}"))
     # That of whoever has started the server: none of the jobs' business.
     inherited.pop(TOKEN, None)
@@ -84,9 +105,6 @@ def make_fleet(config: ServerConfig, umask: int, instance: str, secret: str) -> 
     ours = dict(inherited)
     for name in RAY_SECRETS:
         inherited.pop(name, None)
-    declared = DeclaredInventory(
-        config.cpus, config.memory, config.gpus, config.visible_gpus, config.gpu_check
-    )
     home = Home(
         path=str(config.home),
         python=sys.executable,
@@ -96,4 +114,4 @@ def make_fleet(config: ServerConfig, umask: int, instance: str, secret: str) -> 
         grace=config.grace,
         secret=secret,
     )
-    return Fleet(config.executors, home, LocalExecutor(declared, inherited, str(config.home)))
+    return home, inherited

@@ -131,7 +131,7 @@ class SlurmExecutor(ClusterExecutor[Row, Submission]):
             *amounts(request, self._settings),
             *wishes(request, self._settings),
         )
-        if key not in self._verdicts and not self._queue.answers:
+        if key not in self._verdicts and self._queue.is_away:
             return None
         if key not in self._verdicts:
             words = ("sbatch", "--test-only", "--chdir=/", *key)

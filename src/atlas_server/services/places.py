@@ -23,19 +23,19 @@ _SHOWN = 20
 class Places:
     """What this server makes of where jobs ask to run.
 
-    Without `executors`, in a process that does not schedule, only `nodes` are known, and the names
-    of `clusters`.
+    In a process that does not schedule there are no `executors`, but `nodes` are known, as the one
+    that does has told, and `clusters` can be asked what they would refuse.
     """
 
     def __init__(
         self,
         nodes: Callable[[], Sequence[Node]],
         executors: Mapping[str, Executor] | None = None,
-        clusters: Sequence[str] = (),
+        clusters: Mapping[str, Executor] | None = None,
     ) -> None:
         self._nodes = nodes
         self._executors = executors or {}
-        self._clusters = clusters
+        self._clusters = clusters or {}
 
     def settled(self, spec: JobSpec) -> JobSpec:
         """Return the spec with its executor named where only one can run it.
@@ -74,12 +74,17 @@ class Places:
                 f"This server has: {', '.join(self._executors)}.",
             )
         if cluster and name is None and not self._executors and self._clusters:
-            spec = replace(spec, executor=self._clusters[0])
+            able = [each for each, one in self._clusters.items() if one.objection(spec) is None]
+            spec = replace(spec, executor=[*able, *self._clusters][0])
         return replace(spec, cluster=cluster)
 
     def _able(self, spec: JobSpec) -> list[str]:
         """Return the executors that take such a job. Raises why where none does."""
         if not self._executors:
+            cluster = self._clusters.get(spec.executor or "")
+            objection = cluster.objection(spec) if cluster is not None else None
+            if objection is not None:
+                raise objection
             return []
         asked = [spec.executor] if spec.executor else list(self._executors)
         objections: dict[str, FoundationsError] = {}

@@ -34,12 +34,10 @@ class Snapshots:
         with self._store.read() as connection:
             newest, ids = events.changed_jobs(connection, seq)
             changed = _jobs(connection, ids)
-            current = [
-                attempt
-                for job in changed
-                if not job.state.is_final and job.attempts
-                for attempt in jobs.attempts_of(connection, job.id)[-1:]
-            ]
+            current = jobs.newest_attempts(
+                connection,
+                [job.id for job in changed if not job.state.is_final and job.attempts],
+            )
         return newest, ids - {job.job_id for job in changed}, changed, current
 
     def held_since(self, since: float) -> list[Stay]:
