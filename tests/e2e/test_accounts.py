@@ -215,7 +215,7 @@ def test_login_lives_on_while_it_is_used_at_names_of_the_server(tmp_path):
         def outlived() -> bool:
             known = lab.ask("GET", "/auth/me", who="mia")
             assert known.status == 200, known
-            return known.json["user"]["expires_at"] > born + 4
+            return known.json["user"]["expires_at"] > born + 3
 
         server.wait_for(outlived)
         # The others, who did nothing, have to log in again.
