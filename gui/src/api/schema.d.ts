@@ -2100,7 +2100,8 @@ export interface components {
          *
          *     `ended` are handles whose runners have gone since it was last heard of; `left` is for how many
          *     seconds it has its place, where it knows; `takes`: it may be given more. Where it `asks`, the
-         *     answer is to come when there is something for it, within `patience` seconds.
+         *     answer is to come when there is something for it, within `patience` seconds. `word` is its own,
+         *     of chance, by which one that shows a claim is known when it asks again.
          */
         PilotNews: {
             /** Name */
@@ -2142,6 +2143,8 @@ export interface components {
              * @default 0
              */
             patience: number;
+            /** Word */
+            word?: string | null;
         };
         /**
          * ProjectChange
