@@ -17,7 +17,8 @@ REMOVABLE = (LOG, ARTIFACTS, RESULTS, DIRECTORIES, MEASUREMENTS, JOB)
 """What a rule may remove: of a job, or the job with all that it has."""
 
 _DAY = 86400.0
-_FINAL = {state.value: state for state in FINAL_STATES}
+_FINAL = {state.value: state for state in sorted(FINAL_STATES, key=lambda state: state.value)}
+_MOST_SPARED = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def _rule(number: int, value: Any) -> Rule:
     if after is None:
         raise ConfigError(f"{where}: say `after` how long, as in 90d.")
     keep_last = given.get("keep_last", 0)
-    if isinstance(keep_last, bool) or not isinstance(keep_last, int) or keep_last < 0:
+    is_whole = isinstance(keep_last, int) and not isinstance(keep_last, bool)
+    if not is_whole or not 0 <= keep_last <= _MOST_SPARED:
         raise ConfigError(f"{where}: keep_last must be a whole number, not {keep_last!r}.")
     states = _some(f"{where}: states", given.get("states", list(_FINAL)), tuple(_FINAL))
     return Rule(
@@ -167,6 +169,8 @@ def _texts(where: str, value: Any) -> list[str]:
 
 def _some(where: str, value: Any, known: Collection[str]) -> list[str]:
     found = _texts(where, value)
+    if not found:
+        raise ConfigError(f"{where} must name something.", f"Known: {', '.join(known)}.")
     for each in found:
         if each not in known:
             raise ConfigError(
