@@ -41,6 +41,28 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectRule:
+    """What was set for `what` of one project: it counts instead of the configuration's rules.
+
+    As a `Rule` says; where `after` is None it is kept for ever.
+    """
+
+    project: str
+    what: str
+    after: float | None
+    states: tuple[JobState, ...]
+    keep_last: int = 0
+
+    def rule(self) -> Rule | None:
+        """Return the rule that removes it; None where none does."""
+        if self.after is None:
+            return None
+        exactly = self.project.translate(_LITERALLY)
+        name = f"project {self.project}"[:60]
+        return Rule(name, (self.what,), self.after, self.states, (exactly,), self.keep_last)
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
     """All rules. Jobs with a tag in `exempt` (key, value or None for any) are left alone.
 
@@ -55,7 +77,10 @@ class Retention:
 
 
 KEEP_ALL = Retention()
+# What patterns of names would take for more than a letter.
+_LITERALLY = str.maketrans({letter: f"[{letter}]" for letter in "[*?"})
 _SETTINGS = ("rules", "exempt", "audit", "environments")
+_OF_PROJECTS = ("remove", "after", "states", "keep_last")
 _OF_RULES = ("name", "remove", "after", "states", "projects", "keep_last")
 
 
@@ -80,6 +105,22 @@ def read_retention(value: Any) -> Retention:
         _duration("retention: audit", given.get("audit", "never")),
         _duration("retention: environments", given.get("environments", "60d")),
     )
+
+
+def read_project_rules(project: str, value: Any) -> list[ProjectRule]:
+    """Return what is to be set for a project: `remove`, `after` and what else rules have.
+
+    Raises ConfigError.
+    """
+    given = _mapping("The rule", value, _OF_PROJECTS)
+    if given.get("after") is None:
+        raise ConfigError("Say `after` how long, as in 90d, or never.")
+    is_kept = given["after"] == "never"
+    rule = _rule(1, {**given, "name": project, "after": 1 if is_kept else given["after"]})
+    return [
+        ProjectRule(project, what, None if is_kept else rule.after, rule.states, rule.keep_last)
+        for what in dict.fromkeys(rule.remove)
+    ]
 
 
 def _rule(number: int, value: Any) -> Rule:
