@@ -51,8 +51,15 @@ function Viewer({ job, artifact }: { job: JobDetails; artifact: Artifact }) {
   );
 }
 
+/** Names that several jobs have: pictures first, what a browser cannot show last. */
 function sharedKeys(jobs: readonly JobDetails[]): string[] {
-  const counts = new Map<string, number>();
-  for (const job of jobs) for (const key of new Set(job.artifacts.map((artifact) => artifact.key))) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return [...counts].filter(([, count]) => count > 1).sort((a, b) => b[1] - a[1]).map(([key]) => key);
+  const newest = jobs.flatMap((job) => [...new Map(job.artifacts.map((artifact) => [artifact.key, artifact])).values()]);
+  const shared = [...Map.groupBy(newest, (artifact) => artifact.key)].filter(([, those]) => those.length > 1);
+  const rank = ([, [first, ...more]]: (typeof shared)[number]) => (first === undefined ? 0 : worth(first) * 1000 + more.length);
+  return shared.sort((a, b) => rank(b) - rank(a)).map(([key]) => key);
+}
+
+function worth(artifact: Artifact): number {
+  const kind = fileKind(artifact.filename, artifact.type ?? "");
+  return artifact.folder || kind === "other" ? 0 : kind === "image" ? 2 : 1;
 }
