@@ -1,6 +1,8 @@
 """Atlas on Ray beside Ray alone: how much later a job starts, and how long several take.
 
-    .venv/bin/python bench/ray.py [--each 10] [--many 40]
+    .venv/bin/python bench/ray.py [--each 10] [--many 40] [--short 400]
+
+The last figure is of jobs that share two pilots.
 
 Starts a cluster of two nodes on this machine (tests/ray.py; scripts/ray-environment makes its Ray),
 and takes turns, so that whatever else the machine does meets both.
@@ -18,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.live import LiveServer
-from tests.ray import RayCluster, serving
+from tests.ray import CPUS, RayCluster, serving
 
 from foundations.sending import new_job_id
 
@@ -29,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--each", type=int, default=10)
     parser.add_argument("--many", type=int, default=40)
+    parser.add_argument("--short", type=int, default=400)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, RayCluster() as ray:
         root = Path(place)
@@ -36,9 +39,13 @@ def main() -> None:
         folder.mkdir()
         (folder / "main.py").write_text(MAIN)
         (root / "atlas").mkdir()
+        (root / "pilots").mkdir()
         with serving(ray, root / "atlas") as server:
             one_by_one(ray, server, folder, root, arguments.each)
-            many(ray, server, folder, root, arguments.many)
+            by_ray(ray, folder, root, arguments.many)
+            by_atlas(server, folder, root, "jobs", arguments.many)
+        with serving(ray, root / "pilots", pilots={"most": 2, "cpus": CPUS}) as server:
+            by_atlas(server, folder, root, "jobs in pilots", arguments.short)
 
 
 def one_by_one(ray: RayCluster, server: LiveServer, folder: Path, root: Path, count: int) -> None:
@@ -64,25 +71,35 @@ def one_by_one(ray: RayCluster, server: LiveServer, folder: Path, root: Path, co
     print(f"Atlas adds {1000 * added:.0f} ms (medians of {count})")
 
 
-def many(ray: RayCluster, server: LiveServer, folder: Path, root: Path, count: int) -> None:
+def by_ray(ray: RayCluster, folder: Path, root: Path, count: int) -> None:
     """Several short jobs at once, from the first submission to the last one's start."""
     begun = time.time()
     for number in range(count):
         alone(ray, folder, root / f"alone-{number}")
     await_files(root, "alone-*", count)
-    print(f"{count} Ray jobs: {time.time() - begun:.1f} s")
-    bundle = server.job(server.send(folder, "main.py", f"{root}/first"))["bundle"]
-    await_files(root, "first", 1)
+    report(f"{count} Ray jobs", count, begun)
+
+
+def by_atlas(server: LiveServer, folder: Path, root: Path, what: str, count: int) -> None:
+    """The same through Atlas, which has the code already."""
+    first = f"{what}-first"
+    bundle = server.job(server.send(folder, "main.py", f"{root}/{first}"))["bundle"]
+    await_files(root, first, 1)
     begun = time.time()
-    program = f'exec {sys.executable} main.py "{root}/job-$FOUNDATIONS_JOB_ID"'
+    program = f'exec {sys.executable} main.py "{root}/{what}-$FOUNDATIONS_JOB_ID"'
     spec = {
         "project": "many", "bundle": bundle, "entrypoint": ["sh", "-c", program],
         "interpreter": sys.executable, "user": "bench", "resources": {"cpus": 1},
     }  # fmt: skip
     jobs = [{"job_id": new_job_id(), "params": None} for _ in range(count)]
     server.api().submit_batch(spec, jobs)
-    await_files(root, "job-*", count)
-    print(f"{count} jobs through Atlas: {time.time() - begun:.1f} s")
+    await_files(root, f"{what}-*", count + 1)
+    report(f"{count} {what} through Atlas", count, begun)
+
+
+def report(what: str, count: int, begun: float) -> None:
+    took = time.time() - begun
+    print(f"{what}: {took:.1f} s, {count / took:.1f} a second", flush=True)
 
 
 def alone(ray: RayCluster, folder: Path, mark: Path) -> None:

@@ -59,6 +59,8 @@ def keep_asking(way: socket.socket) -> None:
         (socket.TCP_KEEPIDLE, _SILENCE),
         (socket.TCP_KEEPINTVL, _SILENCE),
         (socket.TCP_KEEPCNT, _PROBES),
+        # The same for what has been sent and is not answered, in milliseconds.
+        (socket.TCP_USER_TIMEOUT, 1000 * _SILENCE * (_PROBES + 1)),
     ):
         way.setsockopt(socket.IPPROTO_TCP, option, value)
 

@@ -16,9 +16,11 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from atlas_runner import launcher
+from atlas_runner.attendants import Attendants
 from atlas_runner.descendants import kill_attempt
 from atlas_runner.ending import WorkerExit
 from atlas_runner.errors import PreparationStopped
@@ -91,6 +93,8 @@ class _Member:
         with contextlib.suppress(EOFError, OSError), line:
             if way is not None and line.recv_bytes() != launcher.START:
                 return
+            attendants = self._attendants()
+            attendants.open()
             try:
                 worker = way.start() if way is not None else None
             except FoundationsError as error:
@@ -99,8 +103,14 @@ class _Member:
             if worker is not None:
                 threading.Thread(target=self._hear, args=(line,), daemon=True).start()
                 code, said = self._outcome(self._wait_for(worker, mirror))
+            attendants.close()
             mirror.send_rest()
             line.send_bytes(launcher.ENDED + json.dumps({"code": code, "said": said}).encode())
+
+    def _attendants(self) -> Attendants:
+        """Return what lets the process ask the server; what it uses is not measured here."""
+        assignment = replace(self._assignment, devices=[])
+        return Attendants(assignment, self._workspace, self._workspace.remark)
 
     def _prepared(self) -> ProcessWay:
         assignment, workspace, spec = self._assignment, self._workspace, self._assignment.spec

@@ -49,6 +49,7 @@ class Mirror:
                 watcher.add(self._workspace.journal_dir)
                 watched.append(watcher.fileno())
             patience = _LOOK if watcher is None else None
+            self._send_news(whole=True)  # what was written before it was watched
             while self._closing not in select.select(watched, [], [], patience)[0]:
                 if watcher is not None:
                     watcher.read_events()
@@ -65,7 +66,9 @@ class Mirror:
         data = self._new(self._workspace.log_path, launcher.LOG)
         self._write(launcher.LOG, data)
         found = bool(data)
-        for path in sorted(self._workspace.journal_dir.glob("*.jsonl")):
+        # A writer's files in their order: the name of its first one is the shortest.
+        files = self._workspace.journal_dir.glob("*.jsonl")
+        for path in sorted(files, key=lambda each: (len(each.name), each.name)):
             name = f"journal/{path.name}"
             data = self._new(path, name, whole=whole)
             # What a line names is there before the line is.

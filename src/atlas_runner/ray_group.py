@@ -88,6 +88,8 @@ class _Node:
         self._process = subprocess.Popen(
             [python, "-P", "-m", "atlas_runner.anchor"],
             env={**os.environ, GROUP: group},
+            # When Ray has lost its head it tells all in the actor's own group to end.
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

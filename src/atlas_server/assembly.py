@@ -22,6 +22,7 @@ from atlas_server.config import ServerConfig, engine_sockets
 from atlas_server.domain.placement import Policy
 from atlas_server.domain.ports import Nearby
 from atlas_server.domain.resources import Node
+from atlas_server.domain.retention import read_retention
 from atlas_server.endpoints import Parts, routers
 from atlas_server.executors.arrivals import Arrivals
 from atlas_server.executors.containers import ContainerHost
@@ -259,6 +260,7 @@ class Assembly:
             views=self._views,
             scheduler=self._scheduler,
             limits=self._jobs.limits,
+            retention=read_retention(config.retention),
             drains=self._drains,
             searches=self._searches,
             access=self._gate.access,

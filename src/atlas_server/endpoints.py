@@ -16,6 +16,7 @@ from atlas_server.api import (
     live,
     pilots,
     results,
+    retention,
 )  # fmt: skip
 from atlas_server.api.directories import DirectoryRoutes
 from atlas_server.api.files import FileRoutes
@@ -33,6 +34,7 @@ from atlas_server.archive.log_lines import LogLines
 from atlas_server.archive.logs import LogArchive
 from atlas_server.archive.samples import SampleArchive
 from atlas_server.domain.ports import Clock
+from atlas_server.domain.retention import Retention
 from atlas_server.scheduler.loop import Scheduler
 from atlas_server.services.access import Access
 from atlas_server.services.archives import Archives
@@ -59,6 +61,7 @@ from atlas_server.services.projects import Projects
 from atlas_server.services.queries import Queries
 from atlas_server.services.removal import Removal
 from atlas_server.services.results import Results
+from atlas_server.services.retention_book import RetentionBook
 from atlas_server.services.runners import Runners
 from atlas_server.services.search_views import SearchViews
 from atlas_server.services.searches import Searches
@@ -86,6 +89,7 @@ class Parts:
     views: Views
     scheduler: Scheduler
     limits: LimitBook
+    retention: Retention
     drains: Drains
     searches: Searches
     access: Access
@@ -124,6 +128,7 @@ def routers(parts: Parts) -> list[APIRouter]:
         pilots.routes(parts.pilots),
         bundles.routes(content),
         LimitRoutes(parts.limits, parts.scheduler).router(),
+        retention.routes(RetentionBook(store, parts.retention)),
         incoming.routes(content),
         results.routes(Results(store, queries), parts.access),
         exports.routes(Exports(store, queries)),

@@ -100,7 +100,7 @@ def _plain_step(step: Any) -> Union[int, float, None]:
         number = ""
     if isinstance(number, str) or not math.isfinite(number):
         raise TypeError(
-            "The step of a metric should be a finite number, not {} ({}).".format(
+            "A step should be a finite number, not {} ({}).".format(
                 _shortened(step), type(step).__name__
             )
         )
@@ -272,17 +272,22 @@ def set_project_name(project_name: str = "default") -> None:
 # --- artifacts -------------------------------------------------------------------------------
 
 
-def save_artifact(filepath: Union[str, os.PathLike[str]], key: Optional[str] = None) -> None:
+def save_artifact(
+    filepath: Union[str, os.PathLike[str]],
+    key: Optional[str] = None,
+    step: Optional[float] = None,
+) -> None:
     """Keep a copy of a file, or of a whole folder, with the job.
 
     It is called `key`, or as the file is if no key is given; an artifact of the same key replaces
-    the one before, with a warning. The copy is made at once. Raises FileNotFoundError for a missing
-    file, ValueError for a key that is no text or a file that cannot be copied. A full disk only
-    warns.
+    the one before, with a warning unless it is of a `step`: those are a series. The copy is
+    made at once. Raises FileNotFoundError for a missing file, ValueError for a key that is no
+    text or a file that cannot be copied, TypeError for other steps. A full disk only warns.
     """
     path = os.fsdecode(filepath)
     if key is not None and not isinstance(key, str):
         raise ValueError("Invalid artifact key `{}`: it should be a text.".format(key))
+    place = _plain_step(step)
     job = context.for_recording()
     if job is None:
         warn(_NO_ARTIFACT_OUTSIDE)
@@ -297,7 +302,7 @@ def save_artifact(filepath: Union[str, os.PathLike[str]], key: Optional[str] = N
             raise
         warn('Artifact "{}" is not saved: {}. The program goes on.'.format(name, error))
         return
-    if (job.attempt_dir, name) in _saved_artifacts:
+    if place is None and (job.attempt_dir, name) in _saved_artifacts:
         warn('Artifact "{}" already exists - overwriting.'.format(name))
     _saved_artifacts.add((job.attempt_dir, name))
     artifact = {
@@ -306,6 +311,7 @@ def save_artifact(filepath: Union[str, os.PathLike[str]], key: Optional[str] = N
         "filename": copy.filename,
         "size": copy.size,
         "folder": copy.folder,
+        **({} if place is None else {"step": place}),
     }
     record(events.ARTIFACT, [artifact])
 

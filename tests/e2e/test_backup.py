@@ -46,7 +46,7 @@ def test_saved_under_load_restored_and_whole(tmp_path: Path) -> None:
         thread = threading.Thread(target=churn)
         thread.start()
         try:
-            for _ in range(3):
+            for _ in range(2):
                 saved = server.server_command("backup", str(target))
                 assert saved.code == 0, saved
         finally:

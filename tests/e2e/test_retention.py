@@ -40,13 +40,32 @@ def test_rules(tmp_path: Path) -> None:
         server.wait_for(lambda: time.time() > finished_at + 1, "age")
         server.env["ATLAS_RETENTION"] = json.dumps(RULES)
 
-        would = json.loads(server.server_command("gc", "--dry-run", "--json").out)
-        assert [(each["what"], each["rule"], each["count"]) for each in would["removed"]] == [
+        def would() -> list[tuple[object, ...]]:
+            told = json.loads(server.server_command("gc", "--dry-run", "--json").out)
+            return [(each["what"], each["rule"], each["count"]) for each in told["removed"]]
+
+        expected = [
             ("log", "short of room", 2),
             ("artifacts", "short of room", 1),
             ("results", "short of room", 1),
             ("job", "failures", 1),
         ]
+        assert would() == expected
+        # What is set for a project counts instead, also by its new name.
+        of_project = ("retention", "set", "--project", "tests", "--remove")
+        done = server.cli(*of_project, "log,job", "--after", "never")
+        assert done.code == 0, done
+        done = server.cli(*of_project, "artifacts", "--after", "0.5", "--state", "completed")
+        assert ["project", "tests", "artifacts", "0.5s"] in [
+            line.split()[:4] for line in done.out.splitlines()
+        ]
+        wrong = server.cli(*of_project, "logs", "--after", "1d")
+        assert (wrong.code, wrong.out) == (1, "")
+        assert "Did you mean" in wrong.err
+        server.api().change_project("tests", {"name": "tests[1]"})
+        assert would() == [("results", "short of room", 1), ("artifacts", "project tests[1]", 2)]
+        server.api().change_project("tests[1]", {"name": "tests"})
+        assert server.cli("retention", "remove", "--project", "tests").code == 0
         assert server.job(old)["removed"] == []
         done = server.server_command("gc")
         assert done.code == 0, done

@@ -75,9 +75,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_folder(place, meet=MEET, fail=FAIL, wait=WAIT)
 
 
-def test_processes_on_all_nodes_find_each_other(
+def test_processes_on_all_nodes_find_each_other_and_where_one_fails_all_end(
     server: LiveServer, folder: Path, executor: str
 ) -> None:
+    failing = server.send(folder, "fail.py", num_nodes=2)
     sent = server.cli(
         "submit", "--quiet", "--num-nodes", "2", "--num-gpus", "2", "--num-cpus", "3", "scheduler",
         str(folder), "meet.py",
@@ -95,13 +96,9 @@ def test_processes_on_all_nodes_find_each_other(
     }  # fmt: skip
     kept = {artifact["key"]: artifact["size"] for artifact in job["artifacts"]}
     assert kept == {"made-0": 4, "made-1": 4}
-
-
-def test_where_one_fails_all_end(server: LiveServer, folder: Path) -> None:
-    job = server.send(folder, "fail.py", num_nodes=2)
-    ended = server.ended(job)
+    ended = server.ended(failing)
     assert (ended["state"], ended["exit_code"]) == ("failed", 3)
-    assert re.search(rb"(task|node) 1.* (exit )?code 3", server.job_log(job))
+    assert re.search(rb"(task|node) 1.* (exit )?code 3", server.job_log(failing))
 
 
 def test_a_stopped_one_leaves_nothing_on_any_node(

@@ -79,7 +79,7 @@ def test_schedulers_that_die_and_sleep(server: Several, folder: Path, tmp_path: 
     server.has_logged(talker, b"line 20\n")
 
     accepted: list[str] = []
-    for _ in range(20):
+    for _ in range(8):
         accepted.append(server.send(folder, "mark.py", str(marks)))
     kill_process(server.pids()["first"])
     server.wait_for(lambda: server.leader() == "second", "take-over")

@@ -48,15 +48,29 @@ def test_hostile_job_is_only_text(visit: Visit, demo: Demo, tmp_path: Path) -> N
     expect(page.get_by_role("link", name=PROJECT)).to_be_visible()
     page.get_by_role("link", name=PROJECT).click()
     expect(page.get_by_test_id("job-row")).to_have_count(1)
-    for tab in ("overview", "metrics", "logs", "code"):
-        visit.open(f"/jobs/{job}?tab={tab}")
-    for name in ("picture.svg", "table.csv", "notes.md", "page.html"):
-        visit.open(f"/jobs/{job}?tab=artifacts&show={name}")
+    page.get_by_role("button", name="Time", exact=True).click()
+    visit.settled()
+    page.get_by_role("link", name="Overview").click()
+    visit.settled()
+    assert page.evaluate("window.hurt") is None
+    visit.open(f"/compare?jobs={job},{demo.jobs[0]}")
+    page.get_by_role("table").get_by_role("link", name=MARKUP).click()
+    for tab in ("Metrics", "Logs", "Code", "Artifacts"):
+        page.get_by_role("navigation", name="Job").get_by_role("link", name=tab).click()
+        visit.settled()
+    files = page.get_by_role("list", name="Artifacts")
+    files.get_by_role("button", name="picture.svg").click()
+    expect(page.get_by_role("img", name="picture.svg")).to_be_visible()
+    files.get_by_role("button", name="table.csv").click()
+    expect(page.get_by_role("cell", name="=1+1")).to_be_visible()
+    files.get_by_role("button", name="notes.md").click()
+    expect(page.get_by_role("heading", name="Notes", exact=True)).to_be_visible()
+    files.get_by_role("button", name="page.html").click()
     frame = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", name="Mine")).to_be_visible()
     assert page.evaluate("window.hurt") is None
     assert page.title() != "asked"
-    expect(page.get_by_role("list", name="Artifacts")).to_be_visible()
+    expect(files).to_be_visible()
     # The sandbox and the policy say in the console what they held back.
     held_back = ("Content Security Policy", "sandbox", "Blocked a frame", "127.0.0.1:9")
     visit.trouble = [text for text in visit.trouble if not any(word in text for word in held_back)]

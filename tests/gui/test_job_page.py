@@ -94,6 +94,10 @@ def test_artifacts_of_each_kind_are_shown(visit: Visit, demo: Demo) -> None:
     picture = page.get_by_role("img", name="samples.png")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") == 192
+    steps = page.get_by_role("group", name="Versions").get_by_role("button")
+    expect(steps).to_have_text(["step 0", "step 1", "step 2", "step 3"])
+    steps.nth(1).click()
+    expect(steps.nth(1)).to_have_attribute("aria-current", "true")
     shown.get_by_role("button", name="predictions").click()
     expect(page.get_by_role("columnheader", name="confidence")).to_be_visible()
     shown.get_by_role("button", name="notes").click()

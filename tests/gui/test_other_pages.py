@@ -97,7 +97,8 @@ def test_queue_is_put_in_another_order_and_cleared(
     page.get_by_role("button", name="Set limits").click()
     page.get_by_label("Name").fill("somebody")
     page.get_by_role("textbox", name="Waiting jobs").fill("3")
-    visit.looks_right("limits")
+    visit.picture("limits")
+    assert visit.violations() == []
     page.get_by_role("button", name="Set", exact=True).click()
     limited = page.get_by_test_id("limited").filter(has_text="somebody")
     expect(limited).to_contain_text("1 of 3")

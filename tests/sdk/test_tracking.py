@@ -343,7 +343,12 @@ def test_a_key_used_again_is_remarked_on(job, capsys):
     assert capsys.readouterr().err == (
         'Foundations WARNING: Artifact "model" already exists - overwriting.\n'
     )
-    assert len(job.events("artifact")) == 2
+    for epoch in range(2):
+        foundations.save_artifact("f", "model", step=epoch)
+    assert capsys.readouterr().err == ""
+    assert [saved.get("step") for saved in job.events("artifact")] == [None, None, 0, 1]
+    with pytest.raises(TypeError, match="finite number"):
+        foundations.save_artifact("f", "model", step="first")
 
 
 def test_a_folder_is_one_artifact(job):

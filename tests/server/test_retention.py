@@ -47,6 +47,8 @@ def bundles(tmp_path):
         ({"rules": [{"remove": "log", "after": "soon"}]}, "not a duration"),
         ({"rules": [{"remove": "log", "after": "1d", "states": ["running"]}]}, "'running'"),
         ({"rules": [{"remove": "log", "after": "1d", "keep_last": -1}]}, "whole number"),
+        ({"rules": [{"remove": "log", "after": "1d", "keep_last": 10**30}]}, "whole number"),
+        ({"rules": [{"remove": [], "after": "1d"}]}, "must name something"),
         ({"rules": [{"name": "a", "remove": "log", "after": 1}] * 2}, "two rules"),
         ({"environments": "x"}, "environments"),
     ],

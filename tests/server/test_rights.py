@@ -36,7 +36,7 @@ people:             POST /auth/logout; POST /auth/password; GET /tokens; POST /t
                     GET /projects/{project}/notes; GET /listing; GET /columns; GET /columns/values
                     GET /values; GET /groups; GET /query/check; GET /query/complete; POST /curves
                     GET /feed; GET /limits; GET /server; GET /nodes; GET /nodes/live
-                    GET /queue; GET /export
+                    GET /queue; GET /export; GET /retention
                     POST /tensorboards; GET /tensorboards/{session_id}
                     DELETE /tensorboards/{session_id}; GET /searches
 readers of results: GET /results
@@ -69,6 +69,7 @@ whoever shows anything: POST /runner/report; PUT /runner/file; POST /runner/clai
                     POST /runner/pilot
 admins:             GET /users; POST /users; PATCH /users/{user}; DELETE /users/{user}; GET /audit
                     PATCH /limits; DELETE /limits/{kind}/{name}; PATCH /nodes
+                    PATCH /retention; DELETE /retention/{project}
 """
 
 

@@ -59,7 +59,7 @@ def sample_picture(epoch, share):
         return int(30 + 180 * value), int(60 + 130 * value * value), int(120 + 110 * (1 - value))
 
     png(path, 192, 128, pixel)
-    foundations.save_artifact(str(path), "samples")
+    foundations.save_artifact(str(path), "samples", step=epoch)
 
 
 def sound(path):

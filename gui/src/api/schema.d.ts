@@ -1034,6 +1034,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Table
+         * @description Return every rule of what is kept for how long.
+         */
+        get: operations["table_api_v1_retention_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change
+         * @description Set what is kept of a project, instead of what the server's file says about it.
+         */
+        patch: operations["change_api_v1_retention_patch"];
+        trace?: never;
+    };
+    "/api/v1/retention/{project}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Take back what was set for a project, about these things alone or about all.
+         */
+        delete: operations["remove_api_v1_retention__project__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/blobs/{digest}/incoming": {
         parameters: {
             query?: never;
@@ -2056,7 +2100,8 @@ export interface components {
          *
          *     `ended` are handles whose runners have gone since it was last heard of; `left` is for how many
          *     seconds it has its place, where it knows; `takes`: it may be given more. Where it `asks`, the
-         *     answer is to come when there is something for it, within `patience` seconds.
+         *     answer is to come when there is something for it, within `patience` seconds. `word` is its own,
+         *     of chance, by which one that shows a claim is known when it asks again.
          */
         PilotNews: {
             /** Name */
@@ -2098,6 +2143,8 @@ export interface components {
              * @default 0
              */
             patience: number;
+            /** Word */
+            word?: string | null;
         };
         /**
          * ProjectChange
@@ -2209,6 +2256,25 @@ export interface components {
             began: boolean;
             /** Ended At */
             ended_at?: number | null;
+        };
+        /**
+         * RetentionChange
+         * @description What is removed of a project's jobs `after` how long: seconds, as in 90d, or "never".
+         */
+        RetentionChange: {
+            /** Project */
+            project: string;
+            /** Remove */
+            remove: string[];
+            /** After */
+            after: string | number;
+            /** States */
+            states?: string[] | null;
+            /**
+             * Keep Last
+             * @default 0
+             */
+            keep_last: number;
         };
         /**
          * Role
@@ -3433,6 +3499,8 @@ export interface components {
             /** Priority */
             priority: number;
             resources: components["schemas"]["ResourcesAsked"];
+            /** Num Nodes */
+            num_nodes: number;
             /** Params */
             params: {
                 [key: string]: unknown;
@@ -3696,6 +3764,39 @@ export interface components {
             memory: number | null;
             /** Gpus */
             gpus: number;
+        };
+        /**
+         * RetentionRule
+         * @description Removes what is in `remove` of jobs that have been over for `after` seconds; null: never.
+         *
+         *     `projects` are patterns where `origin` is "file"; where it is "set", the one project for which
+         *     it counts instead of the file's.
+         */
+        RetentionRule: {
+            /** Name */
+            name: string;
+            /** Remove */
+            remove: string[];
+            /** After */
+            after: number | null;
+            /** States */
+            states: string[];
+            /** Projects */
+            projects: string[];
+            /** Keep Last */
+            keep_last: number;
+            /** Origin */
+            origin: string;
+        };
+        /**
+         * RetentionTable
+         * @description All rules, and the tags with one of which a job is left alone.
+         */
+        RetentionTable: {
+            /** Rules */
+            rules: components["schemas"]["RetentionRule"][];
+            /** Exempt */
+            exempt: string[];
         };
         /**
          * SearchBudget
@@ -6049,6 +6150,101 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LimitTable"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    table_api_v1_retention_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionTable"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_api_v1_retention_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionTable"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    remove_api_v1_retention__project__delete: {
+        parameters: {
+            query?: {
+                what?: string[];
+            };
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionTable"];
                 };
             };
             /** @description Error */

@@ -14,7 +14,7 @@ export const SPANS = [
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const SECONDS = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const FRACTIONS = new Intl.DateTimeFormat(undefined, { minute: "2-digit", second: "2-digit", fractionalSecondDigits: 2, hourCycle: "h23" });
+const FRACTIONS = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1, hourCycle: "h23" });
 const DATE = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const MONTH = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
 

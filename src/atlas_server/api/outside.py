@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
 
 PREFIX = "atlas.prefix"
 """The key of a request's scope that has the path below which the outside sees this server."""
@@ -25,6 +28,7 @@ class Outside:
         self._app = app
         self._root_path = root_path
         self._unix = _UNIX in trusted
+        self._has_told = False
         self._networks = [ip_network(item, strict=False) for item in trusted if item != _UNIX]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,6 +49,13 @@ class Outside:
                 undone["scheme"] = headers[b"x-forwarded-proto"]
             told = headers.get(b"x-forwarded-prefix", "").rstrip("/")
             prefix = told if _PATH.fullmatch(told) else prefix
+        elif not self._has_told and any(name == b"x-forwarded-for" for name, _ in scope["headers"]):
+            self._has_told = True
+            log.warning(
+                "A request came through %s, which is no proxy of trusted_proxies: all that come"
+                " from there count as one client, also where passwords are guessed. If it is"
+                " yours, name it: docs/remote.md", _address(scope) or "a socket file",
+            )  # fmt: skip
         undone[PREFIX] = prefix
         # Proxies take the prefix away, or leave it.
         if prefix and scope["path"].startswith(prefix + "/"):

@@ -17,7 +17,8 @@ REMOVABLE = (LOG, ARTIFACTS, RESULTS, DIRECTORIES, MEASUREMENTS, JOB)
 """What a rule may remove: of a job, or the job with all that it has."""
 
 _DAY = 86400.0
-_FINAL = {state.value: state for state in FINAL_STATES}
+_FINAL = {state.value: state for state in sorted(FINAL_STATES, key=lambda state: state.value)}
+_MOST_SPARED = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,28 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectRule:
+    """What was set for `what` of one project: it counts instead of the configuration's rules.
+
+    As a `Rule` says; where `after` is None it is kept for ever.
+    """
+
+    project: str
+    what: str
+    after: float | None
+    states: tuple[JobState, ...]
+    keep_last: int = 0
+
+    def rule(self) -> Rule | None:
+        """Return the rule that removes it; None where none does."""
+        if self.after is None:
+            return None
+        exactly = self.project.translate(_LITERALLY)
+        name = f"project {self.project}"[:60]
+        return Rule(name, (self.what,), self.after, self.states, (exactly,), self.keep_last)
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
     """All rules. Jobs with a tag in `exempt` (key, value or None for any) are left alone.
 
@@ -55,7 +78,10 @@ class Retention:
 
 
 KEEP_ALL = Retention()
+# What patterns of names would take for more than a letter.
+_LITERALLY = str.maketrans({letter: f"[{letter}]" for letter in "[*?"})
 _SETTINGS = ("rules", "exempt", "audit", "environments")
+_OF_PROJECTS = ("remove", "after", "states", "keep_last")
 _OF_RULES = ("name", "remove", "after", "states", "projects", "keep_last")
 
 
@@ -82,6 +108,22 @@ def read_retention(value: Any) -> Retention:
     )
 
 
+def read_project_rules(project: str, value: Any) -> list[ProjectRule]:
+    """Return what is to be set for a project: `remove`, `after` and what else rules have.
+
+    Raises ConfigError.
+    """
+    given = _mapping("The rule", value, _OF_PROJECTS)
+    if given.get("after") is None:
+        raise ConfigError("Say `after` how long, as in 90d, or never.")
+    is_kept = given["after"] == "never"
+    rule = _rule(1, {**given, "name": project, "after": 1 if is_kept else given["after"]})
+    return [
+        ProjectRule(project, what, None if is_kept else rule.after, rule.states, rule.keep_last)
+        for what in dict.fromkeys(rule.remove)
+    ]
+
+
 def _rule(number: int, value: Any) -> Rule:
     given = _mapping(f"retention: rule {number}", value, _OF_RULES)
     name = str(given.get("name") or f"rule {number}")[:60]
@@ -90,7 +132,8 @@ def _rule(number: int, value: Any) -> Rule:
     if after is None:
         raise ConfigError(f"{where}: say `after` how long, as in 90d.")
     keep_last = given.get("keep_last", 0)
-    if isinstance(keep_last, bool) or not isinstance(keep_last, int) or keep_last < 0:
+    is_whole = isinstance(keep_last, int) and not isinstance(keep_last, bool)
+    if not is_whole or not 0 <= keep_last <= _MOST_SPARED:
         raise ConfigError(f"{where}: keep_last must be a whole number, not {keep_last!r}.")
     states = _some(f"{where}: states", given.get("states", list(_FINAL)), tuple(_FINAL))
     return Rule(
@@ -126,6 +169,8 @@ def _texts(where: str, value: Any) -> list[str]:
 
 def _some(where: str, value: Any, known: Collection[str]) -> list[str]:
     found = _texts(where, value)
+    if not found:
+        raise ConfigError(f"{where} must name something.", f"Known: {', '.join(known)}.")
     for each in found:
         if each not in known:
             raise ConfigError(

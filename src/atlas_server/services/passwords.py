@@ -44,8 +44,9 @@ def is_right(kept: str | None, password: str) -> bool:
     if len(password) > LONGEST:
         password = ""
     with _at_once:
+        nobodys = _of_nobody()  # made by the first try, whoever that is for
         try:
-            right = _hasher().verify(kept or _of_nobody(), _bytes(password))
+            right = _hasher().verify(kept or nobodys, _bytes(password))
         except (VerificationError, InvalidHashError):
             return False
     return right and kept is not None

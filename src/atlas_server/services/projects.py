@@ -16,7 +16,7 @@ from atlas_server.domain.rights import Principal
 from atlas_server.services.feed import Feed
 from atlas_server.services.limits import LimitBook
 from atlas_server.services.specs import check_project
-from atlas_server.store import catalogue, events, jobs, projects
+from atlas_server.store import catalogue, events, jobs, projects, retention
 from atlas_server.store.engine import Store
 from atlas_server.store.projects import ProjectRecord
 from foundations.errors import Forbidden, InvalidRequest, Refused
@@ -69,6 +69,7 @@ class Projects:
             projects.set_values(connection, key, changed) if changed else None
             if new_name != name:
                 self._limits.follow(connection, name, new_name)
+                retention.rename_rules(connection, name, new_name)
             now = self._clock.now()
             payload = {"project": new_name, **({"was": name} if new_name != name else {})}
             events.append(connection, now, "project.changed", None, payload)

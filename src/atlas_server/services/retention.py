@@ -52,23 +52,34 @@ class RetentionRules:
 
         Jobs that several rules are about are counted with each of them in a dry run.
         """
-        for rule in self._settings.rules:
+        with self._store.read() as connection:
+            own = retention.rules_of_projects(connection)
+        set_here = [rule for each in own if (rule := each.rule()) is not None]
+        for rule in (*self._settings.rules, *set_here):
             for what in rule.remove:
-                freed = self._carry_out(rule, what, dry=dry, advance=advance)
+                others = () if rule in set_here else (e.project for e in own if e.what == what)
+                freed = self._carry_out(rule, what, frozenset(others), dry=dry, advance=advance)
                 if freed.files:
                     yield rule.name, what, freed
                     if not dry:
                         self._write_down(rule, what, freed)
 
     def _carry_out(
-        self, rule: Rule, what: str, *, dry: bool, advance: Callable[[int], None]
+        self,
+        rule: Rule,
+        what: str,
+        others: frozenset[str],
+        *,
+        dry: bool,
+        advance: Callable[[int], None],
     ) -> Freed:
+        """Carry a rule out, but for projects that have `others` about it."""
         with self._store.read() as connection:
             names = retention.project_names(connection)
         freed = Freed()
         for name, key in names.items():
             last = 0
-            while rule.is_about(name):
+            while name not in others and rule.is_about(name):
                 found, removed = self._batch(key, rule, what, last, dry=dry)
                 freed += removed
                 advance(len(found))

@@ -45,7 +45,9 @@ def window(
 ) -> tuple[int, list[int]]:
     """Return how many jobs are selected, and the row keys of `limit` of them from `offset` on."""
     selection = _settled(connection, selection)
-    if not selection.sort or not _is_narrowed(selection):
+    # SQLite finds the newest that fit on the way; PostgreSQL goes through all jobs even for these.
+    finds_newest = not selection.sort and selection.reading.by_column
+    if finds_newest or not _is_narrowed(selection):
         keys = list(connection.execute(_ordered(selection, offset, limit)).scalars())
         if len(keys) < limit and (keys or not offset):
             return offset + len(keys), keys

@@ -46,6 +46,8 @@ _SETTINGS = {
     "lock_timeout": "60s",
     "statement_timeout": "120s",
     "idle_in_transaction_session_timeout": "10min",
+    # Compiling a statement for the processor takes longer than any of ours is quickened by it.
+    "jit": "off",
 }
 # Of several hosts the one that can be written to; a standby alone is no database for a server.
 _WIRE: dict[str, int | str] = {

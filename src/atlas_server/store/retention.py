@@ -5,18 +5,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
 from atlas_server.domain.records import JobRecord
-from atlas_server.domain.retention import JOB, Rule
+from atlas_server.domain.retention import JOB, ProjectRule, Rule
 from atlas_server.store import jobs as job_rows
 from atlas_server.store.account_tables import audit
 from atlas_server.store.engine import parts
-from atlas_server.store.retention_tables import file_sizes, removals
+from atlas_server.store.retention_tables import file_sizes, project_rules, removals
 from atlas_server.store.search_tables import searches
 from atlas_server.store.tables import artifacts, events, jobs, projects, tags
+from foundations.contract.states import JobState
 
 _MOST = 1000
+
+
+def rules_of_projects(connection: Connection) -> list[ProjectRule]:
+    """Return what was set for projects, by project."""
+    query = select(project_rules).order_by(project_rules.c.project, project_rules.c.what)
+    return [
+        ProjectRule(
+            row.project, row.what, row.after, tuple(map(JobState, row.states)), row.keep_last
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def set_rule(connection: Connection, rule: ProjectRule) -> None:
+    """Set what is kept of something of a project."""
+    remove_rules(connection, rule.project, [rule.what])
+    row = {**asdict(rule), "states": [state.value for state in rule.states]}
+    connection.execute(insert(project_rules), row)
+
+
+def remove_rules(connection: Connection, project: str, what: Sequence[str]) -> int:
+    """Take back what was set for a project about these things; return of how many."""
+    here = and_(project_rules.c.project == project, project_rules.c.what.in_(what))
+    return connection.execute(delete(project_rules).where(here)).rowcount
+
+
+def rename_rules(connection: Connection, old: str, new: str) -> None:
+    """Let what was set for a project go with it to its new name, and there before what was set."""
+    here = select(project_rules.c.what).where(project_rules.c.project == old)
+    remove_rules(connection, new, list(connection.execute(here).scalars()))
+    renamed = update(project_rules).where(project_rules.c.project == old)
+    connection.execute(renamed.values(project=new))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Integer, String, Table
 
-from atlas_server.store.column_types import Id
+from atlas_server.store.column_types import Id, Json
 from atlas_server.store.tables import metadata
 
 # What a job had and has no more: `what` is a word of `domain.retention`, `rule` the one by which.
@@ -19,6 +19,17 @@ removals = Table(
     Column("files", Integer, nullable=False),
     Column("size", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# What an admin has set for `what` of one project; `after` is null where it is kept for ever.
+project_rules = Table(
+    "retention_rules",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("what", String(16), primary_key=True),
+    Column("after", Float),
+    Column("states", Json, nullable=False),
+    Column("keep_last", Integer, nullable=False),
 )
 
 # What the files of a job that is over come to besides contents: logs, directories, measurements.

@@ -23,6 +23,7 @@ COMMANDS = {
     "query": ("queries", "show what queries can say, or check one"),
     "queue": ("queue", "show what runs and what waits, and why"),
     "limits": ("limits", "show or set what users and projects may have"),
+    "retention": ("retention", "show or set what is kept for how long"),
     "get": ("get", "fetch a job's logs, code and results, or artifacts"),
     "wait": ("wait", "wait until jobs are over"),
     "stop": ("stop", "stop jobs, waiting or running"),

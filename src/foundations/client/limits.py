@@ -1,4 +1,4 @@
-"""The endpoints of limits and shares."""
+"""The endpoints of limits and shares, and of what is kept for how long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from foundations.client.paths import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any, Dict, Sequence
 
     Json = Dict[str, Any]
 
@@ -26,3 +26,17 @@ class LimitCalls(Calls):
     def remove_limits(self, kind: str, name: str) -> Json:
         """Take back all limits that were set for a user or project."""
         return self._call("DELETE", "/limits/{}/{}".format(quote(kind), quote(name)))
+
+    def retention(self) -> Json:
+        """Return `{"rules": [...], "exempt": [...]}`: what is kept for how long."""
+        return self._get("/retention")
+
+    def set_retention(self, project: str, rule: Json) -> Json:
+        """Set what is kept of a project: `remove`, `after`, and what else a rule may say."""
+        return self._call("PATCH", "/retention", dict(rule, project=project))
+
+    def remove_retention(self, project: str, what: Sequence[str] = ()) -> Json:
+        """Take back what was set for a project, about these things or about all."""
+        asked = "&".join("what=" + quote(each) for each in what)
+        path = "/retention/{}{}".format(quote(project), "?" + asked if asked else "")
+        return self._call("DELETE", path)

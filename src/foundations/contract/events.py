@@ -12,7 +12,7 @@ file is a writer by itself, whose lines are taken in after those of the file bef
     metric    key, value (number, string, bool), step (number or null)
     params    values: {name: JSON value}, merged into the job's parameters
     tag       key, value (string)
-    artifact  key, staged (name of the copy in the job's artifact folder), filename, size
+    artifact  key, staged (name of the copy in the job's artifact folder), filename, size, step
     project   name
     file      directory (key of a synchronised one), path in it, staged (as above), size, mtime_ns;
               `offset` where it is not the whole file but what comes at that byte

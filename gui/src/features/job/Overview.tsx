@@ -8,6 +8,7 @@ import { Status } from "@/components/Status";
 import { type Head, Table } from "@/components/Table";
 import cells from "@/components/Table.module.css";
 import { formatDate, formatDuration, formatMemory, formatNumber, formatValue, plural, quoted, shortId } from "@/lib/format";
+import { askedFor } from "@/lib/resources";
 import { describeReason } from "@/lib/states";
 import page from "@/styles/page.module.css";
 
@@ -141,8 +142,6 @@ function nodesOf(job: JobDetails): string[] {
 }
 
 function JobFacts({ job }: { job: JobDetails }) {
-  const { cpus, memory, gpus } = job.resources;
-  const asked = [plural(cpus, "CPU"), gpus > 0 && plural(gpus, "GPU"), memory !== null && formatMemory(memory)].filter(Boolean);
   const nodes = nodesOf(job);
   const command = [...(job.entrypoint ?? ["python"]), ...job.command].map(quoted).join(" ");
   const usage = job.usage;
@@ -155,7 +154,7 @@ function JobFacts({ job }: { job: JobDetails }) {
           ["Duration", job.started_at === null ? "–" : <Duration job={job} />],
           ["Submitted", `${formatDate(job.submitted_at)} by ${job.user}`],
           job.started_at !== null && ["Waited", formatDuration(job.started_at - job.submitted_at)],
-          ["Asked for", job.num_nodes > 1 ? `${job.num_nodes} nodes, each ${asked.join(", ")}` : asked.join(", ")],
+          ["Asked for", askedFor(job)],
           usage !== null && usage["cpu_seconds"] !== undefined && ["Used", `${formatDuration(usage["cpu_seconds"])} of CPU, ${formatMemory(usage["peak_memory"] ?? 0)} at most`],
           nodes.length > 0 && [nodes.length > 1 ? "Nodes" : "Node", nodes.join(", ")],
           job.priority !== 0 && ["Priority", job.priority],

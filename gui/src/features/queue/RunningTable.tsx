@@ -5,7 +5,8 @@ import { Duration } from "@/components/Duration";
 import { Status } from "@/components/Status";
 import { Table } from "@/components/Table";
 import cells from "@/components/Table.module.css";
-import { formatMemory, formatNumber, plural, shortId } from "@/lib/format";
+import { shortId } from "@/lib/format";
+import { askedFor } from "@/lib/resources";
 
 import styles from "./QueuePage.module.css";
 
@@ -27,7 +28,7 @@ export function RunningTable({ jobs }: { jobs: readonly PlacedJob[] }) {
           <td className={`${cells["nowrap"]} num`}>
             <Duration job={job} />
           </td>
-          <td className={`${cells["nowrap"]} num`}>{resourcesOf(job)}</td>
+          <td className={`${cells["nowrap"]} num`}>{askedFor(job)}</td>
           <td className={cells["nowrap"]}>{job.node ?? "–"}</td>
           <td>{job.user}</td>
         </tr>
@@ -50,9 +51,4 @@ export function JobName({ job }: { job: Pick<PlainJob, "job_id" | "name"> }) {
       {job.name ?? <span className="mono">{shortId(job.job_id)}</span>}
     </Link>
   );
-}
-
-export function resourcesOf(job: Pick<PlainJob, "resources">): string {
-  const { cpus, memory, gpus } = job.resources;
-  return [`${formatNumber(cpus)} ${cpus === 1 ? "CPU" : "CPUs"}`, gpus > 0 && plural(gpus, "GPU"), memory !== null && formatMemory(memory)].filter(Boolean).join(", ");
 }

@@ -10,9 +10,10 @@ import cells from "@/components/Table.module.css";
 import { complain } from "@/components/Toasts";
 import { useNow } from "@/lib/clock";
 import { formatDuration, shortId } from "@/lib/format";
+import { askedFor } from "@/lib/resources";
 
 import styles from "./QueuePage.module.css";
-import { JobName, ProjectName, resourcesOf } from "./RunningTable";
+import { JobName, ProjectName } from "./RunningTable";
 
 const DRAGGED = "application/x-atlas-job";
 const HEADS: readonly (string | Head)[] = [
@@ -78,7 +79,7 @@ export function WaitingTable({ jobs, several }: { jobs: readonly QueuedRow[]; se
               <ProjectName project={job.project} />
             </td>
             <td className={`${styles["why"]} ${cells["wide"]}`}>{job.waits_because ?? "It starts next."}</td>
-            <td className={`${cells["nowrap"]} num`}>{resourcesOf(job)}</td>
+            <td className={`${cells["nowrap"]} num`}>{askedFor(job)}</td>
             <td className={`${cells["nowrap"]} num`}>{formatDuration(now - job.submitted_at)}</td>
             {several && <td>{job.user}</td>}
             <td className={`${cells["nowrap"]} ${several ? "" : cells["spare"]} num`}>

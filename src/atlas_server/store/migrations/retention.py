@@ -9,7 +9,16 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def add_retention() -> None:
-    """Make the tables; both fill as they are needed."""
+    """Make the tables; they fill as they are needed."""
+    op.create_table(
+        "retention_rules",
+        sa.Column("project", sa.String(), nullable=False),
+        sa.Column("what", sa.String(16), nullable=False),
+        sa.Column("after", sa.Float()),
+        sa.Column("states", sa.JSON(), nullable=False),
+        sa.Column("keep_last", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("project", "what", name="pk_retention_rules"),
+    )
     op.create_table(
         "removals",
         sa.Column("job", _ID, nullable=False),
