@@ -115,11 +115,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--kinds", type=int, nargs="*", default=[1, 50, 5000])
+    parser.add_argument("--nodes", type=int, nargs="*", default=[1, 100])
     arguments = parser.parse_args()
     print(f"{arguments.jobs} waiting jobs; median milliseconds")
     print("   kinds  nodes  running     full  one freed    idle  explain 100  position")
-    for kinds in (1, 50, 5000):
-        for nodes in (1, 100):
+    for kinds in arguments.kinds:
+        for nodes in arguments.nodes:
             print(measure(arguments.jobs, kinds, nodes, arguments.repeats), flush=True)
 
 
