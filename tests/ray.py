@@ -41,12 +41,28 @@ _NODE = [
 
 def serving(ray: RayCluster, root: Path, **settings: object) -> LiveServer:
     """A server for a cluster whose nodes share no files with it: it stays at its address."""
-    server = LiveServer(root, 16, {"executors": "ray", "port": free_ports(1)[0]})
+    server = _ServerInTurn(ray.root / "turn", root)
     told = {"address": ray.url, "token_file": str(ray.token_file), "cache": str(root / "cache")}
     config = server.home / "config" / "server.config.yaml"
     config.parent.mkdir(parents=True)
     config.write_text(json.dumps({"executors": {"ray": {**told, **settings}}}))
     return server
+
+
+class _ServerInTurn(LiveServer):
+    """One that has the cluster to itself: jobs of others would keep its own waiting."""
+
+    def __init__(self, turn: Path, root: Path) -> None:
+        super().__init__(root, 16, {"executors": "ray", "port": free_ports(1)[0]})
+        self._turn = turn.open("a")
+
+    def __enter__(self) -> LiveServer:
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        return super().__enter__()
+
+    def close(self) -> None:
+        super().close()
+        self._turn.close()
 
 
 @contextlib.contextmanager

@@ -21,11 +21,11 @@ the same things. It is carried out every six hours, and by `atlas-server gc`.
 
 examples:
   foundations retention
-  foundations retention set --project digits --remove log,artifacts --after 30d
+  foundations retention set --project nets --remove log,artifacts --after 30d
   foundations retention set --project sweeps --remove job --after 7d \\
       --state failed --keep-last 20
   foundations retention set --project paper --remove job --after never
-  foundations retention remove --project digits"""
+  foundations retention remove --project nets"""
 
 
 def add_parser(subparsers: Any, name: str, text: str) -> None:
