@@ -50,15 +50,27 @@ def serving(ray: RayCluster, root: Path, **settings: object) -> LiveServer:
 
 
 class _ServerInTurn(LiveServer):
-    """One that has the cluster to itself: jobs of others would keep its own waiting."""
+    """One that has the cluster to itself: jobs of others would keep its own waiting.
+
+    It ends with what Ray has started for it, pilots say, which waits for a server otherwise.
+    """
 
     def __init__(self, turn: Path, root: Path) -> None:
         super().__init__(root, 16, {"executors": "ray", "port": free_ports(1)[0]})
         self._turn = turn.open("a")
+        self._cache = str(root / "cache")
 
     def __enter__(self) -> LiveServer:
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         return super().__enter__()
+
+    def processes(self) -> list[psutil.Process]:
+        found = super().processes()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("FOUNDATIONS_HOME", "").startswith(self._cache):
+                    found.append(process)
+        return found
 
     def close(self) -> None:
         super().close()
