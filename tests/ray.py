@@ -166,12 +166,10 @@ class RayCluster:
 
     def kill_node(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Kill or stop what makes a node one; what runs there goes on."""
-        (raylet,) = [
-            process
-            for process in self.processes()
-            if process.name() == "raylet" and process.environ().get(f"{_MARK}_NODE") == name
-        ]
-        raylet.send_signal(how)
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                if process.name() == "raylet" and process.environ()[f"{_MARK}_NODE"] == name:
+                    process.send_signal(how)
 
     def states(self) -> dict[str, str]:
         """The state of each node; of several of one name the last."""

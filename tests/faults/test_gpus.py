@@ -101,7 +101,8 @@ def test_right_after_a_restart_held_devices_are_held(server: LiveServer, folder:
         server.has_logged(job, b"up")
     waiting = [send(server, folder, gpus, 0) for gpus in (3, 2, 1)]
     server.kill()
-    server.restart()
+    # What has waited for long is let by nobody: not so soon here.
+    server.restart(patience=300)
     half = send(server, folder, 0.5, 0)
     server.completed(half)
     assert [server.job(job)["state"] for job in waiting] == ["queued"] * 3
