@@ -105,6 +105,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             is_absent(service)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests on Ray take turns at the one cluster: those that wait have not failed."""
+    if item.get_closest_marker("ray"):
+        item.add_marker(pytest.mark.timeout(400))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make the usual images before the first test: none has minutes to wait for debootstrap."""
     wanted = any(item.get_closest_marker("docker") for item in session.items)
