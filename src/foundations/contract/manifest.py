@@ -60,16 +60,14 @@ _SMALL = 1 << 20
 
 def new_hash(expected_bytes: int = _SMALL) -> Any:
     """Return a sha256 object, of the implementation that starts fastest for so many bytes."""
-    if expected_bytes >= _SMALL:
-        from hashlib import sha256
-    else:
+    if expected_bytes < _SMALL:
+        # By its name: a type checker does not see what is part of the interpreter itself.
         try:
-            if sys.version_info >= (3, 12):
-                from _sha2 import sha256
-            else:
-                from _sha256 import sha256
+            return __import__("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256()
         except ImportError:  # an interpreter built without them
-            from hashlib import sha256
+            pass
+    from hashlib import sha256
+
     return sha256()
 
 
