@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from tests.slurm import SlurmCluster
 
 
+# Where Debian has daemons, and `ip`: not everybody's PATH leads there.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
 def has_docker() -> bool:
     """Whether a Docker daemon listens."""
     address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
