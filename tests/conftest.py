@@ -46,9 +46,7 @@ def has_docker() -> bool:
 
 def has_slurm() -> bool:
     """Whether Slurm's controller, node daemon and commands are installed, and munge."""
-    search = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
-    programs = ("sbatch", "slurmctld", "slurmd", "munged")
-    return all(shutil.which(name, path=search) for name in programs)
+    return all(map(shutil.which, ("sbatch", "slurmctld", "slurmd", "munged")))
 
 
 def has_ray() -> bool:

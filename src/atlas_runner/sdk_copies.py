@@ -92,9 +92,12 @@ def _keep(file: str, target: str) -> None:
         os.link(file, target)
     except OSError:
         # On another disk, or somebody else's. With its time: what was compiled of it still counts.
-        # What was compiled with a narrow umask may be closed to us; it is compiled anew.
-        with contextlib.suppress(*([PermissionError] if file.endswith(".pyc") else [])):
+        try:
             shutil.copy2(file, target)
+        except PermissionError:
+            # What was compiled with a narrow umask may be closed to us; it is compiled anew.
+            if not file.endswith(".pyc"):
+                raise
 
 
 def _lead(link: Path, target: Path) -> None:

@@ -45,24 +45,22 @@ export function formatSpan(seconds: number): string {
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
 export function formatBytes(bytes: number): string {
-  let size = bytes;
-  let unit = 0;
-  while (size >= 999.5 && unit < UNITS.length - 1) {
-    size /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 ? size : Number(size.toPrecision(3))} ${UNITS[unit]}`;
+  return inUnits(bytes, 1000, UNITS);
 }
 
-/** Bytes of memory in powers of 1024, as `--ram` and the query language take them. */
+/** Bytes of memory in powers of 1024, as `--ram` and the query language take them: up to TB. */
 export function formatMemory(bytes: number): string {
+  return inUnits(bytes, 1024, UNITS.slice(0, -1));
+}
+
+function inUnits(bytes: number, step: number, units: readonly string[]): string {
   let size = bytes;
   let unit = 0;
-  while (size >= 999.5 && unit < 4) {
-    size /= 1024;
+  while (size >= 999.5 && unit < units.length - 1) {
+    size /= step;
     unit += 1;
   }
-  return `${unit === 0 ? size : Number(size.toPrecision(3))} ${UNITS[unit]}`;
+  return `${unit === 0 ? size : Number(size.toPrecision(3))} ${units[unit]}`;
 }
 
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
