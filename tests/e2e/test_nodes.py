@@ -25,8 +25,9 @@ def test_a_node_is_drained_and_has_jobs_again(tmp_path: Path) -> None:
         node = ("node", "drain", name, "--reason", "a new disk")
         drained = server.server_command(*node)
         assert (drained.code, running in drained.out) == (0, True), drained
+        # The command has written it down; the server sees it in a moment.
+        server.wait_for(lambda: node_of(server)["accepting"] is False, "the drained node")
         shown = node_of(server)
-        assert shown["accepting"] is False
         assert shown["drained"].endswith(": a new disk")
         assert "a new disk" in " ".join(server.cli("nodes").out.split())
 
